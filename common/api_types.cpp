@@ -1,0 +1,440 @@
+#include "common/api_types.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "common/clock.h"
+#include "common/text.h"
+
+namespace jamsock {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int signal_exit_base = 128;  // a shell's exit code for "killed by signal n" is 128 + n
+
+std::string dump(const Json& json) {
+    return json.dump();
+}
+
+// A failure to read one field; thrown by the readers below, caught in `read`, so that each
+// from_json reads as the list of its fields.
+struct BadField {
+    Error error;
+};
+
+[[noreturn]] void bad_field(std::string_view field, std::string_view wanted) {
+    throw BadField{
+        {ErrorCode::invalid_request, fmt::format("The field {} must be {}.", in_quotes(field), wanted),
+         {},
+         {}}};
+}
+
+template <class T>
+T value_of(Result<T> parsed) {
+    if (!parsed) throw BadField{std::move(parsed.error())};
+    return *std::move(parsed);
+}
+
+const Json* find(const Json& object, const char* field) {
+    const auto found = object.find(field);
+    return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+std::optional<std::string> text(const Json& object, const char* field) {
+    const Json* value = find(object, field);
+    if (!value) return std::nullopt;
+    if (!value->is_string()) bad_field(field, "a string");
+    return value->get<std::string>();
+}
+
+std::string required_text(const Json& object, const char* field) {
+    auto value = text(object, field);
+    if (!value) bad_field(field, "a string");
+    return *value;
+}
+
+std::optional<std::int64_t> number(const Json& object, const char* field) {
+    const Json* value = find(object, field);
+    if (!value) return std::nullopt;
+    if (!value->is_number_integer()) bad_field(field, "a whole number");
+    return value->get<std::int64_t>();
+}
+
+std::optional<bool> boolean(const Json& object, const char* field) {
+    const Json* value = find(object, field);
+    if (!value) return std::nullopt;
+    if (!value->is_boolean()) bad_field(field, "true or false");
+    return value->get<bool>();
+}
+
+EnvironmentMap variables(const Json& value, const char* field) {
+    if (!value.is_object()) bad_field(field, "an object of strings");
+    EnvironmentMap map;
+    for (const auto& [name, entry] : value.items()) {
+        if (!entry.is_string()) bad_field(field, "an object of strings");
+        const auto content = entry.get<std::string>();
+        if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != std::string::npos ||
+            content.find('\0') != std::string::npos) {
+            bad_field(field, "an object whose names have no '=' and whose texts have no U+0000");
+        }
+        map.emplace(name, content);
+    }
+    return map;
+}
+
+std::vector<std::string> strings(const Json& value, const char* field) {
+    if (!value.is_array()) bad_field(field, "an array of strings");
+    std::vector<std::string> list;
+    for (const Json& entry : value) {
+        if (!entry.is_string()) bad_field(field, "an array of strings");
+        list.push_back(entry.get<std::string>());
+        if (list.back().find('\0') != std::string::npos) bad_field(field, "free of U+0000");
+    }
+    return list;
+}
+
+std::int64_t time_from_iso(const std::string& iso) {
+    std::istringstream stream(iso);
+    std::tm parts{};
+    int milliseconds = 0;
+    char dot = 0;
+    stream >> std::get_time(&parts, "%Y-%m-%dT%H:%M:%S") >> dot >> milliseconds;
+    return static_cast<std::int64_t>(::timegm(&parts)) * 1000 + milliseconds;
+}
+
+// An empty body is an empty object.
+template <class T, class Reader>
+Result<T> read(std::string_view json, Reader reader) {
+    try {
+        const Json object = json.empty() ? Json::object() : Json::parse(json);
+        if (!object.is_object()) {
+            return fail(ErrorCode::invalid_request, "The JSON body must be an object.");
+        }
+        return reader(object);
+    } catch (const BadField& bad) {
+        return tl::unexpected(bad.error);
+    } catch (const Json::parse_error& bad) {
+        return fail(ErrorCode::invalid_request,
+                    fmt::format("The body is not valid JSON at byte {}.", bad.byte));
+    } catch (const Json::exception&) {
+        return fail(ErrorCode::invalid_request, "The JSON body has a value out of range.");
+    }
+}
+
+void refuse_unsupported(const Json& object, const char* field, std::string_view what) {
+    if (!find(object, field)) return;
+    throw BadField{{ErrorCode::unsupported,
+                    fmt::format("{} can't be set in this version (field {}).", what, in_quotes(field)),
+                    {},
+                    {}}};
+}
+
+void read_executable(const Json& executable, ConnectRequest& request) {
+    if (!executable.is_object()) bad_field("spawn.executable", "an object");
+    refuse_unsupported(executable, "resource_limits", "Resource limits");
+    refuse_unsupported(executable, "mount", "A mount");
+    if (const Json* env = find(executable, "env")) {
+        request.env = variables(*env, "spawn.executable.env");
+    }
+    if (const Json* argv = find(executable, "command")) {
+        request.command =
+            Command{strings(*argv, "spawn.executable.command"), text(executable, "cwd").value_or("")};
+        if (request.command->argv.empty()) bad_field("spawn.executable.command", "not empty");
+    }
+    if (const Json* base = find(executable, "base_env")) {
+        request.base_environment = variables(*base, "spawn.executable.base_env");
+    }
+}
+
+void read_spawn(const Json& spawn, ConnectRequest& request) {
+    if (spawn.is_boolean()) {
+        request.spawn = spawn.get<bool>();
+        return;
+    }
+    if (!spawn.is_object()) bad_field("spawn", "true, false or an object");
+    refuse_unsupported(spawn, "max_idle_seconds", "An idle limit");
+    refuse_unsupported(spawn, "lifetime_limit_seconds", "A lifetime limit");
+    request.tag = text(spawn, "tag");
+    const auto cluster = text(spawn, "cluster");
+    if (cluster && *cluster != "local") bad_field("spawn.cluster", "'local'");
+    if (const Json* executable = find(spawn, "executable")) read_executable(*executable, request);
+}
+
+Json to_json(const StatusChange& change) {
+    Json json{{"status", word(change.status)}, {"time", iso_time(change.time)}};
+    if (change.reason) json["termination_reason"] = word(*change.reason);
+    if (change.kind) json["termination_kind"] = word(*change.kind);
+    return json;
+}
+
+Json to_full_json(const StatusChange& change) {
+    Json json = to_json(change);
+    if (!change.exit) return json;
+    json["exit_code"] =
+        change.exit->code ? *change.exit->code : signal_exit_base + *change.exit->signal;
+    if (change.exit->signal) json["exit_signal"] = *change.exit->signal;
+    return json;
+}
+
+Status status_in(const Json& object) {
+    const auto status = status_from_word(required_text(object, "status"));
+    if (!status) bad_field("status", "a backend's status");
+    return *status;
+}
+
+StatusChange read_change(const Json& json) {
+    StatusChange change{.status = status_in(json), .time = time_from_iso(required_text(json, "time"))};
+    if (auto reason = text(json, "termination_reason")) change.reason = reason_from_word(*reason);
+    if (auto kind = text(json, "termination_kind")) change.kind = kind_from_word(*kind);
+    if (auto signal = number(json, "exit_signal")) {
+        change.exit = ProcessExit{std::nullopt, static_cast<int>(*signal)};
+    } else if (auto code = number(json, "exit_code")) {
+        change.exit = ProcessExit{static_cast<int>(*code), std::nullopt};
+    }
+    return change;
+}
+
+ServiceName service_in(const Json& json) {
+    return value_of(ServiceName::parse(text(json, "account_name").value_or(""),
+                                       required_text(json, "service_name"),
+                                       text(json, "environment_name").value_or("")));
+}
+
+std::optional<Key> key_in(const Json& json) {
+    const auto key = text(json, "key");
+    if (!key) return std::nullopt;
+    return value_of(Key::parse(*key));
+}
+
+BackendId id_in(const Json& json, const char* field) {
+    return value_of(BackendId::parse(required_text(json, field)));
+}
+
+}  // namespace
+
+Result<ConnectRequest> ConnectRequest::from_json(std::string_view json) {
+    return read<ConnectRequest>(json, [](const Json& object) {
+        ConnectRequest request;
+        request.key = key_in(object);
+        if (const Json* spawn = find(object, "spawn")) read_spawn(*spawn, request);
+        request.user = text(object, "user");
+        if (const Json* auth = find(object, "auth")) {
+            if (!auth->is_object()) bad_field("auth", "an object");
+            request.auth = auth->dump(-1, ' ', /*ensure_ascii=*/true);
+        }
+        if (!request.spawn && !request.key) {
+            throw BadField{{ErrorCode::invalid_request,
+                            "A look-up ('spawn' false) needs a 'key' to look up.", {}, {}}};
+        }
+        return request;
+    });
+}
+
+std::string ConnectRequest::to_json() const {
+    Json json = Json::object();
+    if (key) json["key"] = key->str();
+    if (user) json["user"] = *user;
+    if (auth) json["auth"] = Json::parse(*auth);
+    Json executable = Json::object();
+    if (!env.empty()) executable["env"] = env;
+    if (command) {
+        executable["command"] = command->argv;
+        executable["cwd"] = command->cwd;
+    }
+    if (base_environment) executable["base_env"] = *base_environment;
+    Json spawn_options = Json::object();
+    if (tag) spawn_options["tag"] = *tag;
+    if (!executable.empty()) spawn_options["executable"] = executable;
+    if (!spawn) {
+        json["spawn"] = false;
+    } else if (!spawn_options.empty()) {
+        json["spawn"] = spawn_options;
+    }
+    return dump(json);
+}
+
+Result<ConnectResponse> ConnectResponse::from_json(std::string_view json) {
+    return read<ConnectResponse>(json, [](const Json& object) {
+        return ConnectResponse{.backend_id = id_in(object, "backend_id"),
+                               .spawned = boolean(object, "spawned").value_or(false),
+                               .status = status_in(object),
+                               .token = required_text(object, "token"),
+                               .url = required_text(object, "url"),
+                               .secret_token = required_text(object, "secret_token")};
+    });
+}
+
+std::string ConnectResponse::to_json() const {
+    return dump({{"backend_id", backend_id.str()},
+                 {"spawned", spawned},
+                 {"status", word(status)},
+                 {"token", token},
+                 {"url", url},
+                 {"secret_token", secret_token}});
+}
+
+Result<KeyList> KeyList::from_json(std::string_view json) {
+    return read<KeyList>(json, [](const Json& object) {
+        KeyList list;
+        const Json* keys = find(object, "keys");
+        if (!keys || !keys->is_array()) bad_field("keys", "an array");
+        for (const Json& entry : *keys) {
+            list.keys.push_back(KeyEntry{
+                .key = key_in(entry),
+                .service = service_in(entry),
+                .backend_id = id_in(entry, "backend_id"),
+                .status = status_in(entry),
+                .fencing_token = number(entry, "fencing_token").value_or(0),
+                .created_at = time_from_iso(required_text(entry, "created_at")),
+                .connections = static_cast<std::uint32_t>(number(entry, "connections").value_or(0)),
+                .idle_seconds = number(entry, "idle_seconds").value_or(0)});
+        }
+        return list;
+    });
+}
+
+std::string KeyList::to_json() const {
+    Json list = Json::array();
+    for (const KeyEntry& entry : keys) {
+        Json json = Json::object();
+        if (entry.key) json["key"] = entry.key->str();
+        json["service_name"] = entry.service.service();
+        json["environment_name"] = entry.service.environment();
+        json["backend_id"] = entry.backend_id.str();
+        json["status"] = word(entry.status);
+        json["fencing_token"] = entry.fencing_token;
+        json["created_at"] = iso_time(entry.created_at);
+        json["connections"] = entry.connections;
+        json["idle_seconds"] = entry.idle_seconds;
+        list.push_back(std::move(json));
+    }
+    return dump({{"keys", std::move(list)}});
+}
+
+Result<BackendInfo> BackendInfo::from_json(std::string_view json) {
+    return read<BackendInfo>(json, [](const Json& object) {
+        BackendInfo info{.id = id_in(object, "id"), .service = service_in(object)};
+        info.key = key_in(object);
+        info.created_at = time_from_iso(required_text(object, "created_at"));
+        const Json* statuses = find(object, "statuses");
+        if (!statuses || !statuses->is_array()) bad_field("statuses", "an array");
+        for (const Json& change : *statuses) info.statuses.push_back(read_change(change));
+        if (const Json* argv = find(object, "command")) info.command.argv = strings(*argv, "command");
+        info.command.cwd = text(object, "cwd").value_or("");
+        info.fencing_token = number(object, "fencing_token").value_or(0);
+        info.port = static_cast<std::uint16_t>(number(object, "port").value_or(0));
+        if (auto pid = number(object, "pid")) info.pid = static_cast<int>(*pid);
+        info.connections = static_cast<std::uint32_t>(number(object, "connections").value_or(0));
+        info.idle_seconds = number(object, "idle_seconds").value_or(0);
+        return info;
+    });
+}
+
+std::string BackendInfo::to_json() const {
+    Json changes = Json::array();
+    for (const StatusChange& change : statuses) changes.push_back(to_full_json(change));
+    if (statuses.size() > 1 && statuses.back().status == Status::terminated) {
+        changes.back()["last_status"] = word(statuses[statuses.size() - 2].status);
+    }
+    Json json{{"id", id.str()},
+              {"created_at", iso_time(created_at)},
+              {"service_name", service.service()},
+              {"cluster_name", "local"},
+              {"account_name", service.account()},
+              {"environment_name", service.environment()},
+              {"image_digest", ""},
+              {"statuses", std::move(changes)},
+              {"command", command.argv},
+              {"cwd", command.cwd},
+              {"port", port},
+              {"fencing_token", fencing_token},
+              {"connections", connections},
+              {"idle_seconds", idle_seconds}};
+    if (key) json["key"] = key->str();
+    if (pid) json["pid"] = *pid;
+    return dump(json);
+}
+
+std::string public_status_json(const StatusChange& change) {
+    Json json = to_json(change);
+    if (change.exit) json["exit_error"] = change.exit->code != 0;
+    return dump(json);
+}
+
+Result<TerminateRequest> TerminateRequest::from_json(std::string_view json) {
+    return read<TerminateRequest>(json, [](const Json& object) {
+        TerminateRequest request;
+        if (boolean(object, "hard").value_or(false)) request.kind = TerminationKind::hard;
+        request.grace_seconds = number(object, "grace_seconds");
+        if (request.grace_seconds && *request.grace_seconds < 0) {
+            bad_field("grace_seconds", "0 or more");
+        }
+        return request;
+    });
+}
+
+std::string TerminateRequest::to_json() const {
+    Json json{{"hard", kind == TerminationKind::hard}};
+    if (grace_seconds) json["grace_seconds"] = *grace_seconds;
+    return dump(json);
+}
+
+Result<VersionInfo> VersionInfo::from_json(std::string_view json) {
+    return read<VersionInfo>(json, [](const Json& object) {
+        return VersionInfo{
+            .version = required_text(object, "version"),
+            .pid = static_cast<int>(number(object, "pid").value_or(0)),
+            .started_at = time_from_iso(required_text(object, "started_at")),
+            .proxy_port = static_cast<std::uint16_t>(number(object, "proxy_port").value_or(0)),
+            .backends = static_cast<std::size_t>(number(object, "backends").value_or(0))};
+    });
+}
+
+std::string VersionInfo::to_json() const {
+    return dump({{"version", version},
+                 {"pid", pid},
+                 {"started_at", iso_time(started_at)},
+                 {"proxy_port", proxy_port},
+                 {"backends", backends}});
+}
+
+std::string ok_json() {
+    return dump({{"status", "ok"}});
+}
+
+std::string error_json(const Error& error, std::string_view request_id) {
+    const ErrorCodeInfo& code = info(error.code);
+    Json json{{"message", error.message},
+              {"status", http_reason(code.http_status)},
+              {"code", code.name},
+              {"id", request_id}};
+    if (!error.hint.empty()) json["hint"] = error.hint;
+    if (!error.log_tail.empty()) json["log_tail"] = error.log_tail;
+    return dump({{"error", std::move(json)}});
+}
+
+Error error_from_json(std::string_view json, int http_status) {
+    const auto parsed = read<Error>(json, [](const Json& object) {
+        const Json* error = find(object, "error");
+        if (!error || !error->is_object()) bad_field("error", "an object");
+        Error read_error{error_code_from_name(required_text(*error, "code")),
+                         required_text(*error, "message"), text(*error, "hint").value_or(""), {}};
+        if (const Json* lines = find(*error, "log_tail")) {
+            read_error.log_tail = strings(*lines, "log_tail");
+        }
+        return read_error;
+    });
+    if (parsed) return *parsed;
+    return Error{ErrorCode::internal,
+                 fmt::format("The daemon answered with HTTP status {} and no reason.", http_status),
+                 "jamsock daemon logs",
+                 {}};
+}
+
+}  // namespace jamsock

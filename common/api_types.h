@@ -1,0 +1,119 @@
+// What the API takes and gives, as types, and their JSON (CONTRACT, Endpoints): the only home of
+// JSON names. A field that is absent is left out of the JSON, never null. Parsing is strict in the
+// types of known fields, ignores unknown ones, and fails with InvalidRequest naming the field.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/backend_state.h"
+#include "common/environment.h"
+#include "common/ids.h"
+#include "common/key.h"
+#include "common/result.h"
+
+namespace jamsock {
+
+// A program to run: argv[0] is an absolute path.
+struct Command {
+    std::vector<std::string> argv;
+    std::string cwd;
+    friend bool operator==(const Command&, const Command&) = default;
+};
+
+struct ConnectRequest {
+    std::optional<Key> key;
+    bool spawn = true;  // false: look up only
+    std::optional<std::string> tag;
+    EnvironmentMap env;
+    std::optional<Command> command;                   // in place of the service's
+    std::optional<EnvironmentMap> base_environment;   // the caller's, with `command`
+    std::optional<std::string> user;
+    std::optional<std::string> auth;  // an object's JSON, ASCII only
+
+    static Result<ConnectRequest> from_json(std::string_view json);
+    std::string to_json() const;
+};
+
+struct ConnectResponse {
+    BackendId backend_id;
+    bool spawned = false;
+    Status status = Status::scheduled;
+    std::string token;
+    std::string url;
+    std::string secret_token;
+
+    static Result<ConnectResponse> from_json(std::string_view json);
+    std::string to_json() const;
+};
+
+// One row of the list of keys; a backend without a key has none.
+struct KeyEntry {
+    std::optional<Key> key;
+    ServiceName service = ServiceName::standard();
+    BackendId backend_id;
+    Status status = Status::scheduled;
+    std::int64_t fencing_token = 0;
+    std::int64_t created_at = 0;  // wall milliseconds
+    std::uint32_t connections = 0;
+    std::int64_t idle_seconds = 0;
+};
+
+struct KeyList {
+    std::vector<KeyEntry> keys;
+
+    static Result<KeyList> from_json(std::string_view json);
+    std::string to_json() const;
+};
+
+struct BackendInfo {
+    BackendId id;
+    ServiceName service = ServiceName::standard();
+    std::optional<Key> key;
+    std::int64_t created_at = 0;  // wall milliseconds
+    std::vector<StatusChange> statuses;
+    Command command;
+    std::int64_t fencing_token = 0;
+    std::uint16_t port = 0;
+    std::optional<int> pid;  // while its main process lives
+    std::uint32_t connections = 0;
+    std::int64_t idle_seconds = 0;
+
+    static Result<BackendInfo> from_json(std::string_view json);
+    std::string to_json() const;
+};
+
+// A status as the public endpoint gives it: how it ended only as `exit_error`.
+std::string public_status_json(const StatusChange& change);
+
+struct TerminateRequest {
+    TerminationKind kind = TerminationKind::soft;
+    std::optional<std::int64_t> grace_seconds;
+
+    static Result<TerminateRequest> from_json(std::string_view json);
+    std::string to_json() const;
+};
+
+struct VersionInfo {
+    std::string version;
+    int pid = 0;                  // the worker's
+    std::int64_t started_at = 0;  // the worker's, wall milliseconds
+    std::uint16_t proxy_port = 0;
+    std::size_t backends = 0;  // not yet terminated
+
+    static Result<VersionInfo> from_json(std::string_view json);
+    std::string to_json() const;
+};
+
+// {"status":"ok"}
+std::string ok_json();
+
+// The answer to a failed request; `request_id` is also in the daemon's log.
+std::string error_json(const Error& error, std::string_view request_id);
+// The Error in such an answer; an `internal` one that names `http_status` if it is no such answer.
+Error error_from_json(std::string_view json, int http_status);
+
+}  // namespace jamsock

@@ -1,0 +1,28 @@
+// The two clocks: wall time for what people and tokens read, boot time for limits and timers
+// (it goes on while the machine sleeps, and nobody can set it).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace jamsock {
+
+// std::chrono clock over CLOCK_BOOTTIME.
+struct BootClock {
+    using duration = std::chrono::nanoseconds;
+    using rep = duration::rep;
+    using period = duration::period;
+    using time_point = std::chrono::time_point<BootClock>;
+    static constexpr bool is_steady = true;
+    static time_point now();
+};
+
+// Milliseconds since 1970-01-01 UTC.
+std::int64_t wall_milliseconds();
+
+// "2026-11-23T09:30:00.125Z" (ISO 8601, UTC, milliseconds: CONTRACT, Backends).
+std::string iso_time(std::int64_t wall_milliseconds);
+
+
+}  // namespace jamsock

@@ -1,0 +1,26 @@
+// The only reader of the process's environment variables.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+namespace jamsock {
+
+using EnvironmentMap = std::map<std::string, std::string>;
+
+// The value of the variable `name`; nothing if it is unset or empty.
+std::optional<std::string> environment_variable(const char* name);
+
+// What a backend may inherit of this process's environment: HOME, USER, LOGNAME, SHELL, LANG,
+// LC_*, TZ, TMPDIR and PATH, as far as they are set (CONTRACT, What a backend gets).
+EnvironmentMap base_environment();
+
+// The same for a program that nobody's shell stands behind: from the user's entry in the
+// password file, with the PATH of a plain login.
+EnvironmentMap plain_environment();
+
+// Whether `name` is one of the variables that only jamsock sets for a backend.
+bool is_reserved_variable(const std::string& name);
+
+}  // namespace jamsock

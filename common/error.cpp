@@ -1,0 +1,81 @@
+#include "common/error.h"
+
+#include <algorithm>
+#include <array>
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::array table{
+    ErrorCodeInfo{ErrorCode::invalid_request, "InvalidRequest", 400, 2},
+    ErrorCodeInfo{ErrorCode::invalid_key, "InvalidKey", 400, 2},
+    ErrorCodeInfo{ErrorCode::reserved_env_var, "ReservedEnvVar", 400, 2},
+    ErrorCodeInfo{ErrorCode::invalid_auth, "InvalidAuth", 401, 77},
+    ErrorCodeInfo{ErrorCode::forbidden, "Forbidden", 403, 77},
+    ErrorCodeInfo{ErrorCode::backend_not_found, "BackendNotFound", 404, 4},
+    ErrorCodeInfo{ErrorCode::service_not_found, "ServiceNotFound", 404, 4},
+    ErrorCodeInfo{ErrorCode::route_not_found, "NotFound", 404, 4},
+    ErrorCodeInfo{ErrorCode::method_not_allowed, "MethodNotAllowed", 405, 1},
+    ErrorCodeInfo{ErrorCode::key_unheld_no_spawn_config, "KeyUnheldNoSpawnConfig", 409, 3},
+    ErrorCodeInfo{ErrorCode::backend_not_running, "BackendNotRunning", 409, 3},
+    ErrorCodeInfo{ErrorCode::key_held, "KeyHeld", 409, 6},
+    ErrorCodeInfo{ErrorCode::conflict, "Conflict", 409, 6},
+    ErrorCodeInfo{ErrorCode::payload_too_large, "PayloadTooLarge", 413, 1},
+    ErrorCodeInfo{ErrorCode::usage_limit, "UsageLimit", 429, 1},
+    ErrorCodeInfo{ErrorCode::spawn_failed, "SpawnFailed", 500, 5},
+    ErrorCodeInfo{ErrorCode::backend_ended_before_ready, "BackendEndedBeforeReady", 502, 5},
+    ErrorCodeInfo{ErrorCode::unsupported, "Unsupported", 501, 1},
+    ErrorCodeInfo{ErrorCode::shutting_down, "ShuttingDown", 503, 69},
+    ErrorCodeInfo{ErrorCode::internal, "Internal", 500, 1},
+    ErrorCodeInfo{ErrorCode::backend_gone, "BackendGone", 410, 4},
+    ErrorCodeInfo{ErrorCode::backend_unreachable, "BackendUnreachable", 502, 5},
+    ErrorCodeInfo{ErrorCode::backend_not_ready, "BackendNotReady", 504, 5},
+    ErrorCodeInfo{ErrorCode::daemon_unavailable, "DaemonUnavailable", 503, 69},
+    ErrorCodeInfo{ErrorCode::timed_out, "TimedOut", 504, 124},
+};
+
+constexpr bool rows_stand_in_the_order_of_the_enum() {
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        if (static_cast<std::size_t>(table[i].code) != i) return false;
+    }
+    return true;
+}
+static_assert(rows_stand_in_the_order_of_the_enum());
+
+}  // namespace
+
+const ErrorCodeInfo& info(ErrorCode code) {
+    return table[static_cast<std::size_t>(code)];
+}
+
+ErrorCode error_code_from_name(std::string_view name) {
+    const auto row = std::ranges::find(table, name, &ErrorCodeInfo::name);
+    return row == table.end() ? ErrorCode::internal : row->code;
+}
+
+std::string_view http_reason(int http_status) {
+    switch (http_status) {
+        case 200: return "OK";
+        case 400: return "Bad Request";
+        case 401: return "Unauthorized";
+        case 403: return "Forbidden";
+        case 404: return "Not Found";
+        case 405: return "Method Not Allowed";
+        case 408: return "Request Timeout";
+        case 409: return "Conflict";
+        case 410: return "Gone";
+        case 413: return "Payload Too Large";
+        case 429: return "Too Many Requests";
+        case 431: return "Request Header Fields Too Large";
+        case 500: return "Internal Server Error";
+        case 501: return "Not Implemented";
+        case 502: return "Bad Gateway";
+        case 503: return "Service Unavailable";
+        case 504: return "Gateway Timeout";
+        case 505: return "HTTP Version Not Supported";
+        default: return "";
+    }
+}
+
+}  // namespace jamsock

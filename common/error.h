@@ -1,0 +1,64 @@
+// The errors that a user can meet: one table maps each code to its name in the API,
+// its HTTP status and the command line's exit code (CONTRACT, Errors).
+// Only the command line's `main` prints an Error, only daemon/api turns one into HTTP.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace jamsock {
+
+enum class ErrorCode {
+    invalid_request,
+    invalid_key,
+    reserved_env_var,
+    invalid_auth,
+    forbidden,
+    backend_not_found,
+    service_not_found,
+    route_not_found,
+    method_not_allowed,
+    key_unheld_no_spawn_config,
+    backend_not_running,
+    key_held,
+    conflict,
+    payload_too_large,
+    usage_limit,
+    spawn_failed,
+    backend_ended_before_ready,
+    unsupported,
+    shutting_down,
+    internal,
+    // Only the proxy says these, to whoever opened a backend's URL.
+    backend_gone,
+    backend_unreachable,
+    backend_not_ready,
+    // Only the command line says these: no daemon could be asked; the user's time limit passed.
+    daemon_unavailable,
+    timed_out,
+};
+
+struct ErrorCodeInfo {
+    ErrorCode code;
+    std::string_view name;  // "KeyHeld": stable, scripts and SDKs match on it
+    int http_status;
+    int exit_code;
+};
+
+const ErrorCodeInfo& info(ErrorCode code);
+
+// The code whose name is `name`; `internal` for a name this version does not know.
+ErrorCode error_code_from_name(std::string_view name);
+
+// "Conflict" for 409: the reason phrase (RFC 9110, section 15); empty for a status never used.
+std::string_view http_reason(int http_status);
+
+struct Error {
+    ErrorCode code = ErrorCode::internal;
+    std::string message;                // one sentence: what failed, to which thing, and why
+    std::string hint;                   // a command to run next, or empty
+    std::vector<std::string> log_tail;  // the backend's last lines of output, oldest first
+};
+
+}  // namespace jamsock

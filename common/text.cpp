@@ -1,0 +1,93 @@
+#include "common/text.h"
+
+#include <fmt/format.h>
+#include <utf8.h>
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+
+namespace jamsock {
+
+namespace {
+
+bool is_bidirectional_control(char32_t c) {
+    return c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
+bool is_control(char32_t c) {
+    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x2028 || c == 0x2029;
+}
+
+void append_escaped(std::string& out, char32_t c, std::string_view as_written) {
+    const auto code = static_cast<unsigned>(c);
+    if (c == '\n') {
+        out += "\\n";
+    } else if (c == '\t') {
+        out += "\\t";
+    } else if (c < 0x80 && is_control(c)) {
+        fmt::format_to(std::back_inserter(out), "\\x{:02x}", code);
+    } else if (is_control(c) || is_bidirectional_control(c)) {
+        fmt::format_to(std::back_inserter(out), "\\u{{{:04x}}}", code);
+    } else {
+        out += as_written;
+    }
+}
+
+bool needs_shell_quotes(char c) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("-_./:=@%+,").find(c) != std::string_view::npos;
+    return !plain;
+}
+
+}  // namespace
+
+std::string escaped(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (auto at = text.begin(); at != text.end();) {
+        const auto start = at;
+        try {
+            const char32_t c = utf8::next(at, text.end());
+            append_escaped(out, c, std::string_view(start, at));
+        } catch (const utf8::exception&) {
+            fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(*start));
+            at = std::next(start);
+        }
+    }
+    return out;
+}
+
+std::string in_quotes(std::string_view text) {
+    return "'" + escaped(text) + "'";
+}
+
+std::string shell_line(const std::vector<std::string>& words) {
+    std::string line;
+    for (const std::string& word : words) {
+        if (!line.empty()) line += ' ';
+        if (!word.empty() && std::ranges::none_of(word, needs_shell_quotes)) {
+            line += word;
+            continue;
+        }
+        line += '\'';
+        for (const char c : word) {
+            if (c == '\'') {
+                line += "'\\''";
+            } else {
+                line += c;
+            }
+        }
+        line += '\'';
+    }
+    return line;
+}
+
+bool parse_number(std::string_view text, long long& number) {
+    if (text.empty() || text.front() == '-') return false;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return failed == std::errc{} && end == text.data() + text.size();
+}
+
+}  // namespace jamsock

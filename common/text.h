@@ -1,0 +1,23 @@
+// Text for human eyes, and text for shells. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace jamsock {
+
+// `text` with what could move a cursor, ring a bell or hide text written as escapes: C0, DEL, C1,
+// bidirectional controls and bytes that are no UTF-8 (\xNN, \u{NNNN}); tab and newline as \t, \n.
+std::string escaped(std::string_view text);
+
+// `escaped(text)` between single quotes, for a sentence.
+std::string in_quotes(std::string_view text);
+
+// `words` as one shell command line that means them: quoted where needed.
+std::string shell_line(const std::vector<std::string>& words);
+
+// A whole number without sign or spaces; false if `text` is none or too large.
+bool parse_number(std::string_view text, long long& number);
+
+}  // namespace jamsock

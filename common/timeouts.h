@@ -1,0 +1,47 @@
+// Every duration of the product, in one place, with their order stated.
+#pragma once
+
+#include <chrono>
+
+namespace jamsock::timeouts {
+
+using namespace std::chrono_literals;
+
+// Starting a backend.
+inline constexpr auto first_probe_pause = 200us;  // between readiness probes, doubling …
+inline constexpr auto last_probe_pause = 20ms;    // … up to this
+inline constexpr auto probe_answer = 2s;          // for one probe's connect and answer
+inline constexpr auto startup_limit = 30s;        // until ready, else startuptimeout
+inline constexpr auto lock_retry = 1s;            // the shim on a busy lock
+inline constexpr auto locked_message = 5s;        // spawn until the shim says `locked`
+
+// Ending one.
+inline constexpr auto grace = 10s;              // TERM until KILL
+inline constexpr auto ending_margin = 5s;       // a connect waits grace + this for a dying holder
+inline constexpr auto survivor_scan_pause = 20ms;
+
+// HTTP.
+inline constexpr auto slow_head = 10s;           // for a whole request head
+inline constexpr auto keep_alive = 75s;          // for the next request on an idle connection
+inline constexpr auto backend_connect = 5s;      // proxy to backend
+inline constexpr auto request_body = 60s;        // for a whole API request body
+inline constexpr auto response_write = 60s;      // for a client to take an answer of our own
+inline constexpr auto linger = 2s;               // for a refused client to read why, before we close
+inline constexpr auto accept_pause = 50ms;       // when no descriptor is free for a new connection
+inline constexpr auto server_stop = 2s;          // for the answers in hand when the API stops
+inline constexpr auto identity_answer = 5s;      // a proxy thread on the control thread
+inline constexpr std::chrono::seconds token_life{3600};  // for new connections
+
+// The daemon and who talks to it.
+inline constexpr auto daemon_start = 15s;        // the command line waits for a daemon it started
+inline constexpr auto daemon_stop = 20s;         // … and for the end of one
+inline constexpr auto worker_stop = 5s;          // the keeper, from TERM to KILL of the worker
+inline constexpr auto client_margin = 5s;        // `connect` waits startup_limit + this by default
+inline constexpr auto client_answer = 30s;       // any call that does not wait for a backend
+inline constexpr auto checkpoint_pause = 20s;  // between foldings of the database's write-ahead log
+
+static_assert(first_probe_pause < last_probe_pause && last_probe_pause < startup_limit);
+static_assert(lock_retry < locked_message && locked_message < startup_limit);
+static_assert(worker_stop < daemon_stop);
+
+}  // namespace jamsock::timeouts

@@ -1,0 +1,182 @@
+#include "common/api_types.h"
+
+#include <doctest/doctest.h>
+
+#include "common/clock.h"
+
+using namespace jamsock;
+
+namespace {
+
+ErrorCode refused(std::string_view json) {
+    const auto request = ConnectRequest::from_json(json);
+    REQUIRE_FALSE(request);
+    return request.error().code;
+}
+
+}  // namespace
+
+TEST_CASE("an empty connect body asks for a new backend without a key") {
+    for (const char* body : {"", "{}", R"({"spawn":true,"unknown":1,"key":null})"}) {
+        const auto request = ConnectRequest::from_json(body);
+        REQUIRE(request);
+        CHECK(request->spawn);
+        CHECK_FALSE(request->key);
+    }
+}
+
+TEST_CASE("a connect request survives its own JSON") {
+    ConnectRequest request{.key = *Key::parse("dö\"c\n1")};
+    request.tag = "t";
+    request.env = {{"A", "1"}, {"B", "two words"}};
+    request.command = Command{{"/bin/server", "--x", ""}, "/srv"};
+    request.base_environment = EnvironmentMap{{"PATH", "/bin"}};
+    request.user = "ann";
+    request.auth = R"({"role":"editor"})";
+    const auto again = ConnectRequest::from_json(request.to_json());
+    REQUIRE(again);
+    CHECK(again->key == request.key);
+    CHECK(again->spawn);
+    CHECK(again->tag == request.tag);
+    CHECK(again->env == request.env);
+    CHECK(again->command == request.command);
+    CHECK(again->base_environment == request.base_environment);
+    CHECK(again->user == request.user);
+    CHECK(again->auth == request.auth);
+}
+
+TEST_CASE("auth data is kept as ASCII JSON, fit for a header") {
+    const auto request = ConnectRequest::from_json(R"({"auth":{"name":"Zoë\n"}})");
+    REQUIRE(request);
+    CHECK(request->auth == R"({"name":"Zo\u00eb\n"})");
+}
+
+TEST_CASE("a look-up needs a key") {
+    CHECK(refused(R"({"spawn":false})") == ErrorCode::invalid_request);
+    CHECK_FALSE(ConnectRequest::from_json(R"({"spawn":false,"key":"k"})")->spawn);
+}
+
+TEST_CASE("a bad key is refused by the same parse as everywhere") {
+    CHECK(refused(R"({"key":""})") == ErrorCode::invalid_key);
+    CHECK(refused(R"({"key":"a\u0000b"})") == ErrorCode::invalid_key);
+    CHECK(refused("{\"key\":\"\xff\"}") == ErrorCode::invalid_request);
+}
+
+TEST_CASE("wrong types are named by their field") {
+    for (const auto& [body, field] :
+         {std::pair{R"({"key":7})", "'key'"}, std::pair{R"({"spawn":"yes"})", "'spawn'"},
+          std::pair{R"({"spawn":{"executable":{"env":{"A":1}}}})", "'spawn.executable.env'"},
+          std::pair{R"({"spawn":{"executable":{"command":"ls"}}})", "'spawn.executable.command'"},
+          std::pair{R"({"spawn":{"executable":{"command":["a\u0000"]}}})",
+                    "'spawn.executable.command'"},
+          std::pair{R"({"auth":[]})", "'auth'"}, std::pair{R"({"user":{}})", "'user'"}}) {
+        const auto request = ConnectRequest::from_json(body);
+        REQUIRE_FALSE(request);
+        CHECK(request.error().code == ErrorCode::invalid_request);
+        CHECK_MESSAGE(request.error().message.find(field) != std::string::npos,
+                      request.error().message);
+    }
+}
+
+TEST_CASE("what is no JSON object is refused, with the place but without a library's words") {
+    for (const char* body : {"{", "[]", "7", "\"x\"", "{\"key\":\"a\"} x"}) {
+        CHECK(refused(body) == ErrorCode::invalid_request);
+    }
+    CHECK(ConnectRequest::from_json("{\"a\" 1}").error().message ==
+          "The body is not valid JSON at byte 6.");
+}
+
+TEST_CASE("what this version can't do is refused, never ignored") {
+    for (const char* body : {R"({"spawn":{"max_idle_seconds":5}})",
+                             R"({"spawn":{"lifetime_limit_seconds":5}})",
+                             R"({"spawn":{"executable":{"mount":true}}})",
+                             R"({"spawn":{"executable":{"resource_limits":{"cpu_period":1}}}})"}) {
+        CHECK(refused(body) == ErrorCode::unsupported);
+    }
+}
+
+TEST_CASE("a backend's description survives its own JSON") {
+    BackendInfo info{.id = *BackendId::parse("abc12"),
+                     .service = ServiceName::standard(),
+                     .key = *Key::parse("k"),
+                     .created_at = 1764000000125};
+    info.statuses = {{.status = Status::scheduled, .time = 1764000000125},
+                     {.status = Status::terminated,
+                      .time = 1764000001000,
+                      .reason = TerminationReason::external,
+                      .kind = TerminationKind::hard,
+                      .exit = ProcessExit{std::nullopt, 9}}};
+    info.command = {{"/bin/x", "y"}, "/"};
+    info.fencing_token = 1764000000126;
+    info.port = 12345;
+    info.pid = 77;
+    const std::string json = info.to_json();
+    const auto again = BackendInfo::from_json(json);
+    REQUIRE(again);
+    CHECK(again->id == info.id);
+    CHECK(again->key == info.key);
+    CHECK(again->created_at == info.created_at);
+    CHECK(again->statuses == info.statuses);
+    CHECK(again->command == info.command);
+    CHECK(again->fencing_token == info.fencing_token);
+    CHECK(again->port == info.port);
+    CHECK(again->pid == info.pid);
+    CHECK(json.find(R"("exit_code":137)") != std::string::npos);
+    CHECK(json.find(R"("last_status":"scheduled")") != std::string::npos);
+}
+
+TEST_CASE("the public status says that it failed, not how, and leaves out what is absent") {
+    CHECK(public_status_json({.status = Status::ready, .time = 0}) ==
+          R"({"status":"ready","time":"1970-01-01T00:00:00.000Z"})");
+    CHECK(public_status_json(
+              {.status = Status::terminated, .time = 0, .exit = ProcessExit{3, std::nullopt}}) ==
+          R"({"status":"terminated","time":"1970-01-01T00:00:00.000Z","exit_error":true})");
+}
+
+TEST_CASE("the list of keys survives its own JSON, keyless backends too") {
+    KeyList list;
+    list.keys.push_back({.key = *Key::parse("a"),
+                         .backend_id = *BackendId::parse("b1"),
+                         .status = Status::ready,
+                         .fencing_token = 5,
+                         .created_at = 1000,
+                         .connections = 2,
+                         .idle_seconds = 3});
+    list.keys.push_back({.backend_id = *BackendId::parse("b2")});
+    const auto again = KeyList::from_json(list.to_json());
+    REQUIRE(again);
+    REQUIRE(again->keys.size() == 2);
+    CHECK(again->keys[0].key == list.keys[0].key);
+    CHECK(again->keys[0].connections == 2);
+    CHECK(again->keys[0].idle_seconds == 3);
+    CHECK_FALSE(again->keys[1].key);
+    CHECK(list.to_json().find("null") == std::string::npos);
+}
+
+TEST_CASE("an error survives its way over the API") {
+    const Error error{ErrorCode::key_held, "Held.", "jamsock list", {"line 1", "line 2"}};
+    const std::string json = error_json(error, "e8f2k1");
+    CHECK(json == R"({"error":{"message":"Held.","status":"Conflict","code":"KeyHeld","id":"e8f2k1",)"
+                  R"("hint":"jamsock list","log_tail":["line 1","line 2"]}})");
+    const Error again = error_from_json(json, 409);
+    CHECK(again.code == error.code);
+    CHECK(again.message == error.message);
+    CHECK(again.hint == error.hint);
+    CHECK(again.log_tail == error.log_tail);
+}
+
+TEST_CASE("an answer that is no error body still gives a sentence") {
+    CHECK(error_from_json("<html>", 502).message ==
+          "The daemon answered with HTTP status 502 and no reason.");
+}
+
+TEST_CASE("a terminate request is soft unless it says hard") {
+    CHECK(TerminateRequest::from_json("")->kind == TerminationKind::soft);
+    CHECK(TerminateRequest::from_json(R"({"hard":true})")->kind == TerminationKind::hard);
+    CHECK(TerminateRequest::from_json(R"({"grace_seconds":0})")->grace_seconds == 0);
+    CHECK_FALSE(TerminateRequest::from_json(R"({"grace_seconds":-1})"));
+}
+
+TEST_CASE("times are ISO 8601 in UTC with milliseconds") {
+    CHECK(iso_time(1795426200125) == "2026-11-23T09:30:00.125Z");
+}

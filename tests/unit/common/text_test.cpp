@@ -1,0 +1,30 @@
+#include "common/text.h"
+
+#include <doctest/doctest.h>
+
+using namespace jamsock;
+
+TEST_CASE("text that could play with a terminal is escaped, other text is left alone") {
+    CHECK(escaped("naïve 🎈 key") == "naïve 🎈 key");
+    CHECK(escaped("a\nb\tc") == "a\\nb\\tc");
+    CHECK(escaped("\x1b]0;title\x07") == "\\x1b]0;title\\x07");
+    CHECK(escaped("\u009b31m") == "\\u{009b}31m");
+    CHECK(escaped("user\u202Egpj.exe") == "user\\u{202e}gpj.exe");
+    CHECK(escaped("a\xff") == "a\\xff");
+    CHECK(escaped("\xc3") == "\\xc3");
+}
+
+TEST_CASE("a shell line can be pasted") {
+    CHECK(shell_line({"jamsock", "connect", "--key", "a b"}) == "jamsock connect --key 'a b'");
+    CHECK(shell_line({"echo", "it's", ""}) == "echo 'it'\\''s' ''");
+    CHECK(shell_line({"x", "$(reboot)"}) == "x '$(reboot)'");
+}
+
+TEST_CASE("a number is digits alone and fits") {
+    long long number = 0;
+    CHECK(parse_number("42", number));
+    CHECK(number == 42);
+    for (const char* text : {"", "-1", "+1", " 1", "1 ", "1x", "99999999999999999999"}) {
+        CHECK_FALSE(parse_number(text, number));
+    }
+}
