@@ -1,0 +1,35 @@
+// The birth of a backend's main process: fork, and in the child everything that must hold before
+// the exec (DESIGN, Start; CONTRACT section 4). libc only.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+
+#include "common/unique_fd.h"
+#include "daemon/shim/spec.h"
+
+namespace jamsock {
+
+struct ForkedBackend {
+    pid_t pid = 0;
+    UniqueFd exec_report;  // non-blocking; see read_exec_report
+};
+
+// The child leads a session of its own, dies with this process, and has exactly: /dev/null as
+// stdin, `output` as stdout and stderr, and, unless `lock` is -1, a copy of it at a high number, so
+// that the key stays locked as long as any of the backend lives. Nothing if the fork fails (errno).
+std::optional<ForkedBackend> fork_backend(const ShimSpec& spec, int output, int lock);
+
+struct ExecReport {
+    enum class State { pending, running, failed };
+    State state = State::pending;
+    bool in_chdir = false;  // failed: entering the directory, not the exec
+    int error = 0;          // failed: errno
+};
+
+// What became of the exec. The child itself then exits with the shell's code for it: 127 if there
+// is no such file, 126 otherwise.
+ExecReport read_exec_report(int exec_report);
+
+}  // namespace jamsock

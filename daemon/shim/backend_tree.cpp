@@ -1,0 +1,38 @@
+#include "daemon/shim/backend_tree.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "daemon/shim/process_table.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr int most_looks = 8;  // per call, at a tree that goes on forking
+
+}  // namespace
+
+void signal_group(pid_t main, bool main_is_reaped, int signal) {
+    if (!main_is_reaped) {
+        ::kill(-main, signal);
+        return;
+    }
+    for (const Process& process : descendants(all_processes(), ::getpid())) {
+        if (process.group == main && process.session == main) signal_process(process, signal);
+    }
+}
+
+void kill_descendants() {
+    std::size_t last_count = 0;
+    for (int look = 0; look < most_looks; ++look) {
+        std::size_t count = 0;
+        for (const Process& process : descendants(all_processes(), ::getpid())) {
+            if (!process.is_zombie() && signal_process(process, SIGKILL)) ++count;
+        }
+        if (count <= last_count) return;
+        last_count = count;
+    }
+}
+
+}  // namespace jamsock

@@ -1,0 +1,36 @@
+// Descriptors and signals around fork and exec: what shim and keeper both need. libc only, and safe
+// in the child of a fork: nothing here allocates.
+#pragma once
+
+#include <signal.h>
+
+#include <initializer_list>
+
+#include "common/unique_fd.h"
+
+namespace jamsock {
+
+// Opens /dev/null on those of 0, 1 and 2 that are closed, so that no later descriptor is taken for
+// a standard stream.
+void fill_standard_streams();
+
+// Closes all from 3 on but `kept` (ascending).
+void close_all_but(std::initializer_list<int> kept);
+
+// Gives every signal its default effect and unblocks all: an ignored or blocked one would outlive
+// exec.
+void reset_signals();
+
+// Blocks `signals` and returns a descriptor (non-blocking, close-on-exec) to take them from.
+UniqueFd take_signals(std::initializer_list<int> signals);
+
+// The next signal that came; 0 if none is left.
+int next_signal(int signal_fd);
+
+// Ends this process (a fork's child) when `parent` dies, at once if it is dead already.
+void die_with_parent(pid_t parent);
+
+// Milliseconds since boot, time asleep included (CLOCK_BOOTTIME): what all the timers here run on.
+long long boottime_milliseconds();
+
+}  // namespace jamsock

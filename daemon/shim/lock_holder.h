@@ -1,0 +1,50 @@
+// The key's kernel lock, as its holder: the file locks/<name> under flock, with our fencing token
+// and backend's id in it (DESIGN, The promise, layer 3). libc only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/unique_fd.h"
+
+namespace jamsock {
+
+struct LockAttempt {
+    enum class Outcome { taken, busy, stale, failed };
+    Outcome outcome = Outcome::failed;
+    std::string holder;      // busy: the backend's id in the file
+    std::int64_t token = 0;  // busy, stale: the fencing token in the file
+    const char* what = "";   // failed: the call
+    int error = 0;           // failed: its errno
+};
+
+class LockHolder {
+  public:
+    LockHolder(int locks_directory, std::string name)
+        : directory_(locks_directory), name_(std::move(name)) {}
+
+    // Tries once, without waiting. Taken: the token and id are written and on the disk. The lock is
+    // given up again on any other outcome.
+    LockAttempt try_take(std::int64_t token, const std::string& backend_id);
+
+    // The locked descriptor. Its lock lives until the last copy of it is closed.
+    int fd() const { return file_.get(); }
+
+    void release() { file_.reset(); }
+
+    // Whether the path still leads to the locked file: if not, another could lock the path as well.
+    bool is_in_place() const;
+
+    // For inotify, which takes a path.
+    std::string path() const;
+
+  private:
+    LockAttempt lock_file();
+    LockAttempt claim(std::int64_t token, const std::string& backend_id);
+
+    int directory_;  // not owned
+    std::string name_;
+    UniqueFd file_;
+};
+
+}  // namespace jamsock

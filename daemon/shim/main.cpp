@@ -1,0 +1,5 @@
+#include "daemon/shim/shim.h"
+
+int main() {
+    return jamsock::run_shim({});
+}

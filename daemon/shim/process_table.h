@@ -1,0 +1,41 @@
+// The processes of the machine as /proc shows them. A process is never a bare pid: pid and start
+// time name it, and a signal is sent only after both were checked against a pidfd. Any thread;
+// reading all of /proc takes milliseconds. libc only.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace jamsock {
+
+struct Process {
+    pid_t pid = 0;
+    pid_t parent = 0;
+    pid_t session = 0;
+    std::uint64_t start_time = 0;  // clock ticks since boot
+    char state = 0;                // the letter of proc(5)
+    pid_t group = 0;
+
+    bool is_zombie() const { return state == 'Z' || state == 'X'; }
+};
+
+// The text of /proc/<pid>/stat. The second field is the program's name, which may hold spaces,
+// parentheses and newlines: the fields after it start at the last ')'.
+std::optional<Process> parse_process_stat(std::string_view stat);
+
+// Nothing if there is no such process.
+std::optional<Process> read_process(pid_t pid);
+
+std::vector<Process> all_processes();
+
+// All below `root`, zombies included, `root` left out.
+std::vector<Process> descendants(const std::vector<Process>& all, pid_t root);
+
+// False if the process is gone or may not be signalled. A zombie takes a signal without effect.
+bool signal_process(const Process& process, int signal);
+
+}  // namespace jamsock

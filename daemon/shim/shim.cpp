@@ -1,0 +1,221 @@
+#include "daemon/shim/shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include "daemon/shim/descriptors.h"
+#include "daemon/shim/process_table.h"
+#include "daemon/shim/spec.h"
+#include "daemon/shim/supervision.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr const char* process_name = "jamsock-shim";
+constexpr int lock_retry_milliseconds = 1000;
+constexpr int lock_retry_pause_milliseconds = 5;
+
+constexpr int ended = EXIT_SUCCESS;
+constexpr int could_not_start = EXIT_FAILURE;
+
+UniqueFd adopt(int fd) {
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return UniqueFd(fd);
+}
+
+void become_a_shim() {
+    ::close(shim_fd::program);
+    fill_standard_streams();
+    for (const int ignored : {SIGPIPE, SIGHUP, SIGINT})
+        ::signal(ignored, SIG_IGN);
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    ::prctl(PR_SET_NAME, process_name);
+    // A shim must not keep a file system busy.
+    if (::chdir("/") != 0) return;
+}
+
+std::optional<ShimSpec> read_spec() {
+    const UniqueFd file = adopt(shim_fd::spec);
+    std::string bytes;
+    char buffer[4096];
+    off_t offset = 0;
+    for (;;) {
+        const ssize_t length = ::pread(file.get(), buffer, sizeof buffer, offset);
+        if (length < 0) return std::nullopt;
+        if (length == 0) break;
+        bytes.append(buffer, static_cast<std::size_t>(length));
+        offset += length;
+    }
+    errno = EINVAL;
+    return ShimSpec::decode(bytes);
+}
+
+// The first half of a shim's life: everything up to the fork. Each step says whether to go on; the
+// one that says no has told the daemon why.
+class Start {
+  public:
+    explicit Start(const ShimOptions& options)
+        : options_(options),
+          backend_directory_(adopt(shim_fd::backend_directory)),
+          locks_directory_(adopt(shim_fd::locks_directory)),
+          link_(adopt(shim_fd::channel)),
+          log_(backend_directory_.get()),
+          signals_(take_signals({SIGCHLD, SIGTERM})) {}
+
+    int run() {
+        if (!begin_record() || !take_lock() || !open_files())
+            return nothing_started(could_not_start);
+        link_.send(Message("locked"));
+        if (!wait_for_go()) return nothing_started(ended);
+        return supervise();
+    }
+
+  private:
+    bool failed(const char* what, int error) {
+        Message message("failed");
+        link_.send(message.add("what", what).add("errno", static_cast<std::int64_t>(error)));
+        return false;
+    }
+
+    bool begin_record() {
+        auto spec = read_spec();
+        if (!spec) return failed("read specification", errno);
+        spec_ = std::move(*spec);
+        record_ = RecordWriter::create(backend_directory_.get());
+        if (!record_) return failed("make record", errno);
+        if (const auto self = read_process(::getpid())) start_time_ = self->start_time;
+        if (record_->begun(current_boot_id(), ::getpid(), start_time_)) return true;
+        return failed("write record", errno);
+    }
+
+    bool take_lock() {
+        lock_.emplace(locks_directory_.get(), spec_.lock_name);
+        const long long give_up = boottime_milliseconds() + lock_retry_milliseconds;
+        for (;;) {
+            const LockAttempt attempt = lock_->try_take(spec_.fencing_token, spec_.backend_id);
+            const bool busy = attempt.outcome == LockAttempt::Outcome::busy;
+            if (!busy || boottime_milliseconds() >= give_up) return tell(attempt);
+            if (!daemon_stays(lock_retry_pause_milliseconds)) return false;
+        }
+    }
+
+    bool tell(const LockAttempt& attempt) {
+        using Outcome = LockAttempt::Outcome;
+        if (attempt.outcome == Outcome::taken) return true;
+        if (attempt.outcome == Outcome::failed) return failed(attempt.what, attempt.error);
+        Message message(attempt.outcome == Outcome::busy ? "busy" : "stale");
+        if (attempt.outcome == Outcome::busy) message.add("holder", attempt.holder);
+        link_.send(message.add("token", attempt.token));
+        return false;
+    }
+
+    // Waits; false as soon as the daemon's end of the channel is closed, or somebody says TERM.
+    bool daemon_stays(int milliseconds) {
+        std::array<pollfd, 2> polled{pollfd{link_.connection(), POLLRDHUP, 0},
+                                     pollfd{signals_.get(), POLLIN, 0}};
+        ::poll(polled.data(), polled.size(), milliseconds);
+        return polled[0].revents == 0 && polled[1].revents == 0;
+    }
+
+    bool open_files() {
+        if (!link_.listen(backend_directory_.get())) return failed("make shim.sock", errno);
+        if (!log_.open()) return failed("open output.log", errno);
+        watch_lock();
+        // Looked at after the watch began: what happens from now on is seen.
+        if (!lock_->is_in_place()) return failed("lock file replaced", ESTALE);
+        return true;
+    }
+
+    // Users have few inotify instances (128 by default): without one the lock is looked at by
+    // timer.
+    void watch_lock() {
+        lock_watch_.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+        if (!lock_watch_) return;
+        const auto what = IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
+        if (::inotify_add_watch(lock_watch_.get(), lock_->path().c_str(), what) < 0) {
+            lock_watch_.reset();
+        }
+    }
+
+    // No time limit: the end of file is enough.
+    bool wait_for_go() {
+        for (;;) {
+            std::array<pollfd, 2> polled{pollfd{link_.connection(), POLLIN, 0},
+                                         pollfd{signals_.get(), POLLIN, 0}};
+            if (::poll(polled.data(), polled.size(), -1) < 0) continue;
+            if (polled[1].revents != 0) return false;
+            const auto message = link_.receive();
+            if (message) return message->verb() == "go";
+            if (link_.connection() < 0) return false;
+        }
+    }
+
+    int supervise() {
+        auto backend = fork_now();
+        if (!backend) {
+            failed("fork", errno);
+            return nothing_started(could_not_start);
+        }
+        Supervision(Prepared{.backend_id = spec_.backend_id,
+                             .fencing_token = spec_.fencing_token,
+                             .grace_milliseconds = spec_.grace_milliseconds,
+                             .shim_start_time = start_time_,
+                             .record = std::move(*record_),
+                             .lock = std::move(*lock_),
+                             .link = std::move(link_),
+                             .log = std::move(log_),
+                             .signals = std::move(signals_),
+                             .lock_watch = std::move(lock_watch_)},
+                    std::move(*backend))
+            .run();
+        return ended;
+    }
+
+    // The specification goes with the fork: nobody needs the environment any more.
+    std::optional<ForkedBackend> fork_now() {
+        const UniqueFd output = log_.take_writer();
+        const int lock = options_.backend_inherits_lock ? lock_->fd() : -1;
+        auto backend = fork_backend(spec_, output.get(), lock);
+        spec_.env = {};
+        spec_.argv = {};
+        return backend;
+    }
+
+    int nothing_started(int code) {
+        link_.stop_listening();
+        if (record_) record_->tree_empty();
+        return code;
+    }
+
+    ShimOptions options_;
+    UniqueFd backend_directory_;
+    UniqueFd locks_directory_;
+    DaemonLink link_;
+    OutputLog log_;
+    UniqueFd signals_;
+    UniqueFd lock_watch_;
+    ShimSpec spec_;
+    std::uint64_t start_time_ = 0;
+    std::optional<RecordWriter> record_;
+    std::optional<LockHolder> lock_;
+};
+
+}  // namespace
+
+int run_shim(const ShimOptions& options) {
+    become_a_shim();
+    return Start(options).run();
+}
+
+}  // namespace jamsock

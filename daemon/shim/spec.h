@@ -1,0 +1,40 @@
+// What the worker leaves a new shim with: a few descriptors, and what to run under which lock.
+// Pure; libc only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace jamsock {
+
+// The descriptors beside the standard streams; everything else is closed.
+namespace shim_fd {
+inline constexpr int channel = 3;
+inline constexpr int spec = 4;
+inline constexpr int backend_directory = 5;
+inline constexpr int locks_directory = 6;
+inline constexpr int program = 7;  // the shim's own binary, closed at once
+}  // namespace shim_fd
+
+// In a memfd at shim_fd::spec, so that the environment never touches the disk.
+struct ShimSpec {
+    std::string backend_id;
+    std::string lock_name;  // file name in locks/
+    std::int64_t fencing_token = 0;
+    std::vector<std::string> argv;  // argv[0] absolute
+    std::vector<std::string> env;   // "NAME=value", complete
+    std::string cwd;
+    // For an ending that nobody gave a grace for, such as a main process that exits before its
+    // children.
+    std::int64_t grace_milliseconds = 10000;
+    std::int64_t descriptor_limit = 0;  // the backend's soft RLIMIT_NOFILE; 0: the shim's own
+
+    std::string encode() const;
+    // Nothing if it is malformed or lacks what a start needs.
+    static std::optional<ShimSpec> decode(std::string_view bytes);
+};
+
+}  // namespace jamsock

@@ -1,0 +1,288 @@
+#include "daemon/shim/supervision.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/inotify.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "daemon/shim/backend_tree.h"
+#include "daemon/shim/descriptors.h"
+#include "daemon/shim/process_table.h"
+#include "daemon/shim/shim.h"
+
+namespace jamsock {
+
+namespace {
+
+// What SIGKILL doesn't end at once is either forking or stuck in the kernel: looked at again soon,
+// then less and less often.
+constexpr long long first_kill_pause = 10;
+constexpr long long last_kill_pause = 1000;
+constexpr long long lock_check_pause = 2000;
+constexpr long long accept_pause = 1000;
+constexpr long long longest_grace = 24 * 60 * 60 * 1000;
+
+constexpr const char* soft = "soft";
+constexpr const char* hard = "hard";
+
+std::int64_t microseconds(const timeval& time) {
+    return static_cast<std::int64_t>(time.tv_sec) * 1'000'000 + time.tv_usec;
+}
+
+void add_exit(Message& message, const ShimRecord::MainExited& exited) {
+    if (exited.code) message.add("code", static_cast<std::int64_t>(*exited.code));
+    if (exited.signal) message.add("signal", static_cast<std::int64_t>(*exited.signal));
+}
+
+void add_ending(Message& message, const ShimRecord::Ending& ending) {
+    message.add("kind", ending.kind).add("reason", ending.reason);
+}
+
+}  // namespace
+
+Supervision::Supervision(Prepared prepared, ForkedBackend backend)
+    : own_(std::move(prepared)),
+      main_pid_(backend.pid),
+      exec_report_(std::move(backend.exec_report)),
+      timer_(::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)) {
+    // Not reaped yet, so the number is surely its own.
+    if (const auto process = read_process(main_pid_)) main_start_time_ = process->start_time;
+    own_.record.started({main_pid_, main_start_time_});
+    if (!own_.lock_watch) next_lock_check_ = boottime_milliseconds() + lock_check_pause;
+}
+
+void Supervision::run() {
+    check_lock();
+    while (!finished_)
+        wait_and_handle();
+}
+
+void Supervision::wait_and_handle() {
+    arm_timer();
+    using Handler = void (Supervision::*)();
+    static constexpr std::array<Handler, 7> handlers{
+        &Supervision::on_exec_report, &Supervision::on_signals,    &Supervision::on_output,
+        &Supervision::on_request,     &Supervision::on_connection, &Supervision::on_lock_event,
+        &Supervision::on_timer};
+    const int listener = accept_again_ == never ? own_.link.listener() : -1;
+    const std::array<int, handlers.size()> descriptors{
+        exec_report_.get(), own_.signals.get(),    own_.log.reader(), own_.link.connection(),
+        listener,           own_.lock_watch.get(), timer_.get()};
+    std::array<pollfd, handlers.size()> polled{};
+    for (std::size_t i = 0; i < polled.size(); ++i)
+        polled[i] = {descriptors[i], POLLIN, 0};
+    if (::poll(polled.data(), polled.size(), -1) <= 0) return;
+    for (std::size_t i = 0; i < polled.size() && !finished_; ++i) {
+        if (polled[i].revents != 0) (this->*handlers[i])();
+    }
+}
+
+Supervision::Milliseconds Supervision::next_due() const {
+    Milliseconds next = never;
+    for (const Milliseconds due :
+         {deadline_, grace_end_, next_kill_, next_lock_check_, accept_again_}) {
+        if (due != never && (next == never || due < next)) next = due;
+    }
+    return next;
+}
+
+void Supervision::arm_timer() {
+    const Milliseconds due = next_due();
+    if (due == armed_) return;
+    itimerspec setting{};  // zero disarms
+    setting.it_value.tv_sec = due / 1000;
+    setting.it_value.tv_nsec = due % 1000 * 1'000'000;
+    ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr);
+    armed_ = due;
+}
+
+void Supervision::on_timer() {
+    std::uint64_t expirations;
+    if (::read(timer_.get(), &expirations, sizeof expirations) < 0) return;
+    armed_ = never;
+    const Milliseconds now = boottime_milliseconds();
+    const auto is_due = [now](Milliseconds& due) {
+        if (due == never || due > now) return false;
+        due = never;
+        return true;
+    };
+    is_due(accept_again_);
+    if (is_due(deadline_)) begin_ending({soft, "swept"}, own_.grace_milliseconds);
+    if (is_due(grace_end_)) begin_ending({hard, ending_->reason}, 0);
+    if (is_due(next_kill_)) kill_everything();
+    if (is_due(next_lock_check_)) {
+        next_lock_check_ = now + lock_check_pause;
+        check_lock();
+    }
+}
+
+void Supervision::on_signals() {
+    bool children_changed = false;
+    while (const int signal = next_signal(own_.signals.get())) {
+        if (signal == SIGCHLD) children_changed = true;
+        if (signal == SIGTERM) begin_ending({soft, "external"}, own_.grace_milliseconds);
+    }
+    if (children_changed) reap();
+}
+
+void Supervision::on_exec_report() {
+    if (!exec_report_) return;
+    const ExecReport report = read_exec_report(exec_report_.get());
+    if (report.state == ExecReport::State::pending) return;
+    exec_report_.reset();
+    if (report.state == ExecReport::State::running) {
+        Message started("started");
+        started.add("pid", static_cast<std::int64_t>(main_pid_))
+            .add("start", static_cast<std::int64_t>(main_start_time_));
+        own_.link.send(started);
+        return;
+    }
+    Message failed("exec-failed");
+    failed.add("what", report.in_chdir ? "chdir" : "exec")
+        .add("errno", static_cast<std::int64_t>(report.error));
+    own_.link.send(failed);
+}
+
+void Supervision::on_output() {
+    own_.log.copy();
+}
+
+// ECHILD is the proof that the tree is empty: we are the subreaper of all that the backend forked.
+void Supervision::reap() {
+    for (;;) {
+        int status = 0;
+        rusage usage{};
+        const pid_t pid = ::wait4(-1, &status, WNOHANG, &usage);
+        if (pid < 0 && errno == ECHILD) return tree_is_empty();
+        if (pid <= 0) break;
+        if (pid == main_pid_ && !main_exited_) main_ended(status, usage);
+    }
+    if (main_exited_ && !ending_) begin_ending({soft, ""}, own_.grace_milliseconds);
+}
+
+void Supervision::main_ended(int status, const rusage& usage) {
+    on_exec_report();
+    own_.log.drain();
+    ShimRecord::MainExited exited{.user_microseconds = microseconds(usage.ru_utime),
+                                  .system_microseconds = microseconds(usage.ru_stime),
+                                  .max_rss_kib = usage.ru_maxrss,
+                                  .dropped_log_bytes = own_.log.dropped_bytes()};
+    if (WIFEXITED(status)) exited.code = WEXITSTATUS(status);
+    if (WIFSIGNALED(status)) exited.signal = WTERMSIG(status);
+    main_exited_ = exited;
+    own_.record.main_exited(exited);
+    Message message("exited");
+    add_exit(message, exited);
+    own_.link.send(message);
+}
+
+// The key is free as soon as the record says so: the lock is given up before the daemon is told.
+void Supervision::tree_is_empty() {
+    own_.log.drain();
+    own_.record.tree_empty();
+    own_.link.stop_listening();
+    own_.lock.release();
+    own_.link.send(Message("gone"));
+    finished_ = true;
+}
+
+void Supervision::on_request() {
+    if (const auto request = own_.link.receive()) heed(*request);
+}
+
+void Supervision::heed(const Message& request) {
+    if (request.verb() == "terminate") {
+        const Milliseconds grace = request.number("grace_ms").value_or(own_.grace_milliseconds);
+        const auto reason = request.text("reason").value_or("external");
+        begin_ending({request.text("kind") == hard ? hard : soft, std::string(reason)},
+                     std::clamp(grace, Milliseconds{0}, longest_grace));
+    } else if (request.verb() == "deadline") {
+        deadline_ =
+            std::max(Milliseconds{0}, Milliseconds{request.number("boottime_ms").value_or(0)});
+    }
+}
+
+void Supervision::on_connection() {
+    switch (own_.link.accept()) {
+        case DaemonLink::Accepted::connected:
+            own_.link.send(hello());
+            break;
+        case DaemonLink::Accepted::failed:  // no descriptor or memory left: it stays in the backlog
+            accept_again_ = boottime_milliseconds() + accept_pause;
+            break;
+        case DaemonLink::Accepted::none:
+            break;
+    }
+}
+
+Message Supervision::hello() const {
+    const char* state = "running";
+    if (exec_report_) state = "locked";
+    if (ending_) state = "ending";
+    if (main_exited_) state = "exited";
+    Message message("hello");
+    message.add("protocol", std::int64_t{shim_protocol})
+        .add("id", own_.backend_id)
+        .add("token", own_.fencing_token)
+        .add("shim_pid", static_cast<std::int64_t>(::getpid()))
+        .add("shim_start", static_cast<std::int64_t>(own_.shim_start_time))
+        .add("pid", static_cast<std::int64_t>(main_pid_))
+        .add("start", static_cast<std::int64_t>(main_start_time_))
+        .add("state", state);
+    if (ending_) add_ending(message, *ending_);
+    if (main_exited_) add_exit(message, *main_exited_);
+    return message;
+}
+
+void Supervision::on_lock_event() {
+    alignas(inotify_event) char events[1024];
+    if (::read(own_.lock_watch.get(), events, sizeof events) > 0) check_lock();
+}
+
+// Without its file the lock excludes nobody: a new file at the path could be locked as well.
+void Supervision::check_lock() {
+    if (!own_.lock.is_in_place()) begin_ending({hard, "internalerror"}, 0);
+}
+
+// Idempotent: of a soft and a hard ending each happens once, and a hard one replaces a soft one.
+void Supervision::begin_ending(const ShimRecord::Ending& ending, Milliseconds grace) {
+    if (ending_ && (ending_->kind == hard || ending.kind == soft)) return;
+    ending_ = ending;
+    own_.record.ending(ending);
+    Message message("ending");
+    add_ending(message, ending);
+    own_.link.send(message);
+    if (ending.kind == soft) return terminate_softly(grace);
+    grace_end_ = never;
+    kill_pause_ = first_kill_pause;
+    kill_everything();
+}
+
+// CONT after TERM: a stopped process would not see it otherwise.
+void Supervision::terminate_softly(Milliseconds grace) {
+    grace_end_ = boottime_milliseconds() + grace;
+    signal_main_group(SIGTERM);
+    signal_main_group(SIGCONT);
+}
+
+void Supervision::kill_everything() {
+    signal_main_group(SIGKILL);
+    kill_descendants();
+    next_kill_ = boottime_milliseconds() + kill_pause_;
+    kill_pause_ = std::min(2 * kill_pause_, last_kill_pause);
+}
+
+void Supervision::signal_main_group(int signal) {
+    signal_group(main_pid_, main_exited_.has_value(), signal);
+    // Until the exec it may not lead its group yet.
+    if (exec_report_ && !main_exited_) ::kill(main_pid_, signal);
+}
+
+}  // namespace jamsock
