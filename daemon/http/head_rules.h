@@ -1,0 +1,69 @@
+// The rules by which a message's head is read (RFC 9112), so strict that nobody behind us could
+// read it in another way: what is ambiguous is refused, never repaired. Pure; no sockets.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+namespace jamsock {
+
+inline constexpr std::size_t longest_head = 64 * 1024;  // with its empty line
+inline constexpr std::size_t most_fields = 100;
+
+struct HeadFault {
+    int status = 400;      // to answer with
+    std::string sentence;  // why
+};
+
+struct Field {
+    std::string_view name;
+    std::string_view value;  // without the spaces around it
+};
+
+// All views are into the text that was parsed.
+struct RequestHead {
+    std::string_view text;  // all of it, with the empty line
+    std::string_view method;
+    std::string_view target;  // begins with '/'
+    bool is_http_1_0 = false;
+    std::vector<Field> fields;
+    std::string_view host;  // empty if an HTTP/1.0 client sent none
+    std::optional<std::uint64_t> content_length;
+    bool is_chunked = false;
+    bool keep_alive = false;        // the client would use the connection again
+    bool expects_continue = false;  // it waits for `100 Continue` before its body
+    bool wants_upgrade = false;
+
+    bool has_body() const { return is_chunked || content_length.value_or(0) > 0; }
+};
+
+struct ResponseHead {
+    std::string_view text;
+    int status = 0;
+    std::string_view reason;
+    std::vector<Field> fields;
+    std::optional<std::uint64_t> content_length;
+    bool is_chunked = false;
+};
+
+template <class Head>
+using HeadResult = tl::expected<Head, HeadFault>;
+
+// How many of `bytes` are ready to be judged: a whole head, or one up to a line end that no head
+// may have (so that it is refused without a wait for more). The first `seen` bytes were looked at
+// before.
+std::optional<std::size_t> head_size(std::string_view bytes, std::size_t seen = 0);
+
+// `text`: the raw bytes up to and including the empty line.
+HeadResult<RequestHead> parse_request_head(std::string_view text);
+HeadResult<ResponseHead> parse_response_head(std::string_view text);
+
+// Whether a Host names this machine's loopback: localhost, *.localhost, 127.0.0.1 or [::1], with or
+// without a port. A web page that had its own name resolve to 127.0.0.1 (DNS rebinding) fails here.
+bool is_loopback_host(std::string_view host);
+
+}  // namespace jamsock

@@ -1,0 +1,250 @@
+#include "daemon/http/server.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <list>
+
+#include "common/error.h"
+#include "common/timeouts.h"
+#include "daemon/http/body.h"
+#include "daemon/http/connection.h"
+#include "daemon/http/head_rules.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::string_view default_content_type = "application/json";
+
+struct Client {
+    std::shared_ptr<Connection> connection;
+    bool is_idle = true;  // between two requests
+};
+
+Request to_request(const RequestHead& head) {
+    Request request{.method = std::string(head.method)};
+    const auto question = std::min(head.target.find('?'), head.target.size());
+    request.path = head.target.substr(0, question);
+    request.query = head.target.substr(std::min(question + 1, head.target.size()));
+    request.headers.reserve(head.fields.size());
+    for (const auto& [name, value] : head.fields)
+        request.headers.emplace_back(name, value);
+    return request;
+}
+
+std::string head_of(const Response& response, bool keep_alive) {
+    std::string head =
+        fmt::format("HTTP/1.1 {} {}\r\n", response.status, http_reason(response.status));
+    for (const auto& [name, value] : response.headers) {
+        fmt::format_to(std::back_inserter(head), "{}: {}\r\n", name, value);
+    }
+    if (!response.body.empty() && !find_header(response.headers, "content-type")) {
+        fmt::format_to(std::back_inserter(head), "Content-Type: {}\r\n", default_content_type);
+    }
+    if (response.status != 204 && response.status != 304) {
+        fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", response.body.size());
+    }
+    head += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
+    return head;
+}
+
+enum class BodyEnd { complete, too_large, malformed, client_gone };
+
+Task<BodyEnd> read_body(Connection& connection, BodyReader reader, bool expects_continue,
+                        std::size_t limit, std::string& body) {
+    InputBuffer& input = connection.input();
+    if (expects_continue && input.text().empty() && !co_await connection.write(go_on)) {
+        co_return BodyEnd::client_gone;
+    }
+    std::array<char, InputBuffer::piece> piece;
+    while (!reader.is_done()) {
+        const BodyReader::Step step = reader.read(input.text(), piece);
+        input.consume(step.consumed);
+        body.append(piece.data(), step.produced);
+        if (step.is_malformed) co_return BodyEnd::malformed;
+        if (body.size() > limit || input.text().size() > longest_head) {
+            co_return BodyEnd::too_large;
+        }
+        if (step.consumed == 0 && !co_await connection.read_more()) co_return BodyEnd::client_gone;
+    }
+    co_return BodyEnd::complete;
+}
+
+}  // namespace
+
+struct Server::State : std::enable_shared_from_this<State> {
+    class Departure;
+
+    State(asio::io_context& loop, UniqueFd listening_fd, Service answer, ServerOptions how)
+        : listening(loop, listening_fd.release()),
+          service(std::move(answer)),
+          options(std::move(how)) {}
+
+    void add(std::shared_ptr<Connection> connection);
+    Task<> serve(Client& client);
+    Task<bool> answer_next(Client& client);
+    Task<BodyEnd> take_body(Connection& connection, const RequestHead& head, Request& request);
+    Task<Response> ask_service(Request request);
+    Task<bool> send(Connection& connection, const Response& response, bool answers_head,
+                    bool keep_alive);
+    Task<> turn_away(Connection& connection, int status, std::string sentence);
+
+    asio::posix::stream_descriptor listening;
+    Service service;
+    ServerOptions options;
+    std::list<Client> clients;
+    bool is_stopping = false;
+    Event client_left;
+};
+
+// Takes the client off the list when its coroutine ends, however it does.
+class Server::State::Departure {
+  public:
+    Departure(State& state, std::list<Client>::iterator client) : state_(state), client_(client) {}
+    Departure(const Departure&) = delete;
+    Departure& operator=(const Departure&) = delete;
+    ~Departure() {
+        state_.clients.erase(client_);
+        state_.client_left.notify_all();
+    }
+
+  private:
+    State& state_;
+    std::list<Client>::iterator client_;
+};
+
+void Server::State::add(std::shared_ptr<Connection> connection) {
+    const auto client = clients.insert(clients.end(), Client{std::move(connection)});
+    const auto serve_until_end = [](std::shared_ptr<State> state,
+                                    std::list<Client>::iterator served) -> Task<> {
+        const Departure departure(*state, served);
+        co_await state->serve(*served);
+    };
+    asio::co_spawn(listening.get_executor(), serve_until_end(shared_from_this(), client),
+                   asio::detached);
+}
+
+Task<> Server::State::serve(Client& client) {
+    bool may_go_on = true;
+    while (may_go_on && !is_stopping) {
+        may_go_on = co_await answer_next(client);
+    }
+    client.connection->close();
+}
+
+// One request and its response. False: the connection has ended, or must.
+Task<bool> Server::State::answer_next(Client& client) {
+    Connection& connection = *client.connection;
+    client.is_idle = true;
+    const auto incoming = co_await connection.read_head();
+    client.is_idle = false;
+    if (!incoming) co_return false;
+    if (const auto& head = *incoming; !head) {
+        co_await turn_away(connection, head.error().status, head.error().sentence);
+        co_return false;
+    }
+    const RequestHead& head = **incoming;
+    const bool answers_head = head.method == "HEAD";
+    const bool keep_alive = head.keep_alive;
+    Request request = to_request(head);
+    switch (co_await take_body(connection, head, request)) {
+        case BodyEnd::complete:
+            break;
+        case BodyEnd::client_gone:
+            co_return false;
+        case BodyEnd::malformed:
+            co_await turn_away(connection, 400, "The request's body has broken chunks.");
+            co_return false;
+        case BodyEnd::too_large:
+            co_await turn_away(
+                connection, 413,
+                fmt::format("The request's body is longer than {} bytes.", options.body_limit));
+            co_return false;
+    }
+    const Response response = co_await ask_service(std::move(request));
+    co_return co_await send(connection, response, answers_head, keep_alive);
+}
+
+// Uses the head up: its views end here.
+Task<BodyEnd> Server::State::take_body(Connection& connection, const RequestHead& head,
+                                       Request& request) {
+    const bool has_body = head.has_body();
+    const bool too_large = head.content_length.value_or(0) > options.body_limit;
+    const bool expects_continue = head.expects_continue;
+    BodyReader reader(head);
+    connection.input().consume(head.text.size());
+    if (too_large) co_return BodyEnd::too_large;
+    if (!has_body) co_return BodyEnd::complete;
+
+    connection.set_deadline(after(timeouts::request_body));
+    const BodyEnd end = co_await read_body(connection, std::move(reader), expects_continue,
+                                           options.body_limit, request.body);
+    connection.set_deadline(never);
+    co_return end;
+}
+
+Task<Response> Server::State::ask_service(Request request) {
+    const std::string name = request.method + " " + request.path;
+    try {
+        co_return co_await service(std::move(request));
+    } catch (const std::exception& bug) {
+        if (options.on_exception) options.on_exception(name + ": " + bug.what());
+    }
+    co_return options.refuse(500, "The request met a bug in the daemon.");
+}
+
+Task<bool> Server::State::send(Connection& connection, const Response& response, bool answers_head,
+                               bool keep_alive) {
+    keep_alive = keep_alive && !is_stopping;
+    const std::string head = head_of(response, keep_alive);
+    const std::array pieces{
+        asio::buffer(head),
+        answers_head ? asio::const_buffer() : asio::buffer(response.body),
+    };
+    connection.set_deadline(after(timeouts::response_write));
+    co_return co_await connection.write(pieces) && keep_alive;
+}
+
+Task<> Server::State::turn_away(Connection& connection, int status, std::string sentence) {
+    const Response response = options.refuse(status, std::move(sentence));
+    co_await send(connection, response, false, false);
+    co_await connection.linger();
+}
+
+Server::Server(asio::io_context& loop, UniqueFd listening, Service service, ServerOptions options)
+    : state_(std::make_shared<State>(loop, std::move(listening), std::move(service),
+                                     std::move(options))) {
+}
+
+Server::~Server() = default;
+
+void Server::start() {
+    const auto accept = [](std::shared_ptr<State> state) -> Task<> {
+        const std::function<void(std::shared_ptr<Connection>)> serve =
+            [&state](std::shared_ptr<Connection> connection) { state->add(std::move(connection)); };
+        co_await accept_connections(state->listening, state->options.accept_filter, serve);
+    };
+    asio::co_spawn(state_->listening.get_executor(), accept(state_), asio::detached);
+}
+
+Task<> Server::stop() {
+    const std::shared_ptr<State> state = state_;
+    state->is_stopping = true;
+    error_code ignored;
+    state->listening.close(ignored);
+    for (const Client& client : state->clients) {
+        if (client.is_idle) client.connection->close();
+    }
+    const Deadline deadline = after(timeouts::server_stop);
+    while (!state->clients.empty()) {
+        if (!co_await state->client_left.wait_until(deadline)) break;
+    }
+    for (const Client& client : state->clients)
+        client.connection->close();
+}
+
+}  // namespace jamsock

@@ -1,0 +1,48 @@
+// The HTTP engine: accepts connections on one listening socket, Unix or TCP, and has a service
+// answer their requests, one after the other per connection. Checks every head by head_rules before
+// anything else looks at it. Knows no business word: what an error looks like is its owner's.
+// Lives on one io_context, which a single thread runs; all of it happens on that thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/unique_fd.h"
+#include "daemon/asio.h"
+#include "daemon/http/message.h"
+
+namespace jamsock {
+
+using Service = std::function<Task<Response>(Request)>;
+
+struct ServerOptions {
+    // The answer to a request that never reaches the service, or whose service threw. Required.
+    std::function<Response(int status, std::string sentence)> refuse;
+    // Whether to serve this new connection; empty: all.
+    std::function<bool(int fd)> accept_filter = {};
+    // Told of an exception out of the service, which is a bug: "GET /path: what". For the log.
+    std::function<void(const std::string& what)> on_exception = {};
+    std::size_t body_limit = 1 << 20;
+};
+
+class Server {
+  public:
+    // `listening` is bound and listening already.
+    Server(asio::io_context& loop, UniqueFd listening, Service service, ServerOptions options);
+    ~Server();
+
+    void start();
+
+    // No new connections; idle ones are closed at once, the others after the answer they are at
+    // (with `Connection: close`), or after timeouts::server_stop whatever they do. What waits
+    // inside the service must be ended by its owner.
+    Task<> stop();
+
+  private:
+    struct State;  // outlives the server in its connections
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace jamsock

@@ -1,0 +1,52 @@
+#include "daemon/proxy/proxy.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "daemon/proxy/proxy_loop.h"
+
+namespace jamsock {
+
+namespace {
+
+UniqueFd duplicate(const UniqueFd& fd) {
+    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy) throw std::system_error(errno, std::generic_category(), "the proxy's socket");
+    return copy;
+}
+
+}  // namespace
+
+Proxy::Proxy(UniqueFd listening, unsigned threads, IdentityLookup look_up) {
+    for (unsigned i = 0; i < threads; ++i) {
+        loops_.push_back(std::make_shared<ProxyLoop>(duplicate(listening), look_up));
+    }
+    for (const auto& loop : loops_)
+        loop->start();
+}
+
+Proxy::~Proxy() {
+    stop();
+}
+
+void Proxy::publish(std::shared_ptr<const Route> route) {
+    for (const auto& loop : loops_)
+        loop->publish(route);
+}
+
+void Proxy::remove(std::uint64_t serial) {
+    for (const auto& loop : loops_)
+        loop->remove(serial);
+}
+
+void Proxy::stop() {
+    for (const auto& loop : loops_)
+        loop->begin_stop();
+    for (const auto& loop : loops_)
+        loop->join();
+    loops_.clear();
+}
+
+}  // namespace jamsock

@@ -1,0 +1,51 @@
+// The data plane: forwards requests that carry a connection token to the backends, on threads of
+// its own. It sees routes only, never the registry or the store. All public functions are called on
+// the control thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/unique_fd.h"
+#include "daemon/proxy/routes.h"
+
+namespace jamsock {
+
+// What a connect call said about its user; the backend gets it in x-verified-username and
+// x-verified-user-data.
+struct Identity {
+    std::optional<std::string> user;
+    std::optional<std::string> auth;  // an object's JSON, ASCII only
+};
+
+class ProxyLoop;
+
+class Proxy {
+  public:
+    // Called on a proxy thread, once per connection and token that has an identity; may answer
+    // later and from any thread, also after the proxy's end. Nothing: the token is not (or no
+    // longer) known.
+    using IdentityLookup = std::function<void(std::string token_hash,
+                                              std::function<void(std::optional<Identity>)> answer)>;
+
+    // `listening` is a bound and listening TCP socket. Serves at once, on `threads` threads.
+    Proxy(UniqueFd listening, unsigned threads, IdentityLookup look_up);
+    ~Proxy();
+
+    // A new or changed route. A request that its client sends after this returned finds it.
+    void publish(std::shared_ptr<const Route> route);
+    // Unknown from now on; held requests are refused.
+    void remove(std::uint64_t serial);
+
+    // Cuts all connections and ends the threads. Idempotent.
+    void stop();
+
+  private:
+    std::vector<std::shared_ptr<ProxyLoop>> loops_;
+};
+
+}  // namespace jamsock

@@ -1,0 +1,30 @@
+// What the proxy knows of one backend. Immutable: a change is a new Route, handed over as
+// shared_ptr<const Route>, so that threads share it without locks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "common/ids.h"
+#include "daemon/proxy/activity.h"
+#include "daemon/proxy/tokens.h"
+
+namespace jamsock {
+
+struct Route {
+    enum class State {
+        pending,  // requests are held
+        ready,    // … forwarded
+        ending,   // … refused
+    };
+
+    BackendId id;
+    std::uint64_t serial = 0;  // the one in its connection tokens
+    MacKey key;
+    State state = State::pending;
+    std::uint16_t port = 0;             // on 127.0.0.1
+    bool startup_limit_passed = false;  // it ends because it never became ready
+    std::shared_ptr<Activity> activity;
+};
+
+}  // namespace jamsock
