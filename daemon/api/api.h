@@ -1,0 +1,46 @@
+// The HTTP API (CONTRACT, Endpoints): one table lists every endpoint, and each handler decodes, asks
+// the registry and encodes. No rule, SQL or signal here; JSON names are in common/api_types. Control
+// thread.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/api_types.h"
+#include "daemon/http/router.h"
+#include "daemon/registry/registry.h"
+
+namespace jamsock {
+
+class Api {
+  public:
+    Api(Registry& registry, std::function<VersionInfo()> version);
+
+    // Answers any request; a failed one is logged with the id that its answer carries.
+    Task<Response> serve(Request request);
+
+    // The answer to what never became a request: a malformed head, a body that is too large.
+    static Response refuse(int http_status, std::string sentence);
+
+    const std::vector<Endpoint>& endpoints() const { return router_.endpoints(); }
+
+  private:
+    Task<Response> connect(const Request& request, const PathParameters& path);
+    Task<Response> connect_in_environment(const Request& request, const PathParameters& path);
+    Task<Response> connect_to(Result<ServiceName> service, const Request& request);
+    Task<Response> keys(const Request& request, const PathParameters& path);
+    Task<Response> backend(const Request& request, const PathParameters& path);
+    Task<Response> backend_status(const Request& request, const PathParameters& path);
+    Task<Response> terminate(const Request& request, const PathParameters& path);
+    Task<Response> healthz(const Request& request, const PathParameters& path);
+    Task<Response> version(const Request& request, const PathParameters& path);
+
+    std::vector<Endpoint> table();
+
+    Registry& registry_;
+    std::function<VersionInfo()> version_;
+    Router router_;
+};
+
+}  // namespace jamsock

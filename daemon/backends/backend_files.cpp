@@ -1,0 +1,142 @@
+#include "daemon/backends/backend_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <memory>
+
+#include "common/runtime_paths.h"
+#include "daemon/log.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr const char* identity_file = "identity";
+constexpr const char* ready_file = "ready";
+constexpr const char* output_log = "output.log";
+constexpr std::size_t longest_tail = 16 * 1024;
+constexpr std::size_t largest_identity = 4 * 1024 * 1024;
+
+UniqueFd open_directory(int parent, const std::string& name) {
+    return UniqueFd(
+        ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+UniqueFd make_directory(int parent, const std::string& name) {
+    if (::mkdirat(parent, name.c_str(), 0700) != 0 && errno != EEXIST) return UniqueFd();
+    return open_directory(parent, name);
+}
+
+bool write_durably(int directory, const char* name, std::string_view bytes) {
+    const UniqueFd file(::openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!file) return false;
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
+        if (written < 0) return false;
+        bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return ::fdatasync(file.get()) == 0;
+}
+
+// Up to `limit` bytes from the end of the file.
+std::string read_end(int directory, const char* name, std::size_t limit) {
+    const UniqueFd file(::openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status {};
+    if (!file || ::fstat(file.get(), &status) != 0) return {};
+    const auto size = static_cast<std::size_t>(status.st_size);
+    std::string bytes(std::min(size, limit), '\0');
+    const ssize_t length = ::pread(file.get(), bytes.data(), bytes.size(),
+                                   static_cast<off_t>(size - bytes.size()));
+    bytes.resize(length < 0 ? 0 : static_cast<std::size_t>(length));
+    return bytes;
+}
+
+std::vector<std::string> last_lines(std::string_view text, std::size_t count) {
+    std::vector<std::string> lines;
+    if (text.ends_with('\n')) text.remove_suffix(1);
+    while (!text.empty() && lines.size() < count) {
+        const auto start = text.rfind('\n');
+        lines.emplace_back(text.substr(start == std::string_view::npos ? 0 : start + 1));
+        if (start == std::string_view::npos) break;
+        text = text.substr(0, start);
+    }
+    return {lines.rbegin(), lines.rend()};
+}
+
+}  // namespace
+
+Result<BackendFiles> BackendFiles::open(int state_directory) {
+    BackendFiles files;
+    files.backends_ = make_directory(state_directory, state_file::backends);
+    files.history_ = make_directory(state_directory, state_file::history);
+    files.locks_ = make_directory(state_directory, state_file::locks);
+    if (!files.backends_ || !files.history_ || !files.locks_) {
+        return fail(ErrorCode::daemon_unavailable,
+                    fmt::format("A directory in the state directory can't be made: {}.",
+                                ::strerror(errno)));
+    }
+    return files;
+}
+
+Result<UniqueFd> BackendFiles::create(const BackendRecord& record) const {
+    UniqueFd directory;
+    if (::mkdirat(backends_.get(), record.id.str().c_str(), 0700) == 0) {
+        directory = open_directory(backends_.get(), record.id.str());
+    }
+    if (!directory || !write_durably(directory.get(), identity_file, record.encode())) {
+        return fail(ErrorCode::spawn_failed,
+                    fmt::format("The backend's directory can't be made: {}.", ::strerror(errno)),
+                    "jamsock daemon logs");
+    }
+    return directory;
+}
+
+std::vector<BackendId> BackendFiles::live() const {
+    std::vector<BackendId> ids;
+    UniqueFd again = open_directory(backends_.get(), ".");
+    const std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(again.get()), &::closedir);
+    if (!listing) return ids;
+    again.release();
+    while (const dirent* entry = ::readdir(listing.get())) {
+        if (entry->d_name[0] == '.') continue;
+        if (auto id = BackendId::parse(entry->d_name)) ids.push_back(*id);
+    }
+    return ids;
+}
+
+std::optional<BackendFiles::Found> BackendFiles::read(const BackendId& id) const {
+    UniqueFd directory = open_directory(backends_.get(), id.str());
+    if (!directory) return std::nullopt;
+    auto record =
+        BackendRecord::decode(read_end(directory.get(), identity_file, largest_identity));
+    if (!record || record->id != id) return std::nullopt;
+    auto shim = read_record(directory.get());
+    const bool was_ready = ::faccessat(directory.get(), ready_file, F_OK, 0) == 0;
+    return Found{std::move(directory), std::move(*record), std::move(shim), was_ready};
+}
+
+void BackendFiles::mark_ready(int directory) {
+    const UniqueFd file(::openat(directory, ready_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
+
+void BackendFiles::move_to_history(const BackendId& id) const {
+    const char* name = id.str().c_str();
+    if (::renameat(backends_.get(), name, history_.get(), name) != 0 && errno != ENOENT) {
+        log::error("backend {}: its directory can't be moved to history: {}", id.str(),
+                   ::strerror(errno));
+    }
+}
+
+std::vector<std::string> BackendFiles::log_tail(const BackendId& id, std::size_t count) const {
+    UniqueFd directory = open_directory(backends_.get(), id.str());
+    if (!directory) directory = open_directory(history_.get(), id.str());
+    if (!directory) return {};
+    return last_lines(read_end(directory.get(), output_log, longest_tail), count);
+}
+
+}  // namespace jamsock

@@ -1,0 +1,54 @@
+// The directories `backends/<id>/` of live backends and `history/<id>/` of ended ones (DESIGN, Files
+// at run time): made before the start, all that recovery needs without a database. File work that
+// may block: for the helper thread. Names come through open directories, so no path is too long.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "common/unique_fd.h"
+#include "daemon/backends/backend_record.h"
+#include "daemon/shim/record.h"
+
+namespace jamsock {
+
+class BackendFiles {
+  public:
+    // Makes `backends`, `history` and `locks` in the state directory where they are missing.
+    static Result<BackendFiles> open(int state_directory);
+
+    int locks() const { return locks_.get(); }
+
+    // Makes the directory with the file `identity`, and gives its descriptor.
+    Result<UniqueFd> create(const BackendRecord& record) const;
+
+    // The ids of all directories in `backends`.
+    std::vector<BackendId> live() const;
+
+    // What a live directory says. Empty where it has no readable `identity`: the worker died
+    // while making it, so nothing was started.
+    struct Found {
+        UniqueFd directory;
+        BackendRecord record;
+        std::optional<ShimRecord> shim;
+        bool was_ready = false;
+    };
+    std::optional<Found> read(const BackendId& id) const;
+
+    // Remembers that the backend became ready, for a recovery without a database.
+    static void mark_ready(int directory);
+
+    void move_to_history(const BackendId& id) const;
+
+    // The last `count` lines of the backend's output, live or ended, oldest first.
+    std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const;
+
+  private:
+    UniqueFd backends_;
+    UniqueFd history_;
+    UniqueFd locks_;
+};
+
+}  // namespace jamsock

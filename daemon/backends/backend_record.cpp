@@ -1,0 +1,82 @@
+#include "daemon/backends/backend_record.h"
+
+#include <sodium.h>
+
+#include "daemon/shim/message.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::string_view verb = "backend";
+
+std::string hex(std::string_view bytes) {
+    std::string text(bytes.size() * 2 + 1, '\0');
+    ::sodium_bin2hex(text.data(), text.size(), reinterpret_cast<const unsigned char*>(bytes.data()),
+                     bytes.size());
+    text.pop_back();
+    return text;
+}
+
+std::string unhex(std::string_view text) {
+    std::string bytes(text.size() / 2, '\0');
+    std::size_t length = 0;
+    ::sodium_hex2bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), text.data(),
+                     text.size(), nullptr, &length, nullptr);
+    bytes.resize(length);
+    return bytes;
+}
+
+}  // namespace
+
+std::string BackendRecord::encode() const {
+    Message message(verb);
+    message.add("id", id.str())
+        .add("serial", static_cast<std::int64_t>(serial))
+        .add("mac_key", hex(mac_key.reveal()))
+        .add("account", service.account())
+        .add("service", service.service())
+        .add("environment", service.environment())
+        .add("lock", lock_name)
+        .add("mark", mark)
+        .add("token", fencing_token)
+        .add("created_at", created_at)
+        .add("cwd", command.cwd)
+        .add("port", static_cast<std::int64_t>(port));
+    if (key) message.add("key", key->str());
+    if (tag) message.add("tag", *tag);
+    for (const std::string& argument : command.argv) message.add("arg", argument);
+    return message.encode();
+}
+
+std::optional<BackendRecord> BackendRecord::decode(std::string_view bytes) {
+    const auto message = Message::decode(bytes);
+    if (!message || message->verb() != verb) return std::nullopt;
+    const auto text = [&](std::string_view name) { return message->text(name).value_or(""); };
+    const auto number = [&](std::string_view name) { return message->number(name).value_or(0); };
+
+    auto id = BackendId::parse(text("id"));
+    auto service = ServiceName::parse(text("account"), text("service"), text("environment"));
+    auto mac_key = MacKey::from_bytes(unhex(text("mac_key")));
+    if (!id || !service || !mac_key || text("lock").empty()) return std::nullopt;
+
+    BackendRecord record{.id = *id,
+                         .serial = static_cast<std::uint64_t>(number("serial")),
+                         .mac_key = std::move(*mac_key),
+                         .service = *service,
+                         .lock_name = std::string(text("lock")),
+                         .mark = std::string(text("mark")),
+                         .fencing_token = number("token"),
+                         .created_at = number("created_at"),
+                         .command = Command{message->all("arg"), std::string(text("cwd"))},
+                         .port = static_cast<std::uint16_t>(number("port"))};
+    if (const auto key = message->text("key")) {
+        auto parsed = Key::parse(*key);
+        if (!parsed) return std::nullopt;
+        record.key = *parsed;
+    }
+    if (const auto tag = message->text("tag")) record.tag = std::string(*tag);
+    return record;
+}
+
+}  // namespace jamsock

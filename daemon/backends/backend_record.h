@@ -1,0 +1,33 @@
+// What stays the same over one backend's life: the row in the store, and the file `identity` in
+// its directory, from which a lost database is rebuilt.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/api_types.h"
+#include "daemon/proxy/tokens.h"
+
+namespace jamsock {
+
+struct BackendRecord {
+    BackendId id;
+    std::uint64_t serial = 0;  // 48 random bits: names the backend inside connection tokens
+    MacKey mac_key;
+    ServiceName service = ServiceName::standard();
+    std::optional<Key> key;
+    std::string lock_name;  // in locks/
+    std::string mark;       // JAMSOCK_MARK in the backend's environment: finds what escaped
+    std::int64_t fencing_token = 0;
+    std::int64_t created_at = 0;  // wall milliseconds
+    std::optional<std::string> tag;
+    Command command;
+    std::uint16_t port = 0;
+
+    // For the file `identity`.
+    std::string encode() const;
+    static std::optional<BackendRecord> decode(std::string_view bytes);
+};
+
+}  // namespace jamsock

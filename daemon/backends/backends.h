@@ -1,0 +1,53 @@
+// What the registry knows of running backends: it asks through Backends, and is told through one
+// callback of BackendEvents. The Supervisor is the real one; tests of the registry bring their own.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/backend_state.h"
+#include "common/environment.h"
+#include "common/result.h"
+#include "daemon/backends/backend_record.h"
+
+namespace jamsock {
+
+struct Termination {
+    TerminationKind kind = TerminationKind::soft;
+    TerminationReason reason = TerminationReason::external;
+    std::chrono::milliseconds grace{0};  // soft: from TERM to KILL
+};
+
+// A backend moved on. `terminated` is said last, when every process of it is gone.
+struct BackendEvent {
+    BackendId id;
+    StatusChange change;
+    std::optional<Error> failure;  // in `terminated`: why it never came up, where that is known
+};
+
+class Backends {
+  public:
+    virtual ~Backends() = default;
+
+    // Begins to start the backend and returns at once; events tell how it goes on. The record must
+    // be committed. `environment` is the complete one, but for what differs by backend.
+    virtual void start(const BackendRecord& record, const EnvironmentMap& environment) = 0;
+
+    // Asks for the backend's end and returns at once. A hard one overtakes a soft one; else the first
+    // counts. Nothing happens for an unknown id.
+    virtual void terminate(const BackendId& id, const Termination& termination) = 0;
+
+    // The fencing token in the key's lock file; 0 if there is none.
+    virtual std::int64_t recorded_token(const std::string& lock_name) const = 0;
+
+    // The main process, while it is known to run.
+    virtual std::optional<pid_t> pid(const BackendId& id) const = 0;
+
+    // The last lines of the backend's output, oldest first, also after its end.
+    virtual std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const = 0;
+};
+
+}  // namespace jamsock

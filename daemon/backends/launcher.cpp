@@ -1,0 +1,116 @@
+#include "daemon/backends/launcher.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <array>
+
+namespace jamsock {
+
+namespace {
+
+constexpr int first_free_descriptor = shim_fd::program + 1;
+
+tl::unexpected<Error> spawn_failure(const char* what, int error) {
+    return fail(ErrorCode::spawn_failed,
+                fmt::format("The backend's shim can't be started: {}: {}.", what, ::strerror(error)),
+                "jamsock daemon logs");
+}
+
+// A copy that dup2 onto a shim_fd can't overwrite before it is used.
+UniqueFd above_the_targets(int fd) {
+    return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, first_free_descriptor));
+}
+
+// The specification in memory: the environment of a backend never touches the disk.
+UniqueFd specification_file(const ShimSpec& spec) {
+    UniqueFd memory(::memfd_create("jamsock-shim-spec", MFD_CLOEXEC));
+    const std::string bytes = spec.encode();
+    std::size_t done = 0;
+    while (memory && done < bytes.size()) {
+        const ssize_t written = ::write(memory.get(), bytes.data() + done, bytes.size() - done);
+        if (written < 0) return UniqueFd();
+        done += static_cast<std::size_t>(written);
+    }
+    if (memory) ::lseek(memory.get(), 0, SEEK_SET);
+    return memory;
+}
+
+class SpawnSettings {
+  public:
+    SpawnSettings() {
+        ::posix_spawn_file_actions_init(&actions_);
+        ::posix_spawnattr_init(&attributes_);
+        sigset_t signals;
+        ::sigfillset(&signals);
+        ::posix_spawnattr_setsigdefault(&attributes_, &signals);
+        ::sigemptyset(&signals);
+        ::posix_spawnattr_setsigmask(&attributes_, &signals);
+        ::posix_spawnattr_setflags(
+            &attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+        ::posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDWR, 0);
+        ::posix_spawn_file_actions_adddup2(&actions_, 0, 1);
+        ::posix_spawn_file_actions_adddup2(&actions_, 0, 2);
+    }
+    SpawnSettings(const SpawnSettings&) = delete;
+    SpawnSettings& operator=(const SpawnSettings&) = delete;
+    ~SpawnSettings() {
+        ::posix_spawn_file_actions_destroy(&actions_);
+        ::posix_spawnattr_destroy(&attributes_);
+    }
+
+    void pass(int fd, int as) { ::posix_spawn_file_actions_adddup2(&actions_, fd, as); }
+
+    int spawn(pid_t& pid, const char* program, char* const* argv) {
+        std::array<char*, 1> no_environment{nullptr};
+        ::posix_spawn_file_actions_addclosefrom_np(&actions_, first_free_descriptor);
+        return ::posix_spawn(&pid, program, &actions_, &attributes_, argv, no_environment.data());
+    }
+
+  private:
+    posix_spawn_file_actions_t actions_;
+    posix_spawnattr_t attributes_;
+};
+
+}  // namespace
+
+Result<SpawnedShim> spawn_shim(int shim_program, const ShimSpec& spec, int backend_directory,
+                               int locks_directory) {
+    std::array<int, 2> pair{};
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) {
+        return spawn_failure("socketpair", errno);
+    }
+    SpawnedShim shim{0, UniqueFd(pair[0])};
+    const UniqueFd theirs(pair[1]);
+    ::fcntl(shim.channel.get(), F_SETFL, O_NONBLOCK);
+
+    const UniqueFd specification = specification_file(spec);
+    const std::array passed{
+        std::pair{above_the_targets(theirs.get()), shim_fd::channel},
+        std::pair{above_the_targets(specification.get()), shim_fd::spec},
+        std::pair{above_the_targets(backend_directory), shim_fd::backend_directory},
+        std::pair{above_the_targets(locks_directory), shim_fd::locks_directory},
+        std::pair{above_the_targets(shim_program), shim_fd::program},
+    };
+    SpawnSettings settings;
+    for (const auto& [fd, target] : passed) {
+        if (!fd) return spawn_failure("descriptors", errno);
+        settings.pass(fd.get(), target);
+    }
+
+    std::string name = "jamsock-shim";
+    std::string id = spec.backend_id;
+    const std::array<char*, 3> argv{name.data(), id.data(), nullptr};
+    const std::string program = fmt::format("/proc/self/fd/{}", +shim_fd::program);
+    if (const int error = settings.spawn(shim.pid, program.c_str(), argv.data())) {
+        return spawn_failure("posix_spawn", error);
+    }
+    return shim;
+}
+
+}  // namespace jamsock

@@ -1,0 +1,473 @@
+#include "daemon/backends/supervisor.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "common/clock.h"
+#include "common/text.h"
+#include "common/timeouts.h"
+#include "daemon/backends/readiness.h"
+#include "daemon/log.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::size_t starts_per_core = 4;
+constexpr std::chrono::milliseconds longest_burial_pause{1000};
+
+std::string variable(const std::string& name, const std::string& value) {
+    return name + "=" + value;
+}
+
+std::optional<ProcessExit> exit_in(const ShimRecord& record) {
+    if (!record.main_exited) return std::nullopt;
+    return ProcessExit{record.main_exited->code, record.main_exited->signal};
+}
+
+Error start_error(std::string message) {
+    return Error{ErrorCode::spawn_failed, std::move(message), "jamsock daemon logs", {}};
+}
+
+// Why a shim did not say `locked`.
+Error explain_unlocked(const std::optional<Message>& answer) {
+    if (!answer) return start_error("The backend's shim ended or stalled before it held the key's lock.");
+    if (answer->verb() == "busy") {
+        return start_error(fmt::format("The key's lock is still held by the backend {}.",
+                                       in_quotes(answer->text("holder").value_or("unknown"))));
+    }
+    if (answer->verb() == "stale") {
+        return start_error(fmt::format("The key's lock has seen the fencing token {}, which is newer.",
+                                       answer->number("token").value_or(0)));
+    }
+    return start_error(fmt::format(
+        "The key's lock can't be taken: {}: {}.", escaped(answer->text("what").value_or("unknown")),
+        ::strerror(static_cast<int>(answer->number("errno").value_or(0)))));
+}
+
+Error explain_exec(const Message& message, const Command& command) {
+    const bool in_directory = message.text("what") == "chdir";
+    return Error{ErrorCode::spawn_failed,
+                 fmt::format("{} can't be {}: {}.",
+                             in_quotes(in_directory ? command.cwd : command.argv.front()),
+                             in_directory ? "entered" : "run",
+                             ::strerror(static_cast<int>(message.number("errno").value_or(0)))),
+                 {},
+                 {}};
+}
+
+}  // namespace
+
+struct Supervisor::Supervised {
+    explicit Supervised(const BackendRecord& known) : record(known) {}
+
+    const BackendRecord record;
+    UniqueFd directory;
+    std::optional<ShimChannel> channel;
+    pid_t shim = 0;
+    std::optional<Process> main;     // only pid and start time are filled in
+    StatusChange last;               // what was last reported
+    std::optional<Termination> end;  // asked for, through us or found at recovery
+    std::optional<Error> failure;
+    bool told_to_go = false;
+    bool over = false;
+};
+
+// One of the places for backends that start at the same time, given back at the end of its life.
+class Supervisor::StartSlot {
+  public:
+    static Task<StartSlot> take(Supervisor& owner) {
+        while (owner.free_start_slots_ == 0) co_await owner.slot_freed_.wait_until(never);
+        --owner.free_start_slots_;
+        co_return StartSlot(owner);
+    }
+    StartSlot(StartSlot&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)) {}
+    StartSlot& operator=(StartSlot&&) = delete;
+    ~StartSlot() {
+        if (!owner_) return;
+        ++owner_->free_start_slots_;
+        owner_->slot_freed_.notify_all();
+    }
+
+  private:
+    explicit StartSlot(Supervisor& owner) : owner_(&owner) {}
+    Supervisor* owner_;
+};
+
+Supervisor::Supervisor(asio::io_context& loop, const BackendFiles& files, HelperThread& helper,
+                       Settings settings, OnEvent on_event)
+    : loop_(loop),
+      files_(files),
+      helper_(helper),
+      settings_(settings),
+      on_event_(std::move(on_event)),
+      free_start_slots_(starts_per_core * std::max(1u, std::thread::hardware_concurrency())) {}
+
+Supervisor::~Supervisor() = default;
+
+void Supervisor::spawn(Task<> task) {
+    ++tasks_;
+    asio::co_spawn(loop_, std::move(task), [this](const std::exception_ptr& failure) {
+        if (failure) std::rethrow_exception(failure);
+        --tasks_;
+        if (stopping_) stopped_.notify_all();
+    });
+}
+
+Task<> Supervisor::stop() {
+    stopping_ = true;
+    for (auto& [id, backend] : supervised_) {
+        if (backend->channel) backend->channel->close();
+    }
+    slot_freed_.notify_all();
+    while (tasks_ > 0) {
+        stopped_.notify_all();
+        co_await stopped_.wait_until(after(timeouts::last_probe_pause));
+    }
+}
+
+void Supervisor::start(const BackendRecord& record, const EnvironmentMap& environment) {
+    auto backend = std::make_shared<Supervised>(record);
+    backend->last.status = Status::scheduled;
+    supervised_.emplace(record.id, backend);
+    spawn(start_and_follow(backend, environment));
+}
+
+Task<> Supervisor::start_and_follow(Ref backend, EnvironmentMap environment) {
+    Result<> launched = co_await launch(backend, std::move(environment));
+    if (stopping_) co_return;
+    if (launched) {
+        co_await follow(backend);
+        co_return;
+    }
+    // Without `go` nothing was started, and the shim ends as soon as it sees the channel closed.
+    backend->failure = std::move(launched.error());
+    if (backend->channel) backend->channel->close();
+    co_await conclude(backend, std::nullopt);
+}
+
+Task<Result<>> Supervisor::launch(Ref backend, EnvironmentMap environment) {
+    const StartSlot slot = co_await StartSlot::take(*this);
+    Result<> locked = co_await spawn_and_lock(backend, std::move(environment));
+    if (!locked) co_return locked;
+    if (backend->end || stopping_) {
+        co_return fail(ErrorCode::backend_ended_before_ready,
+                       "The backend was asked to end before it had started.");
+    }
+    change(*backend, {.status = Status::starting});
+    backend->channel->send(Message("go"));
+    backend->told_to_go = true;
+    co_return Result<>();
+}
+
+Task<Result<>> Supervisor::spawn_and_lock(Ref backend, EnvironmentMap environment) {
+    const BackendRecord& record = backend->record;
+    auto directory = co_await make_directory(backend);
+    if (!directory) co_return pass_on(directory);
+    backend->directory = std::move(*directory);
+
+    ShimSpec spec;
+    spec.backend_id = record.id.str();
+    spec.lock_name = record.lock_name;
+    spec.fencing_token = record.fencing_token;
+    spec.argv = record.command.argv;
+    spec.cwd = record.command.cwd;
+    spec.grace_milliseconds = std::chrono::milliseconds(timeouts::grace).count();
+    spec.descriptor_limit = settings_.backend_descriptor_limit;
+    for (const auto& [name, value] : environment) spec.env.push_back(variable(name, value));
+
+    auto shim = co_await spawn_shim_of(backend, std::move(spec));
+    if (!shim) co_return pass_on(shim);
+    backend->shim = shim->pid;
+    backend->channel.emplace(loop_.get_executor(), std::move(shim->channel));
+    change(*backend, {.status = Status::loading});
+
+    const auto answer = co_await backend->channel->receive(timeouts::locked_message);
+    if (!answer || answer->verb() != "locked") co_return tl::unexpected(explain_unlocked(answer));
+    co_return Result<>();
+}
+
+// Reads the shim's messages until it is gone, and then settles how the backend ended.
+Task<> Supervisor::follow(Ref backend) {
+    for (;;) {
+        while (auto message = co_await backend->channel->receive()) {
+            if (stopping_) co_return;
+            heed(backend, *message);
+        }
+        if (stopping_) co_return;
+        auto record = co_await read_record_of(backend);
+        if (record && record->tree_empty) {
+            co_await conclude(backend, std::move(record));
+            co_return;
+        }
+        auto again = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
+        if (!again) {
+            co_await bury(backend, std::move(record));
+            co_return;
+        }
+        log::warn("backend {}: its shim closed the channel and still lives; connected again",
+                  backend->record.id.str());
+        backend->channel = std::move(*again);
+    }
+}
+
+void Supervisor::heed(const Ref& backend, const Message& message) {
+    if (message.verb() == "hello") {
+        heed_hello(backend, message);
+    } else if (message.verb() == "started") {
+        heed_started(backend, message);
+    } else if (message.verb() == "exec-failed") {
+        backend->failure = explain_exec(message, backend->record.command);
+    } else if (message.verb() == "ending") {
+        heed_ending(backend, message);
+    }
+}
+
+void Supervisor::heed_hello(const Ref& backend, const Message& hello) {
+    const auto state = hello.text("state");
+    if (state == "ending" || state == "exited") {
+        heed_ending(backend, hello);
+    } else if (state == "running") {
+        if (backend->end) ask_to_end(*backend);
+        heed_started(backend, hello);
+    }
+}
+
+void Supervisor::heed_started(const Ref& backend, const Message& started) {
+    backend->main = Process{};
+    backend->main->pid = static_cast<pid_t>(started.number("pid").value_or(0));
+    backend->main->start_time = static_cast<std::uint64_t>(started.number("start").value_or(0));
+    change(*backend, {.status = Status::waiting});
+    if (backend->last.status == Status::waiting) spawn(watch_readiness(backend));
+}
+
+void Supervisor::heed_ending(const Ref& backend, const Message& ending) {
+    const auto kind = kind_from_word(ending.text("kind").value_or(""));
+    const auto reason = reason_from_word(ending.text("reason").value_or(""));
+    change(*backend, {.status = kind == TerminationKind::hard ? Status::hard_terminating
+                                                              : Status::terminating,
+                      .reason = reason,
+                      .kind = reason ? kind : std::nullopt});
+}
+
+Task<> Supervisor::watch_readiness(Ref backend) {
+    const auto is_over = [this, backend] {
+        return stopping_ || backend->last.status != Status::waiting;
+    };
+    const Readiness found =
+        co_await wait_until_ready(backend->record.port, backend->shim,
+                                  after(timeouts::startup_limit), helper_, is_over);
+    if (is_over()) co_return;
+    if (found == Readiness::ready) {
+        BackendFiles::mark_ready(backend->directory.get());
+        change(*backend, {.status = Status::ready});
+        co_return;
+    }
+    const auto limit = std::chrono::seconds(timeouts::startup_limit).count();
+    backend->failure = Error{
+        ErrorCode::backend_ended_before_ready,
+        found == Readiness::stranger_on_port
+            ? fmt::format("The backend was not ready within {} s: its port {} belongs to another process.",
+                          limit, backend->record.port)
+            : fmt::format("The backend was not ready within {} s: nothing answered HTTP on its port {}.",
+                          limit, backend->record.port),
+        "start the command yourself with PORT set, and see whether it listens there",
+        {}};
+    terminate(backend->record.id, {TerminationKind::hard, TerminationReason::startuptimeout});
+}
+
+void Supervisor::terminate(const BackendId& id, const Termination& termination) {
+    const auto found = supervised_.find(id);
+    if (found == supervised_.end()) return;
+    Supervised& backend = *found->second;
+    const bool escalates = backend.end && backend.end->kind == TerminationKind::soft &&
+                           termination.kind == TerminationKind::hard;
+    if (backend.end && !escalates) return;
+    backend.end = termination;
+    change(backend, {.status = termination.kind == TerminationKind::hard ? Status::hard_terminating
+                                                                         : Status::terminating,
+                     .reason = termination.reason,
+                     .kind = termination.kind});
+    ask_to_end(backend);
+}
+
+// The shim runs the whole ending, so nothing is lost if this process dies now. Before `go`
+// there is nothing to end: `launch` looks at `end`.
+void Supervisor::ask_to_end(Supervised& backend) {
+    if (!backend.told_to_go) return;
+    const Termination& end = *backend.end;
+    Message request("terminate");
+    request.add("kind", word(end.kind)).add("reason", word(end.reason)).add("grace_ms", end.grace.count());
+    backend.channel->send(request);
+    if (end.kind == TerminationKind::hard) {
+        if (const auto shim = read_process(backend.shim)) signal_process(*shim, SIGCONT);
+    }
+}
+
+std::optional<pid_t> Supervisor::pid(const BackendId& id) const {
+    const auto found = supervised_.find(id);
+    if (found == supervised_.end() || !found->second->main) return std::nullopt;
+    return found->second->main->pid;
+}
+
+std::vector<std::string> Supervisor::log_tail(const BackendId& id, std::size_t count) const {
+    return files_.log_tail(id, count);
+}
+
+std::int64_t Supervisor::recorded_token(const std::string& lock_name) const {
+    return key_lock::recorded_token(files_.locks(), lock_name);
+}
+
+Task<std::vector<Supervisor::Found>> Supervisor::find_live() {
+    std::vector<Found> all;
+    for (const BackendId& id : files_.live()) {
+        auto found = files_.read(id);
+        if (!found) {
+            log::warn("backend {}: its directory says nothing; it was never started", id.str());
+            files_.move_to_history(id);
+            continue;
+        }
+        auto backend = std::make_shared<Supervised>(found->record);
+        backend->directory = std::move(found->directory);
+        backend->channel = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
+        if (backend->channel) backend->shim = backend->channel->peer();
+        backend->told_to_go = true;
+        supervised_.emplace(id, backend);
+        all.push_back({found->record, found->was_ready});
+    }
+    co_return all;
+}
+
+void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
+    if (last.status == Status::terminated) {
+        files_.move_to_history(record.id);
+        supervised_.erase(record.id);
+        return;
+    }
+    Ref& backend = supervised_[record.id];
+    if (!backend) backend = std::make_shared<Supervised>(record);
+    backend->last = last;
+    if (is_ending(last.status)) {
+        backend->end = Termination{last.kind.value_or(TerminationKind::soft),
+                                   last.reason.value_or(TerminationReason::external),
+                                   timeouts::grace};
+    }
+    spawn(follow_adopted(backend));
+}
+
+Task<> Supervisor::follow_adopted(Ref backend) {
+    if (backend->channel) {
+        co_await follow(backend);
+        co_return;
+    }
+    auto record = backend->directory ? read_record(backend->directory.get()) : std::nullopt;
+    if (record && record->tree_empty) {
+        co_await conclude(backend, std::move(record));
+    } else {
+        co_await bury(backend, std::move(record));
+    }
+}
+
+SurvivorQuery Supervisor::survivors_of(const Supervised& backend) const {
+    SurvivorQuery query{.keeper = ::getppid(), .worker = ::getpid(), .mark = backend.record.mark};
+    for (const auto& [id, other] : supervised_) {
+        if (other.get() != &backend && other->shim != 0) query.shims.push_back(other->shim);
+    }
+    query.main = backend.main;
+    query.lock = key_lock::inode(files_.locks(), backend.record.lock_name);
+    return query;
+}
+
+// The shim is gone without the proof that its tree is: kills what is left until nothing is found
+// and nobody holds the key's lock.
+Task<> Supervisor::bury(Ref backend, std::optional<ShimRecord> record) {
+    const BackendRecord& dead = backend->record;
+    backend->shim = 0;
+    if (record && record->started && record->boot_id == current_boot_id() && !backend->main) {
+        backend->main = Process{};
+        backend->main->pid = record->started->pid;
+        backend->main->start_time = record->started->start_time;
+    }
+    log::warn("backend {}: its shim is gone; looking for what it left", dead.id.str());
+    change(*backend, {.status = Status::hard_terminating,
+                      .reason = backend->last.reason.value_or(TerminationReason::lost),
+                      .kind = TerminationKind::hard});
+
+    std::chrono::nanoseconds pause = timeouts::survivor_scan_pause;
+    while (!stopping_) {
+        const auto survivors = co_await search(survivors_of(*backend));
+        for (const Process& survivor : survivors) {
+            log::warn("backend {}: killing {}, which its shim left", dead.id.str(), survivor.pid);
+            signal_process(survivor, SIGKILL);
+        }
+        if (survivors.empty() && !key_lock::is_held(files_.locks(), dead.lock_name)) break;
+        co_await stopped_.wait_until(after(pause));
+        pause = std::min<std::chrono::nanoseconds>(pause * 2, longest_burial_pause);
+    }
+    if (stopping_) co_return;
+    co_await conclude(backend, std::move(record));
+}
+
+// Every process of the backend is gone, or none was ever started.
+Task<> Supervisor::conclude(Ref backend, std::optional<ShimRecord> record) {
+    const BackendId id = backend->record.id;
+    StatusChange end{.status = Status::terminated};
+    if (is_ending(backend->last.status)) {
+        end.reason = backend->last.reason;
+        end.kind = backend->last.kind;
+    } else if (backend->failure && !backend->told_to_go) {
+        end.reason = TerminationReason::internalerror;
+    }
+    if (record) {
+        end.exit = exit_in(*record);
+        if (record->ending && !record->ending->reason.empty() && !end.reason) {
+            end.reason = reason_from_word(record->ending->reason);
+            end.kind = kind_from_word(record->ending->kind);
+        }
+    }
+    supervised_.erase(id);
+    change(*backend, end);
+    // After the row: a crash in between leaves a directory that recovery only has to move.
+    co_await move_to_history(id);
+}
+
+Task<Result<UniqueFd>> Supervisor::make_directory(Ref backend) {
+    return helper_.run([this, backend] { return files_.create(backend->record); });
+}
+
+Task<Result<SpawnedShim>> Supervisor::spawn_shim_of(Ref backend, ShimSpec spec) {
+    return helper_.run([this, backend, spec = std::move(spec)] {
+        return spawn_shim(settings_.shim_program, spec, backend->directory.get(), files_.locks());
+    });
+}
+
+Task<std::optional<ShimRecord>> Supervisor::read_record_of(Ref backend) {
+    return helper_.run([backend] { return read_record(backend->directory.get()); });
+}
+
+Task<std::vector<Process>> Supervisor::search(SurvivorQuery query) {
+    return helper_.run([query = std::move(query)] { return find_survivors(query); });
+}
+
+Task<> Supervisor::move_to_history(BackendId id) {
+    return helper_.run([this, id = std::move(id)] { files_.move_to_history(id); });
+}
+
+void Supervisor::change(Supervised& backend, StatusChange change) {
+    if (!may_follow(backend.last.status, change.status)) return;
+    change.time = wall_milliseconds();
+    backend.last = change;
+    log::info("backend {}: {}{}{}", backend.record.id.str(), word(change.status),
+              change.reason ? fmt::format(", {}", word(*change.reason)) : "",
+              change.exit ? fmt::format(", {}", describe(*change.exit)) : "");
+    on_event_({backend.record.id, change,
+               change.status == Status::terminated ? backend.failure : std::nullopt});
+}
+
+}  // namespace jamsock

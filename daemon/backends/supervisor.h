@@ -1,0 +1,95 @@
+// Supervises every backend from its commit to its proven end (DESIGN, The promise): drives it through
+// its statuses by what its shim says, and finds what a dead shim left. One coroutine follows each
+// backend. It reports through one callback and knows neither store, routes nor requests.
+// Control thread; what blocks runs on the helper thread.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/asio.h"
+#include "daemon/backends/backend_files.h"
+#include "daemon/backends/backends.h"
+#include "daemon/backends/launcher.h"
+#include "daemon/backends/shim_channel.h"
+#include "daemon/backends/survivors.h"
+#include "daemon/helper_thread.h"
+
+namespace jamsock {
+
+class Supervisor final : public Backends {
+  public:
+    using OnEvent = std::function<void(const BackendEvent&)>;
+
+    struct Settings {
+        int shim_program;                       // a descriptor of the jamsock-shim binary
+        std::int64_t backend_descriptor_limit;  // RLIMIT_NOFILE that backends start with
+    };
+    // `files`, `helper` and the descriptor must outlive this.
+    Supervisor(asio::io_context& loop, const BackendFiles& files, HelperThread& helper,
+               Settings settings, OnEvent on_event);
+    ~Supervisor() override;
+
+    void start(const BackendRecord& record, const EnvironmentMap& environment) override;
+    void terminate(const BackendId& id, const Termination& termination) override;
+    std::int64_t recorded_token(const std::string& lock_name) const override;
+    std::optional<pid_t> pid(const BackendId& id) const override;
+    std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const override;
+
+    // Recovery, once, before anything is started (DESIGN, Recovery). First all directories of live
+    // backends are read and their shims connected to; then the owner adopts each one, in the last
+    // status that it knows of (`starting` if it knows none).
+    struct Found {
+        BackendRecord record;
+        bool was_ready = false;
+    };
+    Task<std::vector<Found>> find_live();
+    void adopt(const BackendRecord& record, const StatusChange& last);
+
+    // Lets go of all shims, which carry on alone, and ends the coroutines.
+    Task<> stop();
+
+  private:
+    struct Supervised;
+    using Ref = std::shared_ptr<Supervised>;
+    class StartSlot;
+
+    void spawn(Task<> task);
+    Task<> start_and_follow(Ref backend, EnvironmentMap environment);
+    Task<Result<>> launch(Ref backend, EnvironmentMap environment);
+    Task<Result<>> spawn_and_lock(Ref backend, EnvironmentMap environment);
+    Task<> follow_adopted(Ref backend);
+    Task<> follow(Ref backend);
+    void heed(const Ref& backend, const Message& message);
+    void heed_hello(const Ref& backend, const Message& hello);
+    void heed_started(const Ref& backend, const Message& started);
+    void heed_ending(const Ref& backend, const Message& ending);
+    Task<> watch_readiness(Ref backend);
+    void ask_to_end(Supervised& backend);
+    Task<> bury(Ref backend, std::optional<ShimRecord> record);
+    SurvivorQuery survivors_of(const Supervised& backend) const;
+    Task<> conclude(Ref backend, std::optional<ShimRecord> record);
+    void change(Supervised& backend, StatusChange change);
+
+    // On the helper thread.
+    Task<Result<UniqueFd>> make_directory(Ref backend);
+    Task<Result<SpawnedShim>> spawn_shim_of(Ref backend, ShimSpec spec);
+    Task<std::optional<ShimRecord>> read_record_of(Ref backend);
+    Task<std::vector<Process>> search(SurvivorQuery query);
+    Task<> move_to_history(BackendId id);
+
+    asio::io_context& loop_;
+    const BackendFiles& files_;
+    HelperThread& helper_;
+    Settings settings_;
+    OnEvent on_event_;
+    std::unordered_map<BackendId, Ref> supervised_;
+    std::size_t free_start_slots_;
+    Event slot_freed_;
+    std::size_t tasks_ = 0;
+    bool stopping_ = false;
+    Event stopped_;
+};
+
+}  // namespace jamsock

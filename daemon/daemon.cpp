@@ -1,0 +1,212 @@
+#include "daemon/daemon.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sodium.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+#include <unordered_set>
+
+#include "common/clock.h"
+#include "common/runtime_paths.h"
+#include "common/timeouts.h"
+#include "common/version.h"
+#include "daemon/api/api.h"
+#include "daemon/asio.h"
+#include "daemon/backends/supervisor.h"
+#include "daemon/helper_thread.h"
+#include "daemon/http/server.h"
+#include "daemon/log.h"
+#include "daemon/proxy/proxy.h"
+#include "daemon/registry/registry.h"
+#include "daemon/store/store.h"
+
+#include <boost/asio/signal_set.hpp>
+
+namespace jamsock {
+
+namespace {
+
+constexpr unsigned most_proxy_threads = 4;
+
+// Raises this process's limit to what the system allows; gives the limit that backends shall have.
+std::int64_t raise_descriptor_limit() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const auto before = static_cast<std::int64_t>(limit.rlim_cur);
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    return before;
+}
+
+std::uint16_t port_of(int listener) {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+    return ntohs(address.sin_port);
+}
+
+bool is_same_user(int connection) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    return ::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+           peer.uid == ::geteuid();
+}
+
+class Worker {
+  public:
+    Worker(WorkerInputs inputs, Store store, BackendFiles files, UniqueFd& ready);
+    void run();
+
+  private:
+    Task<> serve();
+    Task<> recover();
+    Task<> keep_checkpointing();
+    Task<> checkpoint();
+    Task<> stop();
+    VersionInfo version_info() const;
+
+    WorkerInputs inputs_;
+    UniqueFd& ready_;
+    std::string database_;
+    std::uint16_t proxy_port_;
+    std::int64_t started_at_ = wall_milliseconds();
+    asio::io_context loop_{1};
+    HelperThread helper_;
+    Store store_;
+    BackendFiles files_;
+    Supervisor supervisor_;
+    Proxy proxy_;
+    Registry registry_;
+    Api api_;
+    Server server_;
+    bool stopping_ = false;
+    Event stop_;
+};
+
+Worker::Worker(WorkerInputs inputs, Store store, BackendFiles files, UniqueFd& ready)
+    : inputs_(std::move(inputs)),
+      ready_(ready),
+      database_(inputs_.state_directory + "/" + state_file::database),
+      proxy_port_(port_of(inputs_.proxy_socket.get())),
+      store_(std::move(store)),
+      files_(std::move(files)),
+      supervisor_(loop_, files_, helper_,
+                  {inputs_.shim_program.get(), raise_descriptor_limit()},
+                  [this](const BackendEvent& event) { registry_.on_event(event); }),
+      proxy_(std::move(inputs_.proxy_socket),
+             std::clamp(std::thread::hardware_concurrency(), 1u, most_proxy_threads),
+             [this](std::string hash, auto answer) {
+                 asio::post(loop_, [this, hash = std::move(hash), answer = std::move(answer)] {
+                     answer(registry_.identity(hash));
+                 });
+             }),
+      registry_(store_, supervisor_,
+                {[this](auto route) { proxy_.publish(std::move(route)); },
+                 [this](std::uint64_t serial) { proxy_.remove(serial); }},
+                {fmt::format("http://127.0.0.1:{}/", proxy_port_),
+                 Command{{helper_program("jamsock-demo")}, "/"}}),
+      api_(registry_, [this] { return version_info(); }),
+      server_(loop_, std::move(inputs_.api_socket),
+              [this](Request request) { return api_.serve(std::move(request)); },
+              {.refuse = &Api::refuse,
+               .accept_filter = &is_same_user,
+               .on_exception = [](const std::string& what) { log::error("api: {}", what); }}) {}
+
+void Worker::run() {
+    asio::signal_set signals(loop_, SIGTERM, SIGINT);
+    signals.async_wait([this](error_code failed, int) {
+        if (failed) return;
+        stopping_ = true;
+        stop_.notify_all();
+    });
+    asio::co_spawn(loop_, serve(), [this](const std::exception_ptr& failure) {
+        loop_.stop();
+        if (failure) std::rethrow_exception(failure);
+    });
+    loop_.run();
+}
+
+Task<> Worker::serve() {
+    co_await recover();
+    server_.start();
+    log::info("serving {} backends; the proxy listens on 127.0.0.1:{}", registry_.live_count(),
+              proxy_port_);
+    if (ready_) {
+        constexpr std::string_view ready = "ready\n";
+        [[maybe_unused]] const auto told = ::write(ready_.get(), ready.data(), ready.size());
+        ready_.reset();
+    }
+    co_await keep_checkpointing();
+    co_await stop();
+}
+
+// Before any request: first what the directories name, then what only the database does.
+Task<> Worker::recover() {
+    std::unordered_set<BackendId> seen;
+    auto found = co_await supervisor_.find_live();
+    // Of two directories for one key the newer one holds it.
+    std::ranges::sort(found, std::greater{}, [](const auto& f) { return f.record.fencing_token; });
+    for (const auto& [record, was_ready] : found) {
+        seen.insert(record.id);
+        supervisor_.adopt(record, registry_.take_in(record, was_ready));
+    }
+    for (const BackendRecord& record : registry_.recorded_live()) {
+        if (seen.contains(record.id)) continue;
+        supervisor_.adopt(record, registry_.take_in(record, false));
+    }
+}
+
+Task<> Worker::keep_checkpointing() {
+    while (!stopping_) {
+        const bool told = co_await stop_.wait_until(after(timeouts::checkpoint_pause));
+        if (!told) co_await checkpoint();
+    }
+}
+
+Task<> Worker::checkpoint() {
+    return helper_.run([path = database_] { Store::checkpoint(path); });
+}
+
+// Backends go on without us: their shims carry them.
+Task<> Worker::stop() {
+    log::info("stopping; {} backends go on", registry_.live_count());
+    registry_.stop();
+    co_await server_.stop();
+    proxy_.stop();
+    co_await supervisor_.stop();
+}
+
+VersionInfo Worker::version_info() const {
+    return {.version = std::string(version()),
+            .pid = ::getpid(),
+            .started_at = started_at_,
+            .proxy_port = proxy_port_,
+            .backends = registry_.live_count()};
+}
+
+}  // namespace
+
+Result<> run_worker(WorkerInputs inputs, UniqueFd& ready) {
+    ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGHUP, SIG_IGN);
+    ::signal(SIGCHLD, SIG_IGN);  // shims are watched by their channels, and reaped by the kernel
+    if (::sodium_init() < 0) return fail(ErrorCode::internal, "libsodium can't be used here.");
+
+    auto directory = open_state_directory(inputs.state_directory);
+    if (!directory) return pass_on(directory);
+    auto files = BackendFiles::open(directory->get());
+    if (!files) return pass_on(files);
+    auto store = Store::open(inputs.state_directory + "/" + state_file::database);
+    if (!store) return pass_on(store);
+
+    Worker(std::move(inputs), std::move(*store), std::move(*files), ready).run();
+    return {};
+}
+
+}  // namespace jamsock

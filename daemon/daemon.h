@@ -1,0 +1,23 @@
+// The worker: everything of the daemon but the keeper. `run` is its table of contents: it builds the
+// parts in order, recovers, serves until a signal, and stops them in reverse.
+#pragma once
+
+#include <string>
+
+#include "common/result.h"
+#include "common/unique_fd.h"
+
+namespace jamsock {
+
+struct WorkerInputs {
+    std::string state_directory;
+    UniqueFd api_socket;    // listening
+    UniqueFd proxy_socket;  // listening
+    UniqueFd shim_program;
+};
+
+// Serves until SIGTERM or SIGINT. `ready`, if there is one, is told "ready\n" once requests are served,
+// and closed. Fails if the state can't be used: then nothing was changed.
+Result<> run_worker(WorkerInputs inputs, UniqueFd& ready);
+
+}  // namespace jamsock

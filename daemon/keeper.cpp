@@ -1,0 +1,189 @@
+#include "daemon/keeper.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <fstream>
+
+#include "common/file_lock.h"
+#include "common/runtime_paths.h"
+#include "common/text.h"
+#include "common/unique_fd.h"
+#include "daemon/shim/keeper.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::uint16_t default_proxy_port = 9090;
+constexpr int neighbouring_ports = 100;
+constexpr off_t largest_log = 10 * 1024 * 1024;
+
+tl::unexpected<Error> refuse(std::string message, std::string hint = {}) {
+    return fail(ErrorCode::daemon_unavailable, std::move(message), std::move(hint));
+}
+
+Result<> log_to_file(int directory) {
+    struct stat status {};
+    if (::fstatat(directory, state_file::log, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        status.st_size > largest_log) {
+        ::renameat(directory, state_file::log, directory, "jamsockd.log.1");
+    }
+    const UniqueFd log(::openat(directory, state_file::log,
+                                O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!log || ::dup2(log.get(), STDERR_FILENO) < 0) {
+        return refuse(fmt::format("The log can't be opened: {}.", ::strerror(errno)));
+    }
+    return {};
+}
+
+// The name is free to take over: the caller holds daemon.lock, so whoever bound it before is gone.
+Result<UniqueFd> listen_for_clients(int directory) {
+    ::unlinkat(directory, state_file::socket, 0);
+    UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path_in(directory, state_file::socket).copy(address.sun_path, sizeof address.sun_path - 1);
+    const mode_t mask = ::umask(0177);
+    const int bound =
+        ::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+    ::umask(mask);
+    if (bound != 0 || ::listen(listener.get(), SOMAXCONN) != 0) {
+        return refuse(fmt::format("The daemon's socket can't be made: {}.", ::strerror(errno)));
+    }
+    return listener;
+}
+
+UniqueFd listen_on_loopback(std::uint16_t port) {
+    UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int on = 1;
+    ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(listener.get(), SOMAXCONN) != 0) {
+        return UniqueFd();
+    }
+    return listener;
+}
+
+std::uint16_t port_of(const UniqueFd& listener) {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    return ntohs(address.sin_port);
+}
+
+std::uint16_t remembered_port(int directory) {
+    std::ifstream file(path_in(directory, state_file::proxy_port));
+    std::uint16_t port = 0;
+    file >> port;
+    return port;
+}
+
+// URLs stay good over a restart: the port last used comes first, unless another one is asked for.
+// A taken one is replaced: by a neighbour, or by any that is free.
+Result<UniqueFd> listen_for_proxy(int directory, std::optional<std::uint16_t> wanted) {
+    const std::uint16_t remembered = remembered_port(directory);
+    std::uint16_t first = wanted.value_or(default_proxy_port);
+    if (remembered != 0 && wanted.value_or(0) == 0) first = remembered;
+
+    UniqueFd listener = listen_on_loopback(first);
+    const int last = first == 0 ? 0 : first + neighbouring_ports;
+    for (int port = first + 1; !listener && port <= last && port <= UINT16_MAX; ++port) {
+        listener = listen_on_loopback(static_cast<std::uint16_t>(port));
+    }
+    if (!listener) listener = listen_on_loopback(0);
+    if (!listener) {
+        return refuse(fmt::format("No port on 127.0.0.1 can be listened on: {}.", ::strerror(errno)));
+    }
+    const std::uint16_t port = port_of(listener);
+    if (first != 0 && port != first) {
+        fmt::print(stderr, "keeper: port {} is taken; the proxy listens on {}\n", first, port);
+    }
+    if (port != remembered) {
+        std::ofstream(path_in(directory, state_file::proxy_port), std::ios::trunc) << port << '\n';
+    }
+    return listener;
+}
+
+// What a keeper holds, however it came by it.
+struct Holdings {
+    UniqueFd daemon_lock, api_socket, proxy_socket, shim_program;
+};
+
+Holdings take_over() {
+    Holdings holdings{UniqueFd(worker_fd::daemon_lock), UniqueFd(worker_fd::api_socket),
+                      UniqueFd(worker_fd::proxy_socket), UniqueFd()};
+    for (const UniqueFd* fd :
+         {&holdings.daemon_lock, &holdings.api_socket, &holdings.proxy_socket}) {
+        ::fcntl(fd->get(), F_SETFD, FD_CLOEXEC);
+    }
+    return holdings;
+}
+
+Result<Holdings> acquire(int directory, const DaemonOptions& options) {
+    FileLock lock = FileLock::try_lock(directory, state_file::daemon_lock);
+    if (!lock) {
+        return refuse(fmt::format("Another daemon already runs on the state directory {}.",
+                                  in_quotes(options.state_directory)),
+                      "jamsock daemon status");
+    }
+    auto api_socket = listen_for_clients(directory);
+    if (!api_socket) return pass_on(api_socket);
+    auto proxy_socket = listen_for_proxy(directory, options.proxy_port);
+    if (!proxy_socket) return pass_on(proxy_socket);
+    return Holdings{lock.release(), std::move(*api_socket), std::move(*proxy_socket), UniqueFd()};
+}
+
+std::vector<std::string> arguments(const DaemonOptions& options, const char* role) {
+    std::vector<std::string> argv{daemon_program(), "--state-directory", options.state_directory, role};
+    if (options.proxy_port) {
+        argv.insert(argv.end(), {"--proxy-port", std::to_string(*options.proxy_port)});
+    }
+    if (options.log_to_file) argv.emplace_back("--log-to-file");
+    return argv;
+}
+
+}  // namespace
+
+Result<int> keep(const DaemonOptions& options) {
+    auto directory = open_state_directory(options.state_directory);
+    if (!directory) return pass_on(directory);
+    if (options.log_to_file) {
+        if (auto logging = log_to_file(directory->get()); !logging) return pass_on(logging);
+    }
+    Result<Holdings> holdings =
+        options.taken_over ? take_over() : acquire(directory->get(), options);
+    if (!holdings) return pass_on(holdings);
+
+    const std::string shim = helper_program("jamsock-shim");
+    holdings->shim_program.reset(::open(shim.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!holdings->shim_program) {
+        return refuse(fmt::format("The program {} can't be opened: {}.", in_quotes(shim),
+                                  ::strerror(errno)),
+                      "install jamsock again");
+    }
+
+    KeeperPlan plan;
+    plan.daemon_lock = holdings->daemon_lock.get();
+    plan.api_socket = holdings->api_socket.get();
+    plan.proxy_socket = holdings->proxy_socket.get();
+    plan.shim_program = holdings->shim_program.get();
+    plan.ready = options.ready_fd;
+    plan.worker_argv = arguments(options, "--worker");
+    plan.restart_argv = arguments(options, "--take-over");
+    const int code = run_keeper(plan);
+    ::unlinkat(directory->get(), state_file::socket, 0);
+    return code;
+}
+
+}  // namespace jamsock

@@ -1,0 +1,17 @@
+// The daemon's log: one line a decision, on standard error (which is jamsockd.log when the daemon
+// was started in the background). Programs log, libraries return. Names from outside go in escaped,
+// secrets never. Any thread.
+#pragma once
+
+#include <spdlog/spdlog.h>
+
+namespace jamsock::log {
+
+using spdlog::error;
+using spdlog::info;
+using spdlog::warn;
+
+// Called once by main, before any thread starts. `program`: "worker".
+void start(const char* program);
+
+}  // namespace jamsock::log

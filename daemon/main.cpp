@@ -1,0 +1,94 @@
+// jamsockd: the keeper, and (started by it with --worker) the worker.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "common/environment.h"
+#include "common/runtime_paths.h"
+#include "common/text.h"
+#include "common/unique_fd.h"
+#include "common/version.h"
+#include "daemon/daemon.h"
+#include "daemon/keeper.h"
+#include "daemon/log.h"
+#include "daemon/shim/keeper.h"
+
+namespace jamsock {
+
+namespace {
+
+// The last words of a start that failed: for the one who started us, or for the terminal or log.
+void tell(const Error& error, int ready_fd) {
+    const std::string words = error.hint.empty() ? error.message + "\n"
+                                                 : error.message + "\n" + error.hint + "\n";
+    if (ready_fd >= 0) {
+        [[maybe_unused]] const auto told = ::write(ready_fd, words.data(), words.size());
+    }
+    fmt::print(stderr, "jamsockd: {}\n{}", error.message,
+               error.hint.empty() ? "" : "Try: " + error.hint + "\n");
+}
+
+// A descriptor that the keeper passed; kept from whatever this process starts. Empty if it passed none.
+UniqueFd inherited(int fd) {
+    return UniqueFd(::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1);
+}
+
+int worker_main(const DaemonOptions& options) {
+    log::start("worker");
+    const UniqueFd daemon_lock = inherited(worker_fd::daemon_lock);
+    UniqueFd ready = inherited(worker_fd::ready);
+    const auto served = run_worker({.state_directory = options.state_directory,
+                                    .api_socket = inherited(worker_fd::api_socket),
+                                    .proxy_socket = inherited(worker_fd::proxy_socket),
+                                    .shim_program = inherited(worker_fd::shim_program)},
+                                   ready);
+    if (served) return worker_exit::stopped;
+    tell(served.error(), ready.get());
+    return worker_exit::refused;
+}
+
+int keeper_main(DaemonOptions options) {
+    Result<int> kept = fail(ErrorCode::daemon_unavailable,
+                            "A daemon can't be started inside a backend: it would end with it.",
+                            "start it outside this backend: jamsock daemon start");
+    if (!environment_variable("SESSION_BACKEND_ID")) kept = keep(options);
+    if (kept) return *kept;
+    tell(kept.error(), options.ready_fd);
+    return info(kept.error().code).exit_code;
+}
+
+int run(int argc, char** argv) {
+    DaemonOptions options;
+    CLI::App app{"The jamsock daemon: one running backend for every key.", "jamsockd"};
+    app.set_version_flag("--version", fmt::format("jamsockd {}", version()));
+    app.add_option("--state-directory", options.state_directory,
+                   "where the state is kept (default: $JAMSOCK_HOME, or jamsock in $XDG_STATE_HOME)");
+    app.add_option("--proxy-port", options.proxy_port,
+                   "the port of the connection URLs (default: the last one used, or 9090; 0: any)");
+    app.add_flag("--log-to-file", options.log_to_file, "write jamsockd.log in the state directory");
+    app.add_option("--ready-fd", options.ready_fd,
+                   "a descriptor to tell when requests are served, or why they can't be");
+    app.add_flag("--worker", options.as_worker)->group("");
+    app.add_flag("--take-over", options.taken_over)->group("");
+    CLI11_PARSE(app, argc, argv);
+
+    if (options.state_directory.empty()) {
+        auto path = state_directory_path();
+        if (!path) {
+            tell(path.error(), options.ready_fd);
+            return info(path.error().code).exit_code;
+        }
+        options.state_directory = *path;
+    }
+    return options.as_worker ? worker_main(options) : keeper_main(options);
+}
+
+}  // namespace
+
+}  // namespace jamsock
+
+int main(int argc, char** argv) {
+    return jamsock::run(argc, argv);
+}

@@ -1,0 +1,451 @@
+#include "daemon/registry/registry.h"
+
+#include <fmt/format.h>
+#include <sodium.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "common/clock.h"
+#include "common/text.h"
+#include "common/timeouts.h"
+#include "daemon/backends/key_lock.h"
+#include "daemon/log.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::size_t shortest_id = 5;
+constexpr std::size_t longest_id = 45;
+constexpr int tries_per_length = 3;
+constexpr std::size_t mark_bytes = 16;
+constexpr std::uint64_t serial_mask = (std::uint64_t{1} << 48) - 1;
+constexpr std::size_t told_log_lines = 20;
+
+std::string random_text(std::size_t length) {
+    constexpr std::string_view alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
+    std::string text(length, ' ');
+    for (char& c : text) {
+        c = alphabet[::randombytes_uniform(static_cast<std::uint32_t>(alphabet.size()))];
+    }
+    return text;
+}
+
+std::uint64_t random_serial() {
+    std::uint64_t serial = 0;
+    ::randombytes_buf(&serial, sizeof serial);
+    return serial & serial_mask;
+}
+
+std::string random_mark() {
+    unsigned char bytes[mark_bytes];
+    ::randombytes_buf(bytes, sizeof bytes);
+    char hex[2 * mark_bytes + 1];
+    return ::sodium_bin2hex(hex, sizeof hex, bytes, sizeof bytes);
+}
+
+std::int64_t now_seconds() {
+    return wall_milliseconds() / 1000;
+}
+
+// The environment that a backend of this record gets (CONTRACT, What a backend gets).
+EnvironmentMap backend_environment(const BackendRecord& record, const std::string& resource_key,
+                                   const ConnectRequest& request) {
+    EnvironmentMap environment = request.base_environment.value_or(plain_environment());
+    for (const auto& [name, value] : request.env) environment[name] = value;
+    environment["HOST"] = "127.0.0.1";
+    environment["PORT"] = std::to_string(record.port);
+    environment["SESSION_BACKEND_ID"] = record.id.str();
+    environment["SESSION_BACKEND_KEY"] = resource_key;
+    environment["SESSION_BACKEND_FENCING_TOKEN"] = std::to_string(record.fencing_token);
+    environment["JAMSOCKET_SERVICE"] = record.service.account() + "/" + record.service.service();
+    environment["JAMSOCK_MARK"] = record.mark;
+    return environment;
+}
+
+Result<> check_variables(const EnvironmentMap& variables) {
+    for (const auto& [name, value] : variables) {
+        if (is_reserved_variable(name)) {
+            return fail(ErrorCode::reserved_env_var,
+                        fmt::format("The variable {} is set by jamsock itself and can't be given.",
+                                    in_quotes(name)));
+        }
+    }
+    return {};
+}
+
+Error ended_before_ready(const BackendId& id, const StatusChange& end, std::vector<std::string> tail) {
+    const std::string how = end.exit                                       ? describe(*end.exit)
+                            : end.reason == TerminationReason::external ? "was terminated"
+                                                                        : "ended";
+    return Error{ErrorCode::backend_ended_before_ready,
+                 fmt::format("The backend {} {} before it was ready.", id.str(), how),
+                 fmt::format("jamsock status {}", id.str()), std::move(tail)};
+}
+
+std::string described(const Command& command) {
+    return fmt::format("{} in {}", in_quotes(shell_line(command.argv)), in_quotes(command.cwd));
+}
+
+}  // namespace
+
+struct Registry::Entry {
+    explicit Entry(const BackendRecord& known) : record(known) {}
+
+    const BackendRecord record;
+    std::vector<StatusChange> statuses;
+    std::shared_ptr<Activity> activity = std::make_shared<Activity>();
+    std::optional<Error> failure;  // why it never came up
+    Event changed;
+
+    Status status() const { return statuses.back().status; }
+};
+
+Registry::Registry(Store& store, Backends& backends, RouteSink routes, RegistrySettings settings)
+    : store_(store),
+      backends_(backends),
+      routes_(std::move(routes)),
+      settings_(std::move(settings)) {}
+
+Registry::~Registry() = default;
+
+void Registry::stop() {
+    stopping_ = true;
+    for (auto& [id, entry] : by_id_) entry->changed.notify_all();
+}
+
+Task<Result<ConnectResponse>> Registry::connect(ServiceName service, ConnectRequest request,
+                                                std::optional<Deadline> ready_by) {
+    if (auto checked = check(service, request); !checked) co_return pass_on(checked);
+
+    Ref entry = holder(service, request.key);
+    while (entry && is_ending(entry->status()) && request.spawn) {
+        if (!co_await wait_until_ended(entry, after(timeouts::grace + timeouts::ending_margin))) {
+            co_return fail(ErrorCode::conflict,
+                           fmt::format("The backend {}, which holds the key, is still ending.",
+                                       entry->record.id.str()),
+                           fmt::format("jamsock terminate --hard {}", entry->record.id.str()));
+        }
+        entry = holder(service, request.key);
+    }
+    const bool spawned = !entry;
+    if (entry) {
+        if (auto same = check_same_program(*entry, request); !same) co_return pass_on(same);
+    } else {
+        auto started = spawn(service, request);
+        if (!started) co_return pass_on(started);
+        entry = *started;
+    }
+
+    auto response = grant(*entry, spawned, request);
+    if (!response || !ready_by) co_return response;
+    if (auto ready = co_await wait_until_ready(entry, *ready_by); !ready) co_return pass_on(ready);
+    response->status = entry->status();
+    co_return response;
+}
+
+Result<> Registry::check(const ServiceName& service, const ConnectRequest& request) const {
+    if (stopping_) return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
+    if (service != ServiceName::standard()) {
+        return fail(ErrorCode::service_not_found,
+                    fmt::format("There is no service {} here; the default service takes a command in "
+                                "place.",
+                                in_quotes(service.service())),
+                    "jamsock connect --key KEY -- COMMAND");
+    }
+    if (request.user && std::ranges::any_of(*request.user, [](unsigned char c) {
+            return c < 0x20 || c == 0x7f;
+        })) {
+        return fail(ErrorCode::invalid_request, "The field 'user' has a control character.");
+    }
+    if (request.command && (request.command->argv.front().front() != '/' ||
+                            !request.command->cwd.starts_with('/'))) {
+        return fail(ErrorCode::invalid_request,
+                    "A command in place needs an absolute path as its first word and as its 'cwd'.");
+    }
+    if (auto sound = check_variables(request.env); !sound) return sound;
+    return check_variables(request.base_environment.value_or(EnvironmentMap{}));
+}
+
+// A key held by another program than was asked for: never that program's URL.
+Result<> Registry::check_same_program(const Entry& holder, const ConnectRequest& request) const {
+    const BackendRecord& record = holder.record;
+    if (request.command && *request.command != record.command) {
+        return fail(ErrorCode::key_held,
+                    fmt::format("The key is held by backend {}, which runs {}, not {}.",
+                                record.id.str(), described(record.command),
+                                described(*request.command)),
+                    fmt::format("jamsock terminate {}", record.id.str()));
+    }
+    if (request.tag && request.tag != record.tag) {
+        return fail(ErrorCode::key_held,
+                    fmt::format("The key is held by backend {}, which has {}.", record.id.str(),
+                                record.tag ? "the tag " + in_quotes(*record.tag) : "no tag"),
+                    fmt::format("jamsock status {}", record.id.str()));
+    }
+    return {};
+}
+
+Registry::Ref Registry::holder(const ServiceName& service, const std::optional<Key>& key) const {
+    if (!key) return nullptr;
+    const auto found = by_key_.find({service.account(), service.service(), *key});
+    return found == by_key_.end() ? nullptr : found->second;
+}
+
+Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectRequest& request) {
+    if (!request.spawn) {
+        return fail(ErrorCode::key_unheld_no_spawn_config,
+                    fmt::format("No backend holds the key {}.", in_quotes(request.key->str())),
+                    shell_line({"jamsock", "connect", "--key", request.key->str()}));
+    }
+    const std::string resource_key = request.key ? request.key->str() : random_mark();
+    auto record = new_record(service, request, resource_key);
+    if (!record) return pass_on(record);
+    auto entry = std::make_shared<Entry>(*record);
+    entry->statuses.push_back({.status = Status::scheduled, .time = record->created_at});
+    if (auto held = store_.acquire_key(*record, entry->statuses.back()); !held) return pass_on(held);
+
+    add(entry);
+    log::info("backend {}: scheduled for the key {}, fencing token {}", record->id.str(),
+              record->key ? in_quotes(record->key->str()) : "none", record->fencing_token);
+    backends_.start(*record, backend_environment(*record, resource_key, request));
+    return entry;
+}
+
+Result<BackendRecord> Registry::new_record(const ServiceName& service,
+                                           const ConnectRequest& request,
+                                           const std::string& resource_key) {
+    const auto port = ports_.pick();
+    if (!port) {
+        return fail(ErrorCode::usage_limit, "No TCP port is free for another backend.",
+                    "jamsock list");
+    }
+    const std::string lock_name = key_lock::file_name(service, resource_key);
+    const std::int64_t now = wall_milliseconds();
+    const std::int64_t highest_token = std::max(
+        {store_.last_fencing_token(lock_name), backends_.recorded_token(lock_name), now});
+    return BackendRecord{.id = new_id(),
+                         .serial = random_serial(),
+                         .mac_key = MacKey::generate(),
+                         .service = service,
+                         .key = request.key,
+                         .lock_name = lock_name,
+                         .mark = random_mark(),
+                         .fencing_token = highest_token + 1,
+                         .created_at = now,
+                         .tag = request.tag,
+                         .command = request.command.value_or(settings_.default_command),
+                         .port = *port};
+}
+
+BackendId Registry::new_id() const {
+    for (std::size_t length = shortest_id;; length = std::min(length + 1, longest_id)) {
+        for (int tries = 0; tries < tries_per_length; ++tries) {
+            const BackendId id = BackendId::parse(random_text(length)).value();
+            if (!by_id_.contains(id) && !store_.find_backend(id)) return id;
+        }
+    }
+}
+
+void Registry::add(const Ref& entry) {
+    const BackendRecord& record = entry->record;
+    by_id_.emplace(record.id, entry);
+    if (record.key) {
+        by_key_.emplace(KeyName{record.service.account(), record.service.service(), *record.key},
+                        entry);
+    }
+    publish(*entry);
+}
+
+void Registry::publish(const Entry& entry) {
+    const StatusChange& last = entry.statuses.back();
+    routes_.publish(std::make_shared<const Route>(
+        Route{.id = entry.record.id,
+              .serial = entry.record.serial,
+              .key = entry.record.mac_key,
+              .state = !is_live(last.status)           ? Route::State::ending
+                       : last.status == Status::ready ? Route::State::ready
+                                                      : Route::State::pending,
+              .port = entry.record.port,
+              .startup_limit_passed = last.reason == TerminationReason::startuptimeout,
+              .activity = entry.activity}));
+}
+
+// A new connection token costs no write, unless it carries a user or auth data.
+Result<ConnectResponse> Registry::grant(Entry& entry, bool spawned, const ConnectRequest& request) {
+    const BackendRecord& record = entry.record;
+    const Identity identity{request.user, request.auth};
+    const bool has_identity = identity.user || identity.auth;
+    const std::int64_t now = now_seconds();
+    const auto token = ConnectionToken::issue(record.mac_key, record.serial,
+                                              static_cast<std::uint32_t>(now), has_identity);
+    if (has_identity) {
+        auto remembered =
+            store_.remember_identity(token.hash(), identity, now, now + timeouts::token_life.count());
+        if (!remembered) return pass_on(remembered);
+    }
+    entry.activity->touch();
+    const std::string text = token.reveal();
+    return ConnectResponse{.backend_id = record.id,
+                           .spawned = spawned,
+                           .status = entry.status(),
+                           .token = text,
+                           .url = settings_.url_base + text + "/",
+                           .secret_token = secret_token(record.mac_key, token)};
+}
+
+Task<Result<>> Registry::wait_until_ready(Ref entry, Deadline deadline) {
+    while (entry->status() < Status::ready) {
+        if (stopping_) co_return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
+        if (!co_await entry->changed.wait_until(deadline)) {
+            co_return fail(ErrorCode::timed_out,
+                           fmt::format("The backend {} is not ready yet: it is {}.",
+                                       entry->record.id.str(), word(entry->status())),
+                           fmt::format("jamsock status {}", entry->record.id.str()));
+        }
+    }
+    if (entry->status() == Status::ready) co_return Result<>();
+
+    co_await wait_until_ended(entry, after(timeouts::grace + timeouts::ending_margin));
+    auto tail = backends_.log_tail(entry->record.id, told_log_lines);
+    if (!entry->failure) {
+        co_return tl::unexpected(
+            ended_before_ready(entry->record.id, entry->statuses.back(), std::move(tail)));
+    }
+    Error failure = *entry->failure;
+    failure.log_tail = std::move(tail);
+    co_return tl::unexpected(std::move(failure));
+}
+
+Task<bool> Registry::wait_until_ended(Ref entry, Deadline deadline) {
+    while (entry->status() != Status::terminated) {
+        if (stopping_ || !co_await entry->changed.wait_until(deadline)) co_return false;
+    }
+    co_return true;
+}
+
+KeyList Registry::keys() const {
+    KeyList list;
+    for (const auto& [id, entry] : by_id_) {
+        const BackendRecord& record = entry->record;
+        list.keys.push_back({.key = record.key,
+                             .service = record.service,
+                             .backend_id = id,
+                             .status = entry->status(),
+                             .fencing_token = record.fencing_token,
+                             .created_at = record.created_at,
+                             .connections = entry->activity->in_flight(),
+                             .idle_seconds = entry->activity->idle_seconds()});
+    }
+    std::ranges::sort(list.keys, [](const KeyEntry& a, const KeyEntry& b) {
+        return std::tie(a.key, a.backend_id) < std::tie(b.key, b.backend_id);
+    });
+    return list;
+}
+
+Result<BackendInfo> Registry::backend(const BackendId& id) const {
+    const auto live = by_id_.find(id);
+    const auto ended = live == by_id_.end() ? store_.find_backend(id) : std::nullopt;
+    if (live == by_id_.end() && !ended) {
+        return fail(ErrorCode::backend_not_found,
+                    fmt::format("There is no backend {}.", in_quotes(id.str())), "jamsock list");
+    }
+    const BackendRecord& record = ended ? *ended : live->second->record;
+    BackendInfo info{.id = id,
+                     .service = record.service,
+                     .key = record.key,
+                     .created_at = record.created_at,
+                     .statuses = ended ? store_.statuses(id) : live->second->statuses,
+                     .command = record.command,
+                     .fencing_token = record.fencing_token,
+                     .port = record.port};
+    if (!ended) {
+        info.pid = backends_.pid(id);
+        info.connections = live->second->activity->in_flight();
+        info.idle_seconds = live->second->activity->idle_seconds();
+    }
+    return info;
+}
+
+Result<StatusChange> Registry::status(const BackendId& id) const {
+    auto info = backend(id);
+    if (!info) return pass_on(info);
+    return info->statuses.back();
+}
+
+Task<Result<>> Registry::terminate(BackendId id, TerminateRequest request, bool wait) {
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end()) {
+        auto known = backend(id);
+        if (!known) co_return pass_on(known);
+        co_return fail(ErrorCode::backend_not_running,
+                       fmt::format("The backend {} has ended already.", id.str()),
+                       fmt::format("jamsock status {}", id.str()));
+    }
+    const Ref entry = found->second;
+    const auto grace = request.grace_seconds
+                           ? std::chrono::seconds(*request.grace_seconds)
+                           : std::chrono::duration_cast<std::chrono::seconds>(timeouts::grace);
+    log::info("backend {}: {} termination asked for", id.str(), word(request.kind));
+    backends_.terminate(id, {request.kind, TerminationReason::external, grace});
+    if (!wait) co_return Result<>();
+    if (!co_await wait_until_ended(entry, after(grace + timeouts::ending_margin))) {
+        co_return fail(ErrorCode::conflict, fmt::format("The backend {} is still ending.", id.str()),
+                       fmt::format("jamsock terminate --hard {}", id.str()));
+    }
+    co_return Result<>();
+}
+
+std::optional<Identity> Registry::identity(const std::string& token_hash) const {
+    return store_.identity(token_hash, now_seconds());
+}
+
+StatusChange Registry::take_in(const BackendRecord& record, bool was_ready) {
+    auto entry = std::make_shared<Entry>(record);
+    entry->statuses = store_.statuses(record.id);
+    if (entry->statuses.empty()) {
+        log::warn("backend {}: unknown to the database; taken from its directory", record.id.str());
+        entry->statuses.push_back({.status = Status::scheduled, .time = record.created_at});
+        if (auto recorded = store_.acquire_key(record, entry->statuses.back()); !recorded) {
+            log::error("backend {}: {}", record.id.str(), recorded.error().message);
+        }
+        enter(*entry, {.status = was_ready ? Status::ready : Status::starting,
+                       .time = wall_milliseconds()});
+    }
+    if (entry->status() != Status::terminated) add(entry);
+    return entry->statuses.back();
+}
+
+void Registry::enter(Entry& entry, const StatusChange& change) {
+    entry.statuses.push_back(change);
+    if (auto recorded = store_.record_status(entry.record.id, change); !recorded) {
+        log::error("backend {}: {} could not be recorded: {}", entry.record.id.str(),
+                   word(change.status), recorded.error().message);
+    }
+}
+
+// Routes first, so that no new request reaches a backend that is ending; then the row; then whoever
+// waits.
+void Registry::on_event(const BackendEvent& event) {
+    const auto found = by_id_.find(event.id);
+    if (found == by_id_.end()) return;
+    const Ref entry = found->second;
+    const BackendRecord& record = entry->record;
+
+    if (!is_live(event.change.status)) entry->activity->close();
+    enter(*entry, event.change);
+    if (event.failure) entry->failure = event.failure;
+    if (event.change.status == Status::terminated) {
+        routes_.remove(record.serial);
+        by_id_.erase(event.id);
+        if (record.key && holder(record.service, record.key) == entry) {
+            by_key_.erase({record.service.account(), record.service.service(), *record.key});
+        }
+    } else {
+        publish(*entry);
+    }
+    entry->changed.notify_all();
+}
+
+}  // namespace jamsock

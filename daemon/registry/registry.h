@@ -1,0 +1,99 @@
+// The rules of keys and backends: connect, look up, list, terminate (CONTRACT, Endpoints). Every
+// decision is made here, on the control thread, so that a second connect finds what the first one
+// decided (DESIGN, The promise, layer 1). Knows no HTTP, no SQL and no signals: it asks the store and
+// the backends, publishes routes, and hears of every change through `on_event`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "common/api_types.h"
+#include "daemon/asio.h"
+#include "daemon/backends/backends.h"
+#include "daemon/backends/ports.h"
+#include "daemon/proxy/routes.h"
+#include "daemon/store/store.h"
+
+namespace jamsock {
+
+// Where routes go: to the proxy, or to a test.
+struct RouteSink {
+    std::function<void(std::shared_ptr<const Route>)> publish;
+    std::function<void(std::uint64_t serial)> remove;
+};
+
+struct RegistrySettings {
+    std::string url_base;     // "http://127.0.0.1:9090/": a connection token and "/" make the URL
+    Command default_command;  // of the default service
+};
+
+class Registry {
+  public:
+    Registry(Store& store, Backends& backends, RouteSink routes, RegistrySettings settings);
+    ~Registry();
+
+    // The backend that holds the request's key, or a new one. With `ready_by`, answers only when it is
+    // ready: TimedOut at that time, BackendEndedBeforeReady or SpawnFailed if it ends first.
+    Task<Result<ConnectResponse>> connect(ServiceName service, ConnectRequest request,
+                                          std::optional<Deadline> ready_by);
+
+    // All backends that have not ended, ordered by key, then id.
+    KeyList keys() const;
+
+    // Also of ended backends, as long as the store remembers them.
+    Result<BackendInfo> backend(const BackendId& id) const;
+    Result<StatusChange> status(const BackendId& id) const;
+
+    // With `wait`, answers when the backend has ended; Conflict if it is still ending at the grace's
+    // end plus a margin.
+    Task<Result<>> terminate(BackendId id, TerminateRequest request, bool wait);
+
+    std::optional<Identity> identity(const std::string& token_hash) const;
+    std::size_t live_count() const { return by_id_.size(); }
+
+    // Takes in what recovery found, before anything else is asked (DESIGN, Recovery). `was_ready` as
+    // the backend's directory has it. Gives the last status known of the backend.
+    StatusChange take_in(const BackendRecord& record, bool was_ready);
+    // The live backends that the store names.
+    std::vector<BackendRecord> recorded_live() const { return store_.live_backends(); }
+
+    void on_event(const BackendEvent& event);
+
+    // Every waiting request ends with ShuttingDown.
+    void stop();
+
+  private:
+    struct Entry;
+    using Ref = std::shared_ptr<Entry>;
+    using KeyName = std::tuple<std::string, std::string, Key>;  // account, service, key
+
+    Result<> check(const ServiceName& service, const ConnectRequest& request) const;
+    Result<> check_same_program(const Entry& holder, const ConnectRequest& request) const;
+    Ref holder(const ServiceName& service, const std::optional<Key>& key) const;
+    Result<Ref> spawn(const ServiceName& service, const ConnectRequest& request);
+    Result<BackendRecord> new_record(const ServiceName& service, const ConnectRequest& request,
+                                     const std::string& lock_key);
+    BackendId new_id() const;
+    Result<ConnectResponse> grant(Entry& entry, bool spawned, const ConnectRequest& request);
+    Task<Result<>> wait_until_ready(Ref entry, Deadline deadline);
+    Task<bool> wait_until_ended(Ref entry, Deadline deadline);
+    void add(const Ref& entry);
+    void publish(const Entry& entry);
+    void enter(Entry& entry, const StatusChange& change);
+
+    Store& store_;
+    Backends& backends_;
+    RouteSink routes_;
+    RegistrySettings settings_;
+    Ports ports_;
+    std::unordered_map<BackendId, Ref> by_id_;
+    std::map<KeyName, Ref> by_key_;
+    bool stopping_ = false;
+};
+
+}  // namespace jamsock

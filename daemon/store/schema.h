@@ -1,0 +1,71 @@
+// The store's tables, as a numbered list of steps: step n leads from `user_version` n to n + 1.
+// A step that was ever released is never changed; a new one is appended.
+#pragma once
+
+#include <array>
+
+namespace jamsock::schema {
+
+// "jams": marks the file as ours (PRAGMA application_id).
+inline constexpr int application_id = 0x6a616d73;
+
+inline constexpr std::array steps{
+    // 0 → 1
+    R"sql(
+    CREATE TABLE backend (
+        id TEXT PRIMARY KEY,
+        serial INTEGER NOT NULL UNIQUE,
+        mac_key BLOB NOT NULL CHECK (length(mac_key) = 32),
+        account TEXT NOT NULL,
+        service TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        key TEXT,
+        lock_name TEXT NOT NULL,
+        mark TEXT NOT NULL,
+        fencing_token INTEGER NOT NULL CHECK (fencing_token > 0),
+        created_at INTEGER NOT NULL,
+        tag TEXT,
+        argv BLOB NOT NULL,     -- arguments, each ended by a NUL byte
+        cwd TEXT NOT NULL,
+        port INTEGER NOT NULL CHECK (port BETWEEN 0 AND 65535),
+        ended INTEGER NOT NULL DEFAULT 0 CHECK (ended IN (0, 1))
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX backend_live ON backend (id) WHERE ended = 0;
+
+    CREATE TABLE backend_status (
+        backend TEXT NOT NULL REFERENCES backend (id) ON DELETE CASCADE,
+        status INTEGER NOT NULL CHECK (status BETWEEN 0 AND 7),
+        time INTEGER NOT NULL,
+        reason INTEGER CHECK (reason BETWEEN 0 AND 5),
+        kind INTEGER CHECK (kind BETWEEN 0 AND 1),
+        exit_code INTEGER,
+        exit_signal INTEGER,
+        PRIMARY KEY (backend, status)
+    ) STRICT, WITHOUT ROWID;
+
+    -- The promise, as far as a database can keep it.
+    CREATE TABLE held_key (
+        account TEXT NOT NULL,
+        service TEXT NOT NULL,
+        key TEXT NOT NULL,
+        backend TEXT NOT NULL UNIQUE REFERENCES backend (id),
+        PRIMARY KEY (account, service, key)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE fencing (
+        lock_name TEXT PRIMARY KEY,
+        token INTEGER NOT NULL CHECK (token > 0)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Only connection tokens that carry a user or auth data have a row.
+    CREATE TABLE token (
+        hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+        user TEXT,
+        auth TEXT,
+        expires_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX token_expiry ON token (expires_at);
+    )sql",
+};
+
+}  // namespace jamsock::schema

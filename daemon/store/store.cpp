@@ -1,0 +1,379 @@
+#include "daemon/store/store.h"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <fmt/format.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include "daemon/log.h"
+#include "daemon/store/schema.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr int busy_timeout_milliseconds = 5000;
+
+std::string joined(const std::vector<std::string>& argv) {
+    std::string bytes;
+    for (const std::string& argument : argv) bytes += argument + '\0';
+    return bytes;
+}
+
+std::vector<std::string> split(std::string_view bytes) {
+    std::vector<std::string> argv;
+    while (!bytes.empty()) {
+        const auto end = bytes.find('\0');
+        argv.emplace_back(bytes.substr(0, end));
+        bytes.remove_prefix(end + 1);
+    }
+    return argv;
+}
+
+template <class Value>
+void bind_optional(SQLite::Statement& statement, int index, const std::optional<Value>& value) {
+    if (value) {
+        statement.bind(index, *value);
+    } else {
+        statement.bind(index);
+    }
+}
+
+template <class Enum>
+std::optional<int> as_number(const std::optional<Enum>& value) {
+    if (!value) return std::nullopt;
+    return static_cast<int>(*value);
+}
+
+template <class Value>
+std::optional<Value> column(const SQLite::Statement& row, int index) {
+    const auto value = row.getColumn(index);
+    if (value.isNull()) return std::nullopt;
+    if constexpr (std::is_same_v<Value, std::string>) {
+        return value.getString();
+    } else {
+        return static_cast<Value>(value.getInt());
+    }
+}
+
+BackendRecord record_in(const SQLite::Statement& row) {
+    BackendRecord record{
+        .id = BackendId::parse(row.getColumn(0).getString()).value(),
+        .serial = static_cast<std::uint64_t>(row.getColumn(1).getInt64()),
+        .mac_key = MacKey::from_bytes(row.getColumn(2).getString()).value(),
+        .service = ServiceName::parse(row.getColumn(3).getString(), row.getColumn(4).getString(),
+                                      row.getColumn(5).getString())
+                       .value(),
+        .lock_name = row.getColumn(7).getString(),
+        .mark = row.getColumn(8).getString(),
+        .fencing_token = row.getColumn(9).getInt64(),
+        .created_at = row.getColumn(10).getInt64(),
+        .tag = column<std::string>(row, 11),
+        .command = Command{split(row.getColumn(12).getString()), row.getColumn(13).getString()},
+        .port = static_cast<std::uint16_t>(row.getColumn(14).getInt())};
+    if (auto key = column<std::string>(row, 6)) record.key = Key::parse(*key).value();
+    return record;
+}
+
+constexpr const char* backend_columns =
+    "id, serial, mac_key, account, service, environment, key, lock_name, mark, fencing_token, "
+    "created_at, tag, argv, cwd, port";
+
+struct FileIdentity {
+    dev_t device = 0;
+    ino_t inode = 0;
+    friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
+std::optional<FileIdentity> file_identity(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+    return FileIdentity{status.st_dev, status.st_ino};
+}
+
+int pragma_number(SQLite::Database& database, const char* name) {
+    return database.execAndGet(fmt::format("PRAGMA {}", name)).getInt();
+}
+
+tl::unexpected<Error> refuse(std::string_view why) {
+    return fail(ErrorCode::daemon_unavailable,
+                fmt::format("The database jamsock.db in the state directory {}; it was left as it is.",
+                            why),
+                "move jamsock.db away and start again: running backends are found without it");
+}
+
+// Reads before anything is written: a foreign, damaged or newer file stays untouched.
+Result<> check_before_writing(SQLite::Database& database) {
+    const int version = pragma_number(database, "user_version");
+    const int application = pragma_number(database, "application_id");
+    const bool fresh = database.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;
+    if (fresh && application == 0 && version == 0) return {};
+    if (application != schema::application_id) return refuse("belongs to another program");
+    if (version > static_cast<int>(schema::steps.size())) {
+        return refuse("was written by a newer version of jamsock");
+    }
+    if (database.execAndGet("PRAGMA quick_check(1)").getString() != "ok") return refuse("is damaged");
+    return {};
+}
+
+void configure(SQLite::Database& database) {
+    database.exec(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;"
+        "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;");
+}
+
+void migrate(SQLite::Database& database, const std::string& path) {
+    const int version = pragma_number(database, "user_version");
+    const int newest = static_cast<int>(schema::steps.size());
+    if (version == newest) return;
+    if (version > 0) database.backup(fmt::format("{}.v{}", path, version).c_str(), SQLite::Database::Save);
+    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+    for (int step = version; step < newest; ++step) {
+        database.exec(schema::steps[static_cast<std::size_t>(step)]);
+    }
+    database.exec(fmt::format("PRAGMA application_id={}; PRAGMA user_version={};",
+                              schema::application_id, newest));
+    transaction.commit();
+}
+
+}  // namespace
+
+struct Store::Connection {
+    explicit Connection(const std::string& location)
+        : path(location),
+          database(location, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
+                   busy_timeout_milliseconds) {}
+
+    // Statements are prepared once; each use starts from a clean one.
+    SQLite::Statement& prepared(std::unique_ptr<SQLite::Statement>& slot, const char* sql) {
+        if (!slot) slot = std::make_unique<SQLite::Statement>(database, sql);
+        slot->tryReset();
+        slot->clearBindings();
+        return *slot;
+    }
+
+    std::string path;
+    SQLite::Database database;
+    std::optional<FileIdentity> opened_file;
+    std::unique_ptr<SQLite::Statement> insert_backend, insert_status, insert_held_key, insert_fencing,
+        select_fencing, select_identity;
+};
+
+Store::Store(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+Store::Store(Store&&) noexcept = default;
+Store& Store::operator=(Store&&) noexcept = default;
+Store::~Store() = default;
+
+Result<Store> Store::open(const std::string& path) try {
+    auto connection = std::make_unique<Connection>(path);
+    if (auto sound = check_before_writing(connection->database); !sound) return pass_on(sound);
+    configure(connection->database);
+    migrate(connection->database, path);
+    connection->opened_file = file_identity(path);
+    return Store(std::move(connection));
+} catch (const SQLite::Exception& failure) {
+    log::error("store: {} (SQLite code {})", failure.what(), failure.getExtendedErrorCode());
+    switch (failure.getErrorCode()) {
+        case SQLITE_NOTADB:
+        case SQLITE_CORRUPT: return refuse("is damaged or no database");
+        case SQLITE_FULL: return refuse("can't be written, because the disk is full");
+        default: return refuse("can't be opened");
+    }
+}
+
+namespace {
+
+// Runs `work`, giving a library's exception the form of an Error; the cause goes to the log.
+template <class Work>
+Result<> writing(const char* what, Work work) {
+    try {
+        work();
+        return {};
+    } catch (const SQLite::Exception& failure) {
+        log::error("store: {}: {} (SQLite code {})", what, failure.what(),
+                   failure.getExtendedErrorCode());
+        if (failure.getExtendedErrorCode() == SQLITE_CONSTRAINT_PRIMARYKEY) {
+            return fail(ErrorCode::conflict, "The key is already held.", "jamsock list");
+        }
+        return fail(ErrorCode::internal,
+                    failure.getErrorCode() == SQLITE_FULL
+                        ? "The disk is full, so nothing new can be recorded."
+                        : "The daemon's database could not be written.",
+                    "jamsock daemon logs");
+    }
+}
+
+}  // namespace
+
+Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& scheduled) {
+    if (!is_in_place()) {
+        return fail(ErrorCode::internal,
+                    "The daemon's database was deleted or replaced while it ran, so no key can be "
+                    "given.",
+                    "jamsock daemon restart");
+    }
+    return writing("acquire_key", [&] {
+        Connection& db = *connection_;
+        SQLite::Transaction transaction(db.database, SQLite::TransactionBehavior::IMMEDIATE);
+
+        auto& row = db.prepared(db.insert_backend,
+                                "INSERT INTO backend (id, serial, mac_key, account, service, "
+                                "environment, key, lock_name, mark, fencing_token, created_at, tag, "
+                                "argv, cwd, port) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+        const std::string mac_key(backend.mac_key.reveal());
+        const std::string argv = joined(backend.command.argv);
+        row.bind(1, backend.id.str());
+        row.bind(2, static_cast<std::int64_t>(backend.serial));
+        row.bind(3, mac_key.data(), static_cast<int>(mac_key.size()));
+        row.bind(4, backend.service.account());
+        row.bind(5, backend.service.service());
+        row.bind(6, backend.service.environment());
+        if (backend.key) row.bind(7, backend.key->str());
+        row.bind(8, backend.lock_name);
+        row.bind(9, backend.mark);
+        row.bind(10, backend.fencing_token);
+        row.bind(11, backend.created_at);
+        bind_optional(row, 12, backend.tag);
+        row.bind(13, argv.data(), static_cast<int>(argv.size()));
+        row.bind(14, backend.command.cwd);
+        row.bind(15, static_cast<int>(backend.port));
+        row.exec();
+
+        if (backend.key) {
+            auto& held = db.prepared(db.insert_held_key,
+                                     "INSERT INTO held_key (account, service, key, backend) "
+                                     "VALUES (?,?,?,?)");
+            held.bind(1, backend.service.account());
+            held.bind(2, backend.service.service());
+            held.bind(3, backend.key->str());
+            held.bind(4, backend.id.str());
+            held.exec();
+        }
+
+        auto& fencing = db.prepared(db.insert_fencing,
+                                    "INSERT INTO fencing (lock_name, token) VALUES (?,?) ON CONFLICT "
+                                    "(lock_name) DO UPDATE SET token = max(token, excluded.token)");
+        fencing.bind(1, backend.lock_name);
+        fencing.bind(2, backend.fencing_token);
+        fencing.exec();
+
+        insert_status(backend.id, scheduled);
+        transaction.commit();
+    });
+}
+
+void Store::insert_status(const BackendId& backend, const StatusChange& change) {
+    auto& row = connection_->prepared(connection_->insert_status,
+                                      "INSERT INTO backend_status (backend, status, time, reason, "
+                                      "kind, exit_code, exit_signal) VALUES (?,?,?,?,?,?,?)");
+    row.bind(1, backend.str());
+    row.bind(2, static_cast<int>(change.status));
+    row.bind(3, change.time);
+    bind_optional(row, 4, as_number(change.reason));
+    bind_optional(row, 5, as_number(change.kind));
+    bind_optional(row, 6, change.exit ? change.exit->code : std::nullopt);
+    bind_optional(row, 7, change.exit ? change.exit->signal : std::nullopt);
+    row.exec();
+}
+
+Result<> Store::record_status(const BackendId& backend, const StatusChange& change) {
+    return writing("record_status", [&] {
+        SQLite::Transaction transaction(connection_->database,
+                                        SQLite::TransactionBehavior::IMMEDIATE);
+        insert_status(backend, change);
+        if (change.status == Status::terminated) {
+            SQLite::Statement end(connection_->database, "UPDATE backend SET ended = 1 WHERE id = ?");
+            end.bind(1, backend.str());
+            end.exec();
+            SQLite::Statement free(connection_->database, "DELETE FROM held_key WHERE backend = ?");
+            free.bind(1, backend.str());
+            free.exec();
+        }
+        transaction.commit();
+    });
+}
+
+std::int64_t Store::last_fencing_token(const std::string& lock_name) const {
+    auto& query = connection_->prepared(connection_->select_fencing,
+                                        "SELECT token FROM fencing WHERE lock_name = ?");
+    query.bind(1, lock_name);
+    return query.executeStep() ? query.getColumn(0).getInt64() : 0;
+}
+
+std::vector<BackendRecord> Store::live_backends() const {
+    SQLite::Statement query(connection_->database,
+                            fmt::format("SELECT {} FROM backend WHERE ended = 0", backend_columns));
+    std::vector<BackendRecord> backends;
+    while (query.executeStep()) backends.push_back(record_in(query));
+    return backends;
+}
+
+std::optional<BackendRecord> Store::find_backend(const BackendId& id) const {
+    SQLite::Statement query(connection_->database,
+                            fmt::format("SELECT {} FROM backend WHERE id = ?", backend_columns));
+    query.bind(1, id.str());
+    if (!query.executeStep()) return std::nullopt;
+    return record_in(query);
+}
+
+std::vector<StatusChange> Store::statuses(const BackendId& id) const {
+    SQLite::Statement query(connection_->database,
+                            "SELECT status, time, reason, kind, exit_code, exit_signal "
+                            "FROM backend_status WHERE backend = ? ORDER BY status");
+    query.bind(1, id.str());
+    std::vector<StatusChange> changes;
+    while (query.executeStep()) {
+        StatusChange change{.status = static_cast<Status>(query.getColumn(0).getInt()),
+                            .time = query.getColumn(1).getInt64(),
+                            .reason = column<TerminationReason>(query, 2),
+                            .kind = column<TerminationKind>(query, 3)};
+        const ProcessExit exit{column<int>(query, 4), column<int>(query, 5)};
+        if (exit.code || exit.signal) change.exit = exit;
+        changes.push_back(change);
+    }
+    return changes;
+}
+
+Result<> Store::remember_identity(const std::string& token_hash, const Identity& identity,
+                                  std::int64_t now, std::int64_t expires_at) {
+    return writing("remember_identity", [&] {
+        SQLite::Transaction transaction(connection_->database,
+                                        SQLite::TransactionBehavior::IMMEDIATE);
+        SQLite::Statement sweep(connection_->database, "DELETE FROM token WHERE expires_at <= ?");
+        sweep.bind(1, now);
+        sweep.exec();
+        SQLite::Statement insert(connection_->database,
+                                 "INSERT INTO token (hash, user, auth, expires_at) VALUES (?,?,?,?)");
+        insert.bind(1, token_hash.data(), static_cast<int>(token_hash.size()));
+        bind_optional(insert, 2, identity.user);
+        bind_optional(insert, 3, identity.auth);
+        insert.bind(4, expires_at);
+        insert.exec();
+        transaction.commit();
+    });
+}
+
+std::optional<Identity> Store::identity(const std::string& token_hash, std::int64_t now) const {
+    auto& query = connection_->prepared(
+        connection_->select_identity, "SELECT user, auth FROM token WHERE hash = ? AND expires_at > ?");
+    query.bind(1, token_hash.data(), static_cast<int>(token_hash.size()));
+    query.bind(2, now);
+    if (!query.executeStep()) return std::nullopt;
+    return Identity{column<std::string>(query, 0), column<std::string>(query, 1)};
+}
+
+bool Store::is_in_place() const {
+    return file_identity(connection_->path) == connection_->opened_file;
+}
+
+void Store::checkpoint(const std::string& path) {
+    try {
+        SQLite::Database database(path, SQLite::OPEN_READWRITE,
+                                  busy_timeout_milliseconds);
+        database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    } catch (const SQLite::Exception& failure) {
+        log::warn("store: checkpoint: {}", failure.what());
+    }
+}
+
+}  // namespace jamsock

@@ -1,0 +1,64 @@
+// What the daemon remembers, in one SQLite file (DESIGN, The store). The face is domain verbs; no
+// SQL and no SQLite type leaves this folder. Owned by the worker, called on its control thread;
+// a verb that succeeded is committed. A failure to write is `internal` and changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/backend_state.h"
+#include "common/result.h"
+#include "daemon/backends/backend_record.h"
+#include "daemon/proxy/proxy.h"
+
+namespace jamsock {
+
+class Store {
+  public:
+    // Opens or makes the database file at `path` (":memory:" for tests). Refuses, and leaves
+    // untouched, a file that is damaged, is no database of jamsock's, or is of a newer version.
+    static Result<Store> open(const std::string& path);
+
+    Store(Store&&) noexcept;
+    Store& operator=(Store&&) noexcept;
+    ~Store();
+
+    // Records a new backend with its first status, its hold on the key if it has one, and its
+    // fencing token as the last of its lock. Conflict if the key is held.
+    Result<> acquire_key(const BackendRecord& backend, const StatusChange& scheduled);
+
+    // Appends to the backend's history; `terminated` also frees its key.
+    Result<> record_status(const BackendId& backend, const StatusChange& change);
+
+    // The highest fencing token ever recorded for this lock; 0 if there is none.
+    std::int64_t last_fencing_token(const std::string& lock_name) const;
+
+    std::vector<BackendRecord> live_backends() const;
+    std::optional<BackendRecord> find_backend(const BackendId& id) const;
+    std::vector<StatusChange> statuses(const BackendId& id) const;  // in order
+
+    // The user and auth data behind a connection token that carries them, until it expires
+    // (wall seconds); remembering one forgets those that have expired.
+    Result<> remember_identity(const std::string& token_hash, const Identity& identity,
+                               std::int64_t now, std::int64_t expires_at);
+    std::optional<Identity> identity(const std::string& token_hash, std::int64_t now) const;
+
+    // Whether the path still leads to the file that was opened: a database deleted or replaced
+    // under the daemon can't be trusted to grant keys.
+    bool is_in_place() const;
+
+    // Folds the write-ahead log into the file at `path`. Opens a connection of its own: for the
+    // helper thread.
+    static void checkpoint(const std::string& path);
+
+  private:
+    struct Connection;
+    explicit Store(std::unique_ptr<Connection> connection);
+    void insert_status(const BackendId& backend, const StatusChange& change);
+    std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace jamsock
