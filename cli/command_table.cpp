@@ -1,0 +1,176 @@
+#include "cli/command_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "cli/commands/commands.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::array table{
+    Verb{.name = "connect",
+         .alias = "",
+         .summary = "Get a URL of the backend of a key; start it if none holds the key.",
+         .start = StartRule::always,
+         .takes_program = true,
+         .usage = " [SERVICE] [OPTIONS] [-- COMMAND ARGS...]\n",
+         .examples = "jamsock connect --key document-123\n"
+                     "curl \"$(jamsock connect --key document-123)\"\n"
+                     "jamsock connect --key room-7 -e TOPIC=music -- ./server --quiet\n",
+         .prepare = prepare_connect},
+    Verb{.name = "lookup",
+         .alias = "",
+         .summary = "Get a URL of the backend that holds a key; start nothing.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " [SERVICE] --key KEY [OPTIONS]\n",
+         .examples = "jamsock lookup --key document-123\n"
+                     "jamsock lookup --key document-123 || echo 'nobody has it open'\n",
+         .prepare = prepare_lookup},
+    Verb{.name = "list",
+         .alias = "ls",
+         .summary = "List the running backends and their keys.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " [--json]\n",
+         .examples = "jamsock list\n"
+                     "jamsock list | cut -f 1    # the keys, one on each line\n",
+         .prepare = prepare_list},
+    Verb{.name = "status",
+         .alias = "",
+         .summary = "Show one backend: its status, process, command, and how it ended.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " ID [--json]\n"
+                  " --key KEY [SERVICE] [--json]\n",
+         .examples = "jamsock status knrv5\n"
+                     "jamsock status --key document-123\n",
+         .prepare = prepare_status},
+    Verb{.name = "terminate",
+         .alias = "",
+         .summary = "End backends: SIGTERM, and SIGKILL after the grace time.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " ID... [OPTIONS]\n"
+                  " --key KEY [SERVICE] [OPTIONS]\n",
+         .examples = "jamsock terminate --key document-123\n"
+                     "jamsock terminate knrv5 x8d2q --grace 2\n",
+         .prepare = prepare_terminate},
+    Verb{.name = "daemon run",
+         .alias = "",
+         .summary = "Run the daemon in the foreground, its log on stderr.",
+         .start = StartRule::never,
+         .takes_program = false,
+         .usage = "\n",
+         .examples = "jamsock daemon run\n",
+         .prepare = prepare_daemon_run},
+    Verb{.name = "daemon start",
+         .alias = "",
+         .summary = "Start the daemon in the background.",
+         .start = StartRule::always,
+         .takes_program = false,
+         .usage = "\n",
+         .examples = "jamsock daemon start\n",
+         .prepare = prepare_daemon_start},
+    Verb{.name = "daemon stop",
+         .alias = "",
+         .summary = "Stop the daemon; backends go on running.",
+         .start = StartRule::never,
+         .takes_program = false,
+         .usage = "\n",
+         .examples = "jamsock daemon stop\n",
+         .prepare = prepare_daemon_stop},
+    Verb{.name = "daemon restart",
+         .alias = "",
+         .summary = "Restart the daemon; URLs, keys and backends stay.",
+         .start = StartRule::always,
+         .takes_program = false,
+         .usage = "\n",
+         .examples = "jamsock daemon restart\n",
+         .prepare = prepare_daemon_restart},
+    Verb{.name = "daemon status",
+         .alias = "",
+         .summary = "Show the daemon; exits 3 if it isn't running.",
+         .start = StartRule::never,
+         .takes_program = false,
+         .usage = " [--json]\n",
+         .examples = "jamsock daemon status\n",
+         .prepare = prepare_daemon_status},
+    Verb{.name = "daemon logs",
+         .alias = "",
+         .summary = "Print the end of the daemon's log.",
+         .start = StartRule::never,
+         .takes_program = false,
+         .usage = " [-n NUMBER] [-f]\n",
+         .examples = "jamsock daemon logs -n 20\n"
+                     "jamsock daemon logs -f\n",
+         .prepare = prepare_daemon_logs},
+};
+
+constexpr std::string_view about =
+    "jamsock gives a key at most one running backend, and asking for the key always gets you it.\n";
+
+constexpr std::string_view notes =
+    "Exit codes: 0 done, 2 wrong use, 3 nobody holds the key, 4 no such backend or service,\n"
+    "  5 the backend didn't start, 6 the key or service is in another use, 69 no daemon,\n"
+    "  77 not allowed, 124 time limit, 1 anything else.\n"
+    "\n"
+    "Environment: JAMSOCK_KEY (default of --key for connect and lookup), JAMSOCK_HOME (the state\n"
+    "  directory), JAMSOCK_PROXY_PORT (for a daemon that is started), NO_COLOR.\n";
+
+bool is_in(std::string_view name, std::string_view group) {
+    return name.size() > group.size() && name.starts_with(group) && name[group.size()] == ' ';
+}
+
+std::string title(const Verb& verb) {
+    return verb.alias.empty() ? std::string(verb.name)
+                              : fmt::format("{}, {}", verb.name, verb.alias);
+}
+
+}  // namespace
+
+std::span<const Verb> command_table() {
+    return table;
+}
+
+const Verb* find_verb(std::string_view name) {
+    const auto found = std::ranges::find_if(table, [name](const Verb& verb) {
+        return verb.name == name || (!verb.alias.empty() && verb.alias == name);
+    });
+    return found == table.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> names_in(std::string_view group) {
+    std::vector<std::string> names;
+    for (const Verb& verb : table) {
+        if (group.empty()) {
+            names.emplace_back(verb.name.substr(0, verb.name.find(' ')));
+            if (!verb.alias.empty()) names.emplace_back(verb.alias);
+        } else if (is_in(verb.name, group)) {
+            names.emplace_back(verb.name.substr(group.size() + 1));
+        }
+    }
+    names.erase(std::ranges::unique(names).begin(), names.end());
+    return names;
+}
+
+std::string table_help(std::string_view group) {
+    const std::string command = group.empty() ? "jamsock" : fmt::format("jamsock {}", group);
+    std::string help = group.empty() ? fmt::format("{}\n", about) : "";
+    fmt::format_to(std::back_inserter(help), "Usage: {} COMMAND [OPTIONS]\n\nCommands:\n", command);
+    for (const Verb& verb : table) {
+        if (!group.empty() && !is_in(verb.name, group)) continue;
+        fmt::format_to(std::back_inserter(help), "  {:<15} {}\n", title(verb), verb.summary);
+    }
+    fmt::format_to(std::back_inserter(help), "\nOptions and examples: {} COMMAND --help\n",
+                   command);
+    if (group.empty()) fmt::format_to(std::back_inserter(help), "\n{}", notes);
+    return help;
+}
+
+}  // namespace jamsock

@@ -1,0 +1,20 @@
+// The commands, as the table lists them: each adds its options and gives what runs them.
+#pragma once
+
+#include "cli/command_table.h"
+
+namespace jamsock {
+
+VerbRun prepare_connect(CLI::App& options);
+VerbRun prepare_lookup(CLI::App& options);
+VerbRun prepare_list(CLI::App& options);
+VerbRun prepare_status(CLI::App& options);
+VerbRun prepare_terminate(CLI::App& options);
+VerbRun prepare_daemon_run(CLI::App& options);
+VerbRun prepare_daemon_start(CLI::App& options);
+VerbRun prepare_daemon_stop(CLI::App& options);
+VerbRun prepare_daemon_restart(CLI::App& options);
+VerbRun prepare_daemon_status(CLI::App& options);
+VerbRun prepare_daemon_logs(CLI::App& options);
+
+}  // namespace jamsock

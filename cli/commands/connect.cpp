@@ -1,0 +1,219 @@
+#include "cli/commands/connect.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "cli/commands/commands.h"
+#include "cli/option_values.h"
+#include "cli/program_path.h"
+#include "cli/render.h"
+#include "common/environment.h"
+#include "common/text.h"
+#include "common/timeouts.h"
+
+namespace jamsock {
+
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+using ConnectAnswer = Result<ApiAnswer<ConnectResponse>>;
+
+constexpr const char* login_path = "/usr/local/bin:/usr/bin:/bin";
+
+Result<std::optional<Key>> chosen_key(const ConnectOptions& options) {
+    const auto variable = environment_variable("JAMSOCK_KEY");
+    const bool given = options.key_option->count() > 0;
+    if (!given && !variable) return std::nullopt;
+    auto key = Key::parse(given ? options.key : *variable);
+    if (!key) return pass_on(key);
+    return std::move(*key);
+}
+
+// The words after "--" as the daemon wants them: run here, by the program's absolute path.
+Result<Command> command_of(std::vector<std::string> words) {
+    if (words.empty()) {
+        return fail(ErrorCode::invalid_request, "After '--' must come a command to run.");
+    }
+    std::error_code failed;
+    const std::string directory = std::filesystem::current_path(failed).string();
+    if (failed) {
+        return fail(ErrorCode::spawn_failed,
+                    fmt::format("The working directory can't be told: {}.", failed.message()));
+    }
+    auto program =
+        find_program(words[0], directory, environment_variable("PATH").value_or(login_path));
+    if (!program) return pass_on(program);
+    words[0] = std::move(*program);
+    for (const std::string& word : words) {
+        if (auto valid = require_utf8("The command", word); !valid) return pass_on(valid);
+    }
+    if (auto valid = require_utf8("The working directory", directory); !valid)
+        return pass_on(valid);
+    return Command{std::move(words), directory};
+}
+
+Result<EnvironmentMap> checked_base_environment() {
+    EnvironmentMap variables = base_environment();
+    for (const auto& [name, value] : variables) {
+        auto valid = require_utf8(fmt::format("The environment variable {}", name), value);
+        if (!valid) return pass_on(valid);
+    }
+    return variables;
+}
+
+Result<> add_command(const Invocation& invocation, ConnectRequest& request) {
+    if (!invocation.program) return {};
+    auto command = command_of(*invocation.program);
+    if (!command) return pass_on(command);
+    auto environment = checked_base_environment();
+    if (!environment) return pass_on(environment);
+    request.command = std::move(*command);
+    request.base_environment = std::move(*environment);
+    return {};
+}
+
+Result<> check_look_up(const ConnectOptions& options, const Invocation& invocation,
+                       const std::optional<Key>& key) {
+    if (!key) {
+        return fail(ErrorCode::invalid_request, "A look-up needs a key: give --key KEY.");
+    }
+    const bool tag = options.tag_option && options.tag_option->count() > 0;
+    if (tag || invocation.program || !options.variables.empty()) {
+        return fail(ErrorCode::invalid_request,
+                    "--no-spawn starts nothing, so --env, --tag and a command can't go with it.");
+    }
+    return {};
+}
+
+Result<ConnectRequest> request_of(const ConnectOptions& options, const Invocation& invocation) {
+    auto key = chosen_key(options);
+    if (!key) return pass_on(key);
+    ConnectRequest request{.key = std::move(*key), .spawn = !options.no_spawn};
+    if (options.no_spawn) {
+        auto checked = check_look_up(options, invocation, request.key);
+        if (!checked) return pass_on(checked);
+    }
+    auto variables = parse_variables(options.variables);
+    if (!variables) return pass_on(variables);
+    request.env = std::move(*variables);
+    if (options.tag_option && options.tag_option->count() > 0) {
+        if (auto valid = require_utf8("The tag", options.tag); !valid) return pass_on(valid);
+        request.tag = options.tag;
+    }
+    if (auto added = add_command(invocation, request); !added) return pass_on(added);
+    return request;
+}
+
+// A look-up answers at once with the backend as it is, be it starting or ending.
+bool waits_until_ready(const ConnectOptions& options) {
+    return !options.no_wait && !options.no_spawn;
+}
+
+Result<Seconds> limit_of(const ConnectOptions& options) {
+    if (options.timeout_option->count() > 0) return parse_seconds("--timeout", options.timeout);
+    if (!waits_until_ready(options)) return timeouts::client_answer;
+    return timeouts::startup_limit + timeouts::client_margin;
+}
+
+std::vector<std::string> with_key(std::vector<std::string> words, const std::optional<Key>& key) {
+    if (key) words.insert(words.end(), {"--key", key->str()});
+    return words;
+}
+
+Error timed_out(const ConnectOptions& options, const std::optional<Key>& key, Seconds limit) {
+    const bool waited = waits_until_ready(options);
+    return Error{ErrorCode::timed_out,
+                 fmt::format("{} within {:.3g} s.",
+                             waited ? "The backend wasn't ready" : "The daemon didn't answer",
+                             limit.count()),
+                 shell_line(key && waited ? with_key({"jamsock", "status"}, key)
+                                          : std::vector<std::string>{"jamsock", "list"}),
+                 {}};
+}
+
+tl::unexpected<Error> unheld(const std::optional<Key>& key) {
+    return fail(ErrorCode::key_unheld_no_spawn_config,
+                fmt::format("No backend holds the key {}.", in_quotes(key ? key->str() : "")));
+}
+
+ConnectAnswer ask_for_url(const ConnectOptions& options, const ConnectRequest& request,
+                          const ServiceName& service, Seconds limit, const Invocation& invocation) {
+    const Deadline deadline = deadline_in(limit);
+    // Without a key, a repeated call could start a second backend.
+    auto answer = invocation.ask(
+        deadline, request.key ? Repeat::once : Repeat::never,
+        [&]() -> ConnectAnswer { return unheld(request.key); },
+        [&](DaemonClient& client) {
+            return client.connect(service, request, waits_until_ready(options), deadline);
+        });
+    if (answer) return answer;
+    const bool limited = waits_until_ready(options) || options.timeout_option->count() > 0;
+    const bool too_late = limited && answer.error().code == ErrorCode::daemon_unavailable &&
+                          std::chrono::steady_clock::now() >= deadline;
+    if (too_late) return tl::unexpected(timed_out(options, request.key, limit));
+    const bool is_unheld = answer.error().code == ErrorCode::key_unheld_no_spawn_config;
+    if (is_unheld && answer.error().hint.empty()) {
+        answer.error().hint = shell_line(with_key({"jamsock", "connect"}, request.key));
+    }
+    return answer;
+}
+
+void print_answer(const ApiAnswer<ConnectResponse>& answer, const std::optional<Key>& key,
+                  bool json, Terminal& terminal) {
+    terminal.out << (json ? answer.json : answer.value.url) << std::endl;
+    if (terminal.err_is_terminal && !json) {
+        terminal.err << render_connect_details(answer.value, key);
+    }
+}
+
+}  // namespace
+
+void add_lookup_options(CLI::App& app, ConnectOptions& options) {
+    app.add_option("SERVICE", options.service, "The service; 'default' if none is given")
+        ->type_name("");
+    options.key_option =
+        app.add_option("-k,--key", options.key, "The key: 1 to 128 characters, any but U+0000")
+            ->type_name("KEY");
+    options.timeout_option =
+        app.add_option("--timeout", options.timeout, "Give up after so long; exit code 124")
+            ->type_name("SECONDS");
+    app.add_flag("--json", options.json, "Print the API's answer in place of the URL");
+}
+
+Result<int> run_connect(const ConnectOptions& options, Invocation& invocation) {
+    const auto service = ServiceName::parse(options.service);
+    if (!service) return tl::unexpected(service.error());
+    auto limit = limit_of(options);
+    if (!limit) return pass_on(limit);
+    auto request = request_of(options, invocation);
+    if (!request) return pass_on(request);
+    if (options.no_spawn) invocation.start = StartRule::if_backends_live;
+    auto answer = ask_for_url(options, *request, *service, *limit, invocation);
+    if (!answer) return pass_on(answer);
+    print_answer(*answer, request->key, options.json, invocation.terminal);
+    return 0;
+}
+
+VerbRun prepare_connect(CLI::App& app) {
+    auto options = std::make_shared<ConnectOptions>();
+    add_lookup_options(app, *options);
+    app.add_option("-e,--env", options->variables,
+                   "A variable for the backend, if one is started; may be repeated")
+        ->type_name("NAME=VALUE")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    options->tag_option =
+        app.add_option("--tag", options->tag, "Refuse a backend that was started with another tag")
+            ->type_name("TAG");
+    app.add_flag("--no-wait", options->no_wait, "Don't wait until the backend is ready");
+    app.add_flag("--no-spawn", options->no_spawn, "Start nothing: the same as 'jamsock lookup'");
+    app.footer(
+        "Prints the URL, once the backend is ready. Who has the URL can use the backend.\n"
+        "A COMMAND runs in place of the service's, in this directory; it must serve HTTP on\n"
+        "127.0.0.1, port $PORT.\n");
+    return [options](Invocation& invocation) { return run_connect(*options, invocation); };
+}
+
+}  // namespace jamsock

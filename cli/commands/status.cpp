@@ -1,0 +1,58 @@
+#include <memory>
+
+#include "cli/commands/commands.h"
+#include "cli/commands/selection.h"
+#include "cli/render.h"
+#include "common/clock.h"
+#include "common/timeouts.h"
+
+namespace jamsock {
+
+namespace {
+
+struct StatusOptions {
+    SelectionOptions selection;
+    bool json = false;
+};
+
+Result<BackendId> the_one(const SelectionOptions& options, const Invocation& invocation,
+                          Deadline deadline) {
+    auto selection = parse_selection(options);
+    if (!selection) return pass_on(selection);
+    if (selection->ids.size() > 1) {
+        return fail(ErrorCode::invalid_request, "The status is shown of one backend at a time.");
+    }
+    auto ids = resolve(*selection, invocation, deadline);
+    if (!ids) return pass_on(ids);
+    return ids->front();
+}
+
+Result<int> run_status(const StatusOptions& options, const Invocation& invocation) {
+    const Deadline deadline = deadline_in(timeouts::client_answer);
+    const auto id = the_one(options.selection, invocation, deadline);
+    if (!id) return tl::unexpected(id.error());
+    auto answer = invocation.ask(
+        deadline, Repeat::once,
+        [&]() -> Result<ApiAnswer<BackendInfo>> { return tl::unexpected(nothing_runs(*id)); },
+        [&](DaemonClient& client) { return client.backend(*id, deadline); });
+    if (!answer) return pass_on(answer);
+    Terminal& terminal = invocation.terminal;
+    if (options.json) {
+        terminal.out << answer->json << '\n';
+    } else {
+        terminal.out << render_backend(answer->value, wall_milliseconds());
+    }
+    return 0;
+}
+
+}  // namespace
+
+VerbRun prepare_status(CLI::App& app) {
+    auto options = std::make_shared<StatusOptions>();
+    add_selection_options(app, options->selection, "ID");
+    app.add_flag("--json", options->json, "Print the API's answer");
+    app.footer("Exits 3 if no backend holds the key, 4 if there never was such an id.\n");
+    return [options](Invocation& invocation) { return run_status(*options, invocation); };
+}
+
+}  // namespace jamsock

@@ -1,0 +1,212 @@
+#include "cli/daemon_client.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <sstream>
+
+#include "cli/deadline.h"
+#include "common/runtime_paths.h"
+#include "common/timeouts.h"
+#include "common/version.h"
+
+namespace jamsock {
+
+namespace {
+
+namespace http = boost::beast::http;
+using ResponseParser = http::response_parser<http::string_body>;
+
+constexpr std::size_t read_size = 16 * 1024;
+
+std::string request_text(std::string_view method, const std::string& target, std::string body) {
+    http::request<http::string_body> request;
+    request.method_string({method.data(), method.size()});
+    request.target(target);
+    request.version(11);
+    request.set(http::field::host, "localhost");
+    request.set(http::field::user_agent, fmt::format("jamsock/{}", version()));
+    if (!body.empty()) request.set(http::field::content_type, "application/json");
+    request.body() = std::move(body);
+    request.prepare_payload();
+    std::ostringstream text;
+    text << request;
+    return std::move(text).str();
+}
+
+Breakdown send_all(int fd, std::string_view text, Deadline deadline) {
+    while (!text.empty()) {
+        if (!wait_for_event(fd, POLLOUT, deadline)) return Breakdown::deadline_passed;
+        const ssize_t sent = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0) {
+            text.remove_prefix(static_cast<std::size_t>(sent));
+        } else if (errno != EAGAIN && errno != EINTR) {
+            return Breakdown::connection_lost;
+        }
+    }
+    return Breakdown::none;
+}
+
+// One read into `buffer`; at the end of the stream, tells the parser.
+Breakdown receive_some(int fd, boost::beast::flat_buffer& buffer, ResponseParser& parser,
+                       Deadline deadline) {
+    if (!wait_for_event(fd, POLLIN, deadline)) return Breakdown::deadline_passed;
+    const ssize_t got = ::recv(fd, buffer.prepare(read_size).data(), read_size, MSG_DONTWAIT);
+    if (got > 0) buffer.commit(static_cast<std::size_t>(got));
+    if (got < 0 && errno != EAGAIN && errno != EINTR) return Breakdown::connection_lost;
+    if (got == 0) {
+        boost::system::error_code incomplete;
+        if (parser.got_some()) parser.put_eof(incomplete);
+        if (incomplete || !parser.is_done()) return Breakdown::connection_lost;
+    }
+    return Breakdown::none;
+}
+
+// What can't be parsed counts as lost: no daemon of ours says it.
+Breakdown receive_answer(int fd, ResponseParser& parser, Deadline deadline) {
+    boost::beast::flat_buffer buffer;
+    parser.eager(true);
+    parser.body_limit(boost::none);
+    while (!parser.is_done()) {
+        const Breakdown broken = receive_some(fd, buffer, parser, deadline);
+        if (broken != Breakdown::none) return broken;
+        if (buffer.size() == 0) continue;
+        boost::system::error_code failed;
+        buffer.consume(parser.put(buffer.data(), failed));
+        if (failed && failed != http::error::need_more) return Breakdown::connection_lost;
+    }
+    return Breakdown::none;
+}
+
+tl::unexpected<Error> unreachable(int error) {
+    return fail(ErrorCode::daemon_unavailable,
+                fmt::format("The daemon can't be reached: {}.", ::strerror(error)),
+                "jamsock daemon logs");
+}
+
+Result<UniqueFd> connect_in(int directory_fd, bool& no_daemon) {
+    sockaddr_un address{.sun_family = AF_UNIX};
+    const std::string path = path_in(directory_fd, state_file::socket);
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    // A Unix connect waits while the backlog is full; SO_SNDTIMEO bounds that.
+    const timeval limit{std::chrono::seconds(timeouts::client_answer).count(), 0};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+    if (fd && ::connect(fd.get(), generic, sizeof address) == 0) return fd;
+    const int error = errno;
+    no_daemon = fd && (error == ENOENT || error == ECONNREFUSED);
+    return unreachable(error);
+}
+
+std::string backend_path(const BackendId& id) {
+    return "/v2/backend/" + id.str();
+}
+
+}  // namespace
+
+Result<std::optional<DaemonClient>> DaemonClient::open(int state_directory_fd) {
+    UniqueFd directory(::fcntl(state_directory_fd, F_DUPFD_CLOEXEC, 0));
+    if (!directory) return unreachable(errno);  // and no proof that no daemon is there
+    bool no_daemon = false;
+    auto connection = connect_in(directory.get(), no_daemon);
+    if (no_daemon) return std::nullopt;
+    if (!connection) return pass_on(connection);
+    return DaemonClient(std::move(directory), std::move(*connection));
+}
+
+Result<> DaemonClient::reconnect() {
+    bool no_daemon = false;
+    auto connection = connect_in(directory_.get(), no_daemon);
+    if (!connection) return pass_on(connection);
+    connection_ = std::move(*connection);
+    return {};
+}
+
+tl::unexpected<Error> DaemonClient::broken(Breakdown why) {
+    breakdown_ = why;
+    connection_.reset();
+    const bool late = why == Breakdown::deadline_passed;
+    return fail(ErrorCode::daemon_unavailable,
+                late ? "The daemon didn't answer in time."
+                     : "The daemon closed the connection before it answered.",
+                "jamsock daemon logs");
+}
+
+Result<std::string> DaemonClient::call(std::string_view method, const std::string& target,
+                                       std::string body, Deadline deadline) {
+    breakdown_ = Breakdown::none;
+    if (!connection_) {
+        if (!reconnect()) return broken(Breakdown::connection_lost);
+    }
+    const std::string request = request_text(method, target, std::move(body));
+    ResponseParser parser;
+    Breakdown why = send_all(connection_.get(), request, deadline);
+    if (why == Breakdown::none) why = receive_answer(connection_.get(), parser, deadline);
+    if (why != Breakdown::none) return broken(why);
+    if (!parser.keep_alive()) connection_.reset();
+    const int status = parser.get().result_int();
+    if (status / 100 == 2) return std::move(parser.get().body());
+    return tl::unexpected(error_from_json(parser.get().body(), status));
+}
+
+template <class T>
+Result<ApiAnswer<T>> DaemonClient::call_for(std::string_view method, const std::string& target,
+                                            std::string body, Deadline deadline) {
+    auto json = call(method, target, std::move(body), deadline);
+    if (!json) return pass_on(json);
+    auto value = T::from_json(*json);
+    if (value) return ApiAnswer<T>{std::move(*value), std::move(*json)};
+    return fail(ErrorCode::internal,
+                fmt::format("The daemon's answer can't be understood. {}", value.error().message),
+                "jamsock daemon restart");
+}
+
+// The parts of a ServiceName and a BackendId have only letters that a path takes as they are.
+Result<ApiAnswer<ConnectResponse>> DaemonClient::connect(const ServiceName& service,
+                                                         const ConnectRequest& request,
+                                                         bool wait_until_ready, Deadline deadline) {
+    const std::string target =
+        fmt::format("/v2/service/{}/{}/{}/connect{}", service.account(), service.service(),
+                    service.environment(), wait_until_ready ? "?wait=ready" : "");
+    return call_for<ConnectResponse>("POST", target, request.to_json(), deadline);
+}
+
+Result<ApiAnswer<KeyList>> DaemonClient::keys(Deadline deadline) {
+    return call_for<KeyList>("GET", fmt::format("/v2/account/{}/keys", ServiceName::local_account),
+                             {}, deadline);
+}
+
+Result<ApiAnswer<BackendInfo>> DaemonClient::backend(const BackendId& id, Deadline deadline) {
+    return call_for<BackendInfo>("GET", backend_path(id), {}, deadline);
+}
+
+Result<> DaemonClient::terminate(const BackendId& id, const TerminateRequest& request,
+                                 bool wait_until_ended, Deadline deadline) {
+    const char* query = wait_until_ended ? "?wait=terminated" : "";
+    auto answer =
+        call("POST", backend_path(id) + "/terminate" + query, request.to_json(), deadline);
+    if (!answer) return pass_on(answer);
+    return {};
+}
+
+Result<ApiAnswer<VersionInfo>> DaemonClient::version(Deadline deadline) {
+    return call_for<VersionInfo>("GET", "/version", {}, deadline);
+}
+
+pid_t DaemonClient::keeper_pid() const {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(connection_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return 0;
+    return peer.pid;
+}
+
+}  // namespace jamsock

@@ -1,0 +1,72 @@
+// The command line's side of the API: HTTP over the daemon's Unix socket, every wait with a
+// deadline. Blocking, one thread. Starts no daemon (daemon_launcher does) and prints nothing.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cli/deadline.h"
+#include "common/api_types.h"
+#include "common/unique_fd.h"
+
+namespace jamsock {
+
+// An API answer, as a type and as it came (for --json).
+template <class T>
+struct ApiAnswer {
+    T value;
+    std::string json;
+};
+
+// Why a call got no answer, where it got none.
+enum class Breakdown {
+    none,
+    connection_lost,  // closed before the whole answer was there: the call may or may not be done
+    deadline_passed,
+};
+
+class DaemonClient {
+  public:
+    // Connects to the socket in the state directory. Empty if there is no daemon: the socket is
+    // absent, or refuses. Every other failure is an error and no proof of a daemon's absence.
+    static Result<std::optional<DaemonClient>> open(int state_directory_fd);
+
+    // POST …/connect; with `wait_until_ready`, the answer comes when the backend is ready.
+    Result<ApiAnswer<ConnectResponse>> connect(const ServiceName& service,
+                                               const ConnectRequest& request, bool wait_until_ready,
+                                               Deadline deadline);
+    Result<ApiAnswer<KeyList>> keys(Deadline deadline);
+    Result<ApiAnswer<BackendInfo>> backend(const BackendId& id, Deadline deadline);
+    // With `wait_until_ended`, the answer comes when every process of the backend is gone.
+    Result<> terminate(const BackendId& id, const TerminateRequest& request, bool wait_until_ended,
+                       Deadline deadline);
+    Result<ApiAnswer<VersionInfo>> version(Deadline deadline);
+
+    // About the last call that failed.
+    Breakdown breakdown() const { return breakdown_; }
+
+    // The process that holds the listening socket: the daemon's keeper. 0 if it can't be told.
+    pid_t keeper_pid() const;
+
+  private:
+    DaemonClient(UniqueFd directory, UniqueFd connection)
+        : directory_(std::move(directory)), connection_(std::move(connection)) {}
+
+    // The answer's body; an answer other than 2xx is the Error in it.
+    Result<std::string> call(std::string_view method, const std::string& target, std::string body,
+                             Deadline deadline);
+    template <class T>
+    Result<ApiAnswer<T>> call_for(std::string_view method, const std::string& target,
+                                  std::string body, Deadline deadline);
+    Result<> reconnect();
+    tl::unexpected<Error> broken(Breakdown why);
+
+    UniqueFd directory_;
+    UniqueFd connection_;  // empty between calls if the daemon closed it
+    Breakdown breakdown_ = Breakdown::none;
+};
+
+}  // namespace jamsock

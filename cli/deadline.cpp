@@ -1,0 +1,36 @@
+#include "cli/deadline.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+
+#include <algorithm>
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::chrono::duration<double> farthest = std::chrono::hours(24 * 365);
+
+int milliseconds_until(Deadline deadline) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    return static_cast<int>(std::clamp<long long>(left.count(), 0, INT_MAX));
+}
+
+}  // namespace
+
+Deadline deadline_in(std::chrono::duration<double> duration) {
+    return std::chrono::steady_clock::now() +
+           std::chrono::duration_cast<Deadline::duration>(std::min(duration, farthest));
+}
+
+bool wait_for_event(int fd, short events, Deadline deadline) {
+    pollfd waiting{fd, events, 0};
+    for (;;) {
+        const int ready = ::poll(&waiting, 1, milliseconds_until(deadline));
+        if (ready >= 0 || errno != EINTR) return ready > 0;
+    }
+}
+
+}  // namespace jamsock

@@ -1,0 +1,68 @@
+#include "cli/option_values.h"
+
+#include <fmt/format.h>
+#include <utf8.h>
+
+#include <charconv>
+
+#include "common/text.h"
+
+namespace jamsock {
+
+namespace {
+
+// The longest time that makes sense as a limit, so that sums of times can't overflow.
+constexpr long long largest_count = 1'000'000'000;
+
+tl::unexpected<Error> unfit(std::string_view option, std::string_view wanted,
+                            const std::string& text) {
+    return fail(ErrorCode::invalid_request, fmt::format("The option {} needs {}; {} is none.",
+                                                        option, wanted, in_quotes(text)));
+}
+
+}  // namespace
+
+Result<std::chrono::duration<double>> parse_seconds(std::string_view option,
+                                                    const std::string& text) {
+    double seconds = 0;
+    const char* last = text.data() + text.size();
+    const auto [end, failed] = std::from_chars(text.data(), last, seconds);
+    if (failed != std::errc{} || end != last || !(seconds > 0)) {
+        return unfit(option, "a number of seconds above 0", text);
+    }
+    return std::chrono::duration<double>(seconds);
+}
+
+Result<long long> parse_count(std::string_view option, const std::string& text) {
+    long long count = 0;
+    if (!parse_number(text, count) || count > largest_count) {
+        return unfit(option, "a whole number, 0 or more", text);
+    }
+    return count;
+}
+
+Result<EnvironmentMap> parse_variables(const std::vector<std::string>& texts) {
+    EnvironmentMap variables;
+    for (const std::string& text : texts) {
+        const auto equals = text.find('=');
+        if (equals == std::string::npos || equals == 0) return unfit("--env", "NAME=VALUE", text);
+        const std::string name = text.substr(0, equals);
+        if (is_reserved_variable(name)) {
+            return fail(ErrorCode::reserved_env_var,
+                        fmt::format("The variable {} is set by jamsock itself.", name));
+        }
+        if (auto valid = require_utf8("The option --env", text); !valid) return pass_on(valid);
+        variables.insert_or_assign(name, text.substr(equals + 1));
+    }
+    return variables;
+}
+
+Result<> require_utf8(std::string_view what, std::string_view text) {
+    const auto invalid = utf8::find_invalid(text.begin(), text.end());
+    if (invalid == text.end()) return {};
+    return fail(ErrorCode::invalid_request,
+                fmt::format("{} is not valid UTF-8: {}, byte {}.", what, in_quotes(text),
+                            invalid - text.begin() + 1));
+}
+
+}  // namespace jamsock

@@ -1,0 +1,27 @@
+// Reads the texts that options were given, with a sentence that says what was wanted.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/environment.h"
+#include "common/result.h"
+
+namespace jamsock {
+
+// "2.5": above 0.
+Result<std::chrono::duration<double>> parse_seconds(std::string_view option,
+                                                    const std::string& text);
+
+// "10": whole, 0 or more.
+Result<long long> parse_count(std::string_view option, const std::string& text);
+
+// "NAME=VALUE" texts; of two with one name the later counts. Reserved names are refused.
+Result<EnvironmentMap> parse_variables(const std::vector<std::string>& texts);
+
+// What goes into JSON must be UTF-8; `what` names the thing in the error ("The tag").
+Result<> require_utf8(std::string_view what, std::string_view text);
+
+}  // namespace jamsock

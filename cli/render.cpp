@@ -1,0 +1,218 @@
+#include "cli/render.h"
+
+#include <fmt/format.h>
+#include <locale.h>
+#include <utf8.h>
+#include <wchar.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/text.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::int64_t minute = 60, hour = 60 * minute, day = 24 * hour;
+constexpr std::size_t key_columns = 7;
+using KeyRow = std::array<std::string, key_columns>;
+using Details = std::vector<std::pair<std::string_view, std::string>>;
+
+// Of the columns of text that is not ASCII only a locale knows; this one is always there.
+class WideTextLocale {
+  public:
+    WideTextLocale()
+        : locale_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)),
+          before_(locale_ ? ::uselocale(locale_) : nullptr) {}
+    WideTextLocale(const WideTextLocale&) = delete;
+    WideTextLocale& operator=(const WideTextLocale&) = delete;
+    ~WideTextLocale() {
+        if (!locale_) return;
+        ::uselocale(before_);
+        ::freelocale(locale_);
+    }
+
+  private:
+    locale_t locale_;
+    locale_t before_;
+};
+
+std::string service_text(const ServiceName& service) {
+    if (service.environment() == ServiceName::default_environment) return service.service();
+    return fmt::format("{}/{}", service.service(), service.environment());
+}
+
+std::string key_text(const std::optional<Key>& key) {
+    return key ? escaped(key->str()) : "-";
+}
+
+std::int64_t seconds_since(std::int64_t time, std::int64_t now) {
+    return std::max<std::int64_t>(0, (now - time) / 1000);
+}
+
+// `duration` says how the two times are written.
+template <class Duration>
+KeyRow key_row(const KeyEntry& entry, std::int64_t now, Duration duration) {
+    return {key_text(entry.key),
+            service_text(entry.service),
+            entry.backend_id.str(),
+            std::string(word(entry.status)),
+            std::to_string(entry.connections),
+            duration(entry.idle_seconds),
+            duration(seconds_since(entry.created_at, now))};
+}
+
+std::string padded(const std::string& text, std::size_t width) {
+    const std::size_t used = display_width(text);
+    return text + std::string(width > used ? width - used : 0, ' ');
+}
+
+// Lines of `label` and `text`, the texts below one another.
+std::string aligned(const Details& details, std::string_view indent) {
+    std::size_t width = 0;
+    for (const auto& [label, text] : details)
+        width = std::max(width, label.size());
+    std::string lines;
+    for (const auto& [label, text] : details) {
+        fmt::format_to(std::back_inserter(lines), "{}{:<{}}  {}\n", indent, label, width, text);
+    }
+    return lines;
+}
+
+std::string describe_end(const StatusChange& end) {
+    std::string text = end.exit ? describe(*end.exit) : "ended, and nobody saw how";
+    if (end.reason) {
+        const std::string kind = end.kind ? fmt::format("{}, ", word(*end.kind)) : "";
+        fmt::format_to(std::back_inserter(text), " ({}{})", kind, word(*end.reason));
+    }
+    return text;
+}
+
+std::string status_text(const StatusChange& latest, std::int64_t now) {
+    return fmt::format("{} since {} ({} ago)", word(latest.status), iso_time(latest.time),
+                       render_duration(seconds_since(latest.time, now)));
+}
+
+}  // namespace
+
+std::size_t display_width(std::string_view text) {
+    const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+    if (std::ranges::all_of(text, is_ascii)) return text.size();
+    const WideTextLocale locale;
+    std::size_t width = 0;
+    for (auto at = text.begin(); at != text.end();) {
+        const int columns = ::wcwidth(static_cast<wchar_t>(utf8::unchecked::next(at)));
+        width += columns < 0 ? 1 : static_cast<std::size_t>(columns);
+    }
+    return width;
+}
+
+std::string render_error(const Error& error, bool color) {
+    std::string text = fmt::format("{}jamsock:{} {}\n", color ? "\x1b[1;31m" : "",
+                                   color ? "\x1b[0m" : "", escaped(error.message));
+    if (!error.log_tail.empty()) text += "Last lines of its output:\n";
+    for (const std::string& line : error.log_tail) {
+        fmt::format_to(std::back_inserter(text), "    {}\n", escaped(line));
+    }
+    if (!error.hint.empty()) {
+        fmt::format_to(std::back_inserter(text), "Try: {}\n", escaped(error.hint));
+    }
+    return text;
+}
+
+std::string render_duration(std::int64_t seconds) {
+    if (seconds < 2 * minute) return fmt::format("{} s", seconds);
+    if (seconds < 2 * hour) return fmt::format("{} min", seconds / minute);
+    if (seconds < 2 * day) return fmt::format("{} h", seconds / hour);
+    return fmt::format("{} d", seconds / day);
+}
+
+std::string render_key_table(const KeyList& list, std::int64_t now) {
+    std::vector<KeyRow> rows{{"KEY", "SERVICE", "BACKEND", "STATUS", "CONNECTIONS", "IDLE", "AGE"}};
+    for (const KeyEntry& entry : list.keys)
+        rows.push_back(key_row(entry, now, render_duration));
+    std::array<std::size_t, key_columns> widths{};
+    for (const KeyRow& row : rows) {
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            widths[i] = std::max(widths[i], display_width(row[i]));
+        }
+    }
+    std::string text;
+    for (const KeyRow& row : rows) {
+        for (std::size_t i = 0; i + 1 < row.size(); ++i)
+            text += padded(row[i], widths[i]) + "  ";
+        text += row.back() + '\n';
+    }
+    return text;
+}
+
+std::string render_key_rows(const KeyList& list, std::int64_t now) {
+    const auto plain = [](std::int64_t seconds) { return std::to_string(seconds); };
+    std::string text;
+    for (const KeyEntry& entry : list.keys) {
+        text += fmt::format("{}\n", fmt::join(key_row(entry, now, plain), "\t"));
+    }
+    return text;
+}
+
+std::string render_connect_details(const ConnectResponse& response, const std::optional<Key>& key) {
+    return aligned({{"backend", response.backend_id.str()},
+                    {"spawned", response.spawned ? "yes" : "no, it was running"},
+                    {"status", std::string(word(response.status))},
+                    {"key", key_text(key)}},
+                   "  ");
+}
+
+std::string render_backend(const BackendInfo& backend, std::int64_t now) {
+    Details details{{"backend", backend.id.str()},
+                    {"key", key_text(backend.key)},
+                    {"service", service_text(backend.service)}};
+    const StatusChange* latest = backend.statuses.empty() ? nullptr : &backend.statuses.back();
+    if (latest) details.emplace_back("status", status_text(*latest, now));
+    if (latest && latest->status == Status::terminated) {
+        details.emplace_back("end", describe_end(*latest));
+    }
+    details.emplace_back("created", iso_time(backend.created_at));
+    if (backend.pid) details.emplace_back("pid", std::to_string(*backend.pid));
+    if (backend.port != 0) details.emplace_back("port", std::to_string(backend.port));
+    details.emplace_back("command", escaped(shell_line(backend.command.argv)));
+    details.emplace_back("directory", escaped(backend.command.cwd));
+    details.emplace_back("fencing token", std::to_string(backend.fencing_token));
+    if (!latest || latest->status != Status::terminated) {
+        details.emplace_back("connections", std::to_string(backend.connections));
+        details.emplace_back("idle", render_duration(backend.idle_seconds));
+    }
+    return aligned(details, "");
+}
+
+std::string render_end(const BackendInfo& backend) {
+    const bool ended =
+        !backend.statuses.empty() && backend.statuses.back().status == Status::terminated;
+    if (!ended) return fmt::format("{} terminated\n", backend.id.str());
+    const auto& exit = backend.statuses.back().exit;
+    return fmt::format("{} terminated: {}\n", backend.id.str(),
+                       exit ? describe(*exit) : "nobody saw how");
+}
+
+std::string render_daemon(const DaemonDetails& daemon, std::int64_t now) {
+    const auto& [version, keeper, directory] = daemon;
+    return aligned({{"version", escaped(version.version)},
+                    {"pid", fmt::format("{} (keeper), {} (worker)", keeper, version.pid)},
+                    {"running for", render_duration(seconds_since(version.started_at, now))},
+                    {"backends", std::to_string(version.backends)},
+                    {"proxy port", std::to_string(version.proxy_port)},
+                    {"state directory", escaped(directory)}},
+                   "");
+}
+
+std::string render_backends_go_on(std::size_t backends) {
+    return backends == 1 ? "1 backend goes on running"
+                         : fmt::format("{} backends go on running", backends);
+}
+
+}  // namespace jamsock

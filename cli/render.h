@@ -1,0 +1,46 @@
+// What people and scripts read: texts from values. Pure; all text from outside is escaped.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "common/api_types.h"
+
+namespace jamsock {
+
+// "jamsock: sentence", the backend's last lines if there are any, "Try: command".
+std::string render_error(const Error& error, bool color);
+
+// "42 s", "3 min", "5 h", "9 d": the largest unit of which there are two, or seconds.
+std::string render_duration(std::int64_t seconds);
+
+// The keys as a table with a header; times are relative to `now` (wall milliseconds).
+std::string render_key_table(const KeyList& list, std::int64_t now);
+// The same columns between tabs, without header, times in seconds: for scripts.
+std::string render_key_rows(const KeyList& list, std::int64_t now);
+
+// Which backend a connect or a look-up found: lines for people, beside the URL.
+std::string render_connect_details(const ConnectResponse& response, const std::optional<Key>& key);
+
+std::string render_backend(const BackendInfo& backend, std::int64_t now);
+
+// "knrv5 terminated: exited with code 0": one line.
+std::string render_end(const BackendInfo& backend);
+
+struct DaemonDetails {
+    VersionInfo version;
+    pid_t keeper = 0;
+    std::string state_directory;
+};
+std::string render_daemon(const DaemonDetails& daemon, std::int64_t now);
+
+// "2 backends go on running": how a sentence about a stopped or restarted daemon ends.
+std::string render_backends_go_on(std::size_t backends);
+
+// The terminal's columns that `text` takes.
+std::size_t display_width(std::string_view text);
+
+}  // namespace jamsock

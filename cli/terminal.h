@@ -1,0 +1,25 @@
+// Where the command line's words go: the answer to `out`, everything else to `err`. Commands write
+// answers and details; errors are returned, and printed by run_command_line alone (and by
+// `terminate`, which can fail for one backend and not for the next).
+#pragma once
+
+#include <ostream>
+
+#include "common/error.h"
+
+namespace jamsock {
+
+struct Terminal {
+    std::ostream& out;
+    std::ostream& err;
+    bool out_is_terminal = false;
+    bool err_is_terminal = false;
+    bool color = false;  // on `err`
+
+    // Standard output and error. Color needs a terminal that is not "dumb", and no NO_COLOR.
+    static Terminal of_this_process();
+
+    void report(const Error& error);
+};
+
+}  // namespace jamsock

@@ -1,0 +1,352 @@
+#include "cli/command_line.h"
+
+#include <doctest/doctest.h>
+
+#include <sstream>
+
+#include "common/api_types.h"
+#include "tests/unit/cli/fake_daemon.h"
+
+using namespace jamsock;
+using namespace jamsock::cli_test;
+
+namespace {
+
+struct Outcome {
+    int exit_code;
+    std::string out;
+    std::string err;
+};
+
+Outcome call_with(bool on_terminal, const std::vector<std::string>& words) {
+    std::ostringstream out, err;
+    Terminal terminal{out, err, on_terminal, on_terminal, false};
+    const int exit_code = run_command_line(words, terminal);
+    return {exit_code, out.str(), err.str()};
+}
+
+Outcome call(const std::vector<std::string>& words) {
+    return call_with(false, words);
+}
+
+BackendId id(const char* text) {
+    return *BackendId::parse(text);
+}
+
+std::string connected(const char* backend) {
+    return ConnectResponse{id(backend), true, Status::ready, "t", "http://127.0.0.1:9090/t/", "s"}
+        .to_json();
+}
+
+std::string failed(ErrorCode code, const char* message) {
+    return answer(info(code).http_status, error_json({code, message, "", {}}, "r1"));
+}
+
+std::string list_of(std::vector<KeyEntry> keys) {
+    return answer(200, KeyList{std::move(keys)}.to_json());
+}
+
+KeyEntry held(const char* key, const char* service, const char* backend) {
+    return {.key = *Key::parse(key),
+            .service = *ServiceName::parse(service),
+            .backend_id = id(backend),
+            .status = Status::ready};
+}
+
+std::string ended(const char* backend) {
+    const StatusChange change{.status = Status::terminated, .exit = ProcessExit{0, std::nullopt}};
+    return answer(200, BackendInfo{.id = id(backend), .statuses = {change}}.to_json());
+}
+
+}  // namespace
+
+TEST_CASE("connect prints the URL alone, waits until ready, and sends the key") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {answer(200, connected("knrv5"))});
+    const Outcome done = call({"connect", "--key", "document-123"});
+    CHECK(done.exit_code == 0);
+    CHECK(done.out == "http://127.0.0.1:9090/t/\n");
+    CHECK(done.err == "");
+    const std::string request = daemon.requests().at(0);
+    CHECK(request.starts_with("POST /v2/service/local/default/default/connect?wait=ready "));
+    CHECK(request.ends_with("\r\n\r\n{\"key\":\"document-123\"}"));
+}
+
+TEST_CASE("on a terminal connect adds the details to stderr, and --json is the answer as it is") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state,
+                            {answer(200, connected("knrv5")), answer(200, connected("knrv5"))});
+    const Outcome shown = call_with(true, {"connect", "--key", "doc"});
+    CHECK(shown.out == "http://127.0.0.1:9090/t/\n");
+    CHECK(shown.err.find("knrv5") != std::string::npos);
+    const Outcome json = call_with(true, {"connect", "--key", "doc", "--json", "--no-wait"});
+    CHECK(json.out == connected("knrv5") + "\n");
+    CHECK(json.err == "");
+    CHECK(
+        daemon.requests().at(1).starts_with("POST /v2/service/local/default/default/connect HTTP"));
+}
+
+TEST_CASE("the key may come from JAMSOCK_KEY, and --key goes before it") {
+    const StateDirectory state;
+    const ScopedVariable key("JAMSOCK_KEY", "from-the-environment");
+    const std::string answered = answer(200, connected("knrv5"));
+    const FakeDaemon daemon(state, {answered, answered});
+    CHECK(call({"lookup", "--no-spawn"}).exit_code == 0);
+    CHECK(daemon.requests().at(0).ends_with("{\"key\":\"from-the-environment\",\"spawn\":false}"));
+    CHECK(call({"connect", "-k", "other"}).exit_code == 0);
+    CHECK(daemon.requests().at(1).ends_with("{\"key\":\"other\"}"));
+}
+
+TEST_CASE("a command in place goes with its absolute path, directory and base environment") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {answer(200, connected("knrv5"))});
+    const std::vector<std::string> words{"connect", "editor", "--key", "k",  "-e", "A=1",
+                                         "--tag",   "t",      "--",    "sh", "-c", "--key"};
+    REQUIRE(call(words).exit_code == 0);
+    const std::string request = daemon.requests().at(0);
+    const auto sent = ConnectRequest::from_json(request.substr(request.find("\r\n\r\n") + 4));
+    REQUIRE(sent);
+    REQUIRE(sent->command);
+    CHECK(sent->command->argv.front().ends_with("/bin/sh"));
+    CHECK(sent->command->argv.front().starts_with("/"));
+    CHECK(sent->command->argv.back() == "--key");
+    CHECK(sent->command->cwd == std::filesystem::current_path().string());
+    CHECK(sent->base_environment->contains("PATH"));
+    CHECK_FALSE(sent->base_environment->contains("JAMSOCK_HOME"));
+    CHECK(sent->env == EnvironmentMap{{"A", "1"}});
+    CHECK(sent->tag == "t");
+}
+
+TEST_CASE("a connection lost midway is tried once more with a key, and never without one") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {"", answer(200, connected("knrv5")), "", "", ""});
+    CHECK(call({"connect", "--key", "k"}).exit_code == 0);
+    CHECK(daemon.requests().size() == 2);
+    CHECK(call({"connect", "--key", "k"}).exit_code == 69);
+    CHECK(daemon.requests().size() == 4);
+    const Outcome lost = call({"connect"});
+    CHECK(lost.exit_code == 69);
+    CHECK(lost.err ==
+          "jamsock: The daemon closed the connection before it answered.\n"
+          "Try: jamsock daemon logs\n");
+    CHECK(daemon.requests().size() == 5);
+}
+
+TEST_CASE("a time limit that passes exits 124 and says what was waited for") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {FakeDaemon::silence});
+    const Outcome late = call({"connect", "--key", "k", "--timeout", "0.05"});
+    CHECK(late.exit_code == 124);
+    CHECK(late.err ==
+          "jamsock: The backend wasn't ready within 0.05 s.\n"
+          "Try: jamsock status --key k\n");
+}
+
+TEST_CASE("the daemon's refusals decide the exit code") {
+    const StateDirectory state;
+    const std::vector<std::pair<ErrorCode, int>> table{{ErrorCode::key_unheld_no_spawn_config, 3},
+                                                       {ErrorCode::service_not_found, 4},
+                                                       {ErrorCode::backend_ended_before_ready, 5},
+                                                       {ErrorCode::key_held, 6},
+                                                       {ErrorCode::shutting_down, 69},
+                                                       {ErrorCode::forbidden, 77},
+                                                       {ErrorCode::usage_limit, 1}};
+    std::vector<std::string> script;
+    for (const auto& [code, exit_code] : table)
+        script.push_back(failed(code, "No."));
+    const FakeDaemon daemon(state, script);
+    for (const auto& [code, exit_code] : table) {
+        const Outcome refused = call({"connect", "--key", "k"});
+        CHECK(refused.exit_code == exit_code);
+        CHECK(refused.out == "");
+        CHECK(refused.err.starts_with("jamsock: No.\n"));
+    }
+}
+
+TEST_CASE(
+    "without daemon and backends a look-up finds nothing, a list is empty, and none is started") {
+    const StateDirectory state;
+    const Outcome lookup = call({"lookup", "--key", "a b"});
+    CHECK(lookup.exit_code == 3);
+    CHECK(lookup.err ==
+          "jamsock: No backend holds the key 'a b'.\n"
+          "Try: jamsock connect --key 'a b'\n");
+    CHECK(call({"connect", "--no-spawn", "--key", "a"}).exit_code == 3);
+    CHECK(call({"list"}).out == "");
+    CHECK(call({"ls", "--json"}).out == "{\"keys\":[]}\n");
+    const Outcome seen = call_with(true, {"list"});
+    CHECK(seen.exit_code == 0);
+    CHECK(seen.err == "No backends.\n");
+    CHECK(call({"status", "knrv5"}).exit_code == 4);
+    CHECK(call({"status", "--key", "a"}).exit_code == 3);
+    CHECK(call({"terminate", "--key", "a"}).exit_code == 3);
+    CHECK(call({"terminate", "knrv5"}).exit_code == 4);
+    CHECK(call({"daemon", "status"}).exit_code == 3);
+    CHECK(call({"daemon", "stop"}).out == "The daemon isn't running.\n");
+}
+
+TEST_CASE("list is a table on a terminal and rows between tabs in a pipe") {
+    const StateDirectory state;
+    const std::string keys = list_of({held("doc", "default", "knrv5")});
+    const FakeDaemon daemon(state, {keys, keys});
+    CHECK(call({"list"}).out.starts_with("doc\tdefault\tknrv5\tready\t0\t0\t"));
+    CHECK(call_with(true, {"list"}).out.starts_with("KEY  SERVICE  BACKEND  STATUS"));
+}
+
+TEST_CASE("status by key asks for the holder of exactly that key and service") {
+    const StateDirectory state;
+    const std::string keys =
+        list_of({held("doc-1", "default", "aaaaa"), held("doc", "other", "bbbbb"),
+                 held("doc", "default", "ccccc")});
+    const FakeDaemon daemon(state, {keys, ended("ccccc"), keys, ended("bbbbb"), keys});
+    CHECK(call({"status", "--key", "doc"}).out.starts_with("backend        ccccc\n"));
+    CHECK(daemon.requests().at(1).starts_with("GET /v2/backend/ccccc "));
+    CHECK(call({"status", "other", "--key", "doc"}).exit_code == 0);
+    CHECK(daemon.requests().at(3).starts_with("GET /v2/backend/bbbbb "));
+    CHECK(call({"status", "--key", "do"}).exit_code == 3);
+}
+
+TEST_CASE("terminate tells all to end before it waits for one, and each has its own outcome") {
+    const StateDirectory state;
+    const std::string ok = answer(200, ok_json());
+    const FakeDaemon daemon(
+        state, {ok, failed(ErrorCode::backend_not_found, "There is no 'bbbbb'."), ok, ok,
+                ended("aaaaa"), failed(ErrorCode::backend_not_running, "Ended."), ended("ccccc")});
+    const Outcome done = call({"terminate", "aaaaa", "bbbbb", "ccccc", "--grace", "2"});
+    CHECK(done.exit_code == 4);
+    CHECK(done.out ==
+          "aaaaa terminated: exited with code 0\nccccc terminated: exited with code 0\n");
+    CHECK(done.err == "jamsock: There is no 'bbbbb'.\n");
+    const auto requests = daemon.requests();
+    CHECK(requests.at(0).starts_with("POST /v2/backend/aaaaa/terminate HTTP"));
+    CHECK(requests.at(0).ends_with("{\"hard\":false,\"grace_seconds\":2}"));
+    CHECK(requests.at(2).starts_with("POST /v2/backend/ccccc/terminate HTTP"));
+    CHECK(requests.at(3).starts_with("POST /v2/backend/aaaaa/terminate?wait=terminated HTTP"));
+}
+
+TEST_CASE("terminate --no-wait says that the end has begun") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {answer(200, ok_json())});
+    const Outcome done = call({"terminate", "aaaaa", "--hard", "--no-wait"});
+    CHECK(done.out == "aaaaa terminating\n");
+    CHECK(daemon.requests().size() == 1);
+    CHECK(daemon.requests().at(0).ends_with("{\"hard\":true}"));
+}
+
+TEST_CASE("daemon status shows a running daemon, daemon start leaves it alone") {
+    const StateDirectory state;
+    const std::string version = VersionInfo{"0.1.0", 20, 0, 9090, 3}.to_json();
+    const FakeDaemon daemon(state,
+                            {answer(200, version), answer(200, version), answer(200, version)});
+    const Outcome shown = call({"daemon", "status"});
+    CHECK(shown.exit_code == 0);
+    CHECK(shown.out.find("state directory  " + state.path() + "\n") != std::string::npos);
+    CHECK(shown.out.find(std::to_string(::getpid()) + " (keeper), 20 (worker)") !=
+          std::string::npos);
+    CHECK(call({"daemon", "status", "--json"}).out == version + "\n");
+    CHECK(call({"daemon", "start"}).out ==
+          "The daemon was running already (worker pid 20, proxy on port 9090).\n");
+}
+
+TEST_CASE("daemon logs prints the end of the log") {
+    const StateDirectory state;
+    CHECK(call({"daemon", "logs"}).exit_code == 69);
+    state.write(state_file::log, "one\ntwo\nthree\n");
+    CHECK(call({"daemon", "logs", "-n", "2"}).out == "two\nthree\n");
+    CHECK(call({"daemon", "logs"}).out == "one\ntwo\nthree\n");
+    CHECK(call({"daemon", "logs", "-n", "x"}).exit_code == 2);
+}
+
+TEST_CASE("wrong use exits 2 with one sentence and the help to read, before any daemon is asked") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {});
+    const auto refusal = [](const std::vector<std::string>& words) {
+        const Outcome refused = call(words);
+        CHECK(refused.exit_code == 2);
+        CHECK(refused.out == "");
+        return refused.err;
+    };
+    CHECK(refusal({"lokup"}) ==
+          "jamsock: There is no command 'lokup'. Did you mean 'lookup'?\nTry: jamsock --help\n");
+    CHECK(refusal({"\x1b[2J"}) ==
+          "jamsock: There is no command '\\x1b[2J'.\nTry: jamsock --help\n");
+    CHECK(refusal({"daemon", "sotp"}) ==
+          "jamsock: 'daemon' has no command 'sotp'. Did you mean 'stop'?\n"
+          "Try: jamsock daemon --help\n");
+    CHECK(refusal({"list", "--jsn=1"}) ==
+          "jamsock: 'list' has no option '--jsn'. Did you mean '--json'?\nTry: jamsock list "
+          "--help\n");
+    CHECK(refusal({"list", "more"}) ==
+          "jamsock: 'list' has no use for the word 'more'.\nTry: jamsock list --help\n");
+    CHECK(refusal({"connect", "--key"}) ==
+          "jamsock: The option --key needs a value.\nTry: jamsock connect --help\n");
+    CHECK(refusal({"connect", "-k", "a", "-k", "b"}) ==
+          "jamsock: The option --key is given twice.\nTry: jamsock connect --help\n");
+    CHECK(refusal({"connect", "--key=", "editor"}).starts_with("jamsock: The key is empty;"));
+    CHECK(refusal({"connect", "--key", ""}).starts_with("jamsock: The key is empty;"));
+    CHECK(
+        refusal({"connect", "--key", "a\xff"}).starts_with("jamsock: The key is not valid UTF-8"));
+    CHECK(refusal({"connect", "-e", "HOST=x"}).find("HOST") != std::string::npos);
+    CHECK(refusal({"connect", "-e", "A"}).find("NAME=VALUE") != std::string::npos);
+    CHECK(refusal({"connect", "--timeout", "0"}).find("--timeout") != std::string::npos);
+    CHECK(refusal({"connect", "bad service"}).starts_with("jamsock: "));
+    CHECK(refusal({"connect", "--"}).find("a command") != std::string::npos);
+    CHECK(refusal({"connect", "--no-spawn", "-k", "a", "-e", "A=1"}).find("--no-spawn") !=
+          std::string::npos);
+    CHECK(refusal({"lookup"}).find("--key KEY") != std::string::npos);
+    CHECK(refusal({"status"}).find("--key KEY") != std::string::npos);
+    CHECK(refusal({"status", "aaaaa", "bbbbb"}).find("one backend") != std::string::npos);
+    CHECK(refusal({"status", "A_b"}).starts_with("jamsock: "));
+    CHECK(refusal({"terminate", "aaaaa", "--hard", "--grace", "1"}).find("--grace") !=
+          std::string::npos);
+    CHECK(refusal({"terminate", "a", "b", "--key", "k"}).starts_with("jamsock: "));
+    CHECK(daemon.requests().empty());
+}
+
+TEST_CASE(
+    "a key may be any text, also one that looks like an option, a list or nothing but a space") {
+    const StateDirectory state;
+    const std::vector<std::string> keys{"--json", "-k",  "[a,b]", "{}",   "%%",
+                                        " ",      "a=b", "\"q\"", "文書", "line\nbreak"};
+    const FakeDaemon daemon(
+        state, std::vector<std::string>(keys.size() * 2, answer(200, connected("knrv5"))));
+    std::size_t number = 0;
+    for (const std::string& key : keys) {
+        CAPTURE(key);
+        for (const auto& words : {std::vector<std::string>{"connect", "--key", key},
+                                  std::vector<std::string>{"connect", "--key=" + key}}) {
+            CHECK(call(words).exit_code == 0);
+            const std::string request = daemon.requests().at(number++);
+            const auto sent =
+                ConnectRequest::from_json(request.substr(request.find("\r\n\r\n") + 4));
+            REQUIRE(sent->key);
+            CHECK(sent->key->str() == key);
+        }
+    }
+}
+
+TEST_CASE("help is an answer: on stdout, for every command, with examples") {
+    for (const std::vector<std::string>& words : {std::vector<std::string>{},
+                                                  {"--help"},
+                                                  {"-h"},
+                                                  {"help"},
+                                                  {"daemon"},
+                                                  {"daemon", "--help"}}) {
+        const Outcome help = call(words);
+        CHECK(help.exit_code == 0);
+        CHECK(help.out.find("Commands:\n") != std::string::npos);
+        CHECK(help.err == "");
+    }
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"connect", "--help"}, {"help", "connect"}, {"connect", "-h"}}) {
+        const Outcome help = call(words);
+        CHECK(help.exit_code == 0);
+        CHECK(
+            help.out.find("Usage:\n  jamsock connect [SERVICE] [OPTIONS] [-- COMMAND ARGS...]\n") !=
+            std::string::npos);
+        CHECK(help.out.find("Examples:\n  jamsock connect --key document-123\n") !=
+              std::string::npos);
+    }
+    CHECK(call({"help", "daemon", "stop"}).out.find("jamsock daemon stop\n") != std::string::npos);
+    CHECK(call({"--version"}).out.starts_with("jamsock "));
+}

@@ -1,0 +1,138 @@
+#include "cli/render.h"
+
+#include <doctest/doctest.h>
+
+using namespace jamsock;
+
+namespace {
+
+constexpr std::int64_t now = 1'800'000'000'000;
+
+BackendId id(const char* text) {
+    return *BackendId::parse(text);
+}
+
+KeyEntry entry(std::optional<Key> key, const char* backend) {
+    return KeyEntry{.key = std::move(key),
+                    .backend_id = id(backend),
+                    .status = Status::ready,
+                    .created_at = now - 3 * 60 * 1000,
+                    .connections = 2,
+                    .idle_seconds = 0};
+}
+
+BackendInfo backend() {
+    return BackendInfo{.id = id("knrv5"),
+                       .key = *Key::parse("doc 1"),
+                       .created_at = now - 5000,
+                       .statuses = {{.status = Status::ready, .time = now - 4000}},
+                       .command = {{"/usr/bin/env", "a b"}, "/srv"},
+                       .fencing_token = 1799999995000,
+                       .port = 20001,
+                       .pid = 4711,
+                       .connections = 1};
+}
+
+}  // namespace
+
+TEST_CASE("an error is a sentence and a command to run") {
+    const Error error{ErrorCode::conflict, "It is \x1b[1mheld.", "jamsock list", {}};
+    CHECK(render_error(error, false) == "jamsock: It is \\x1b[1mheld.\nTry: jamsock list\n");
+    CHECK(render_error({ErrorCode::conflict, "No.", "", {}}, false) == "jamsock: No.\n");
+}
+
+TEST_CASE("an error in color differs only by the color") {
+    const Error error{ErrorCode::conflict, "No.", "", {}};
+    CHECK(render_error(error, true) == "\x1b[1;31mjamsock:\x1b[0m No.\n");
+}
+
+TEST_CASE("a failed start shows the backend's last lines, made harmless") {
+    const Error error{ErrorCode::backend_ended_before_ready, "It ended.", "", {"one", "\x07two"}};
+    CHECK(render_error(error, false) ==
+          "jamsock: It ended.\nLast lines of its output:\n    one\n    \\x07two\n");
+}
+
+TEST_CASE("a duration is given in the largest unit that says enough") {
+    CHECK(render_duration(0) == "0 s");
+    CHECK(render_duration(119) == "119 s");
+    CHECK(render_duration(120) == "2 min");
+    CHECK(render_duration(2 * 3600 - 1) == "119 min");
+    CHECK(render_duration(2 * 3600) == "2 h");
+    CHECK(render_duration(48 * 3600) == "2 d");
+}
+
+TEST_CASE("the table of keys is aligned, also under characters that are wide or of several bytes") {
+    const KeyList list{{entry(*Key::parse("文書"), "aaaaa"), entry(*Key::parse("é-1"), "bbbbb"),
+                        entry(std::nullopt, "ccccc")}};
+    CHECK(render_key_table(list, now) ==
+          "KEY   SERVICE  BACKEND  STATUS  CONNECTIONS  IDLE  AGE\n"
+          "文書  default  aaaaa    ready   2            0 s   3 min\n"
+          "é-1   default  bbbbb    ready   2            0 s   3 min\n"
+          "-     default  ccccc    ready   2            0 s   3 min\n");
+}
+
+TEST_CASE("rows for scripts: one line for each key whatever is in it, times in seconds") {
+    const KeyList list{{entry(*Key::parse("a\tb\nc"), "aaaaa"), entry(std::nullopt, "ccccc")}};
+    CHECK(render_key_rows(list, now) ==
+          "a\\tb\\nc\tdefault\taaaaa\tready\t2\t0\t180\n"
+          "-\tdefault\tccccc\tready\t2\t0\t180\n");
+    CHECK(render_key_rows({}, now) == "");
+}
+
+TEST_CASE("the details of a connect say which backend, and whether it was started") {
+    ConnectResponse response{.backend_id = id("knrv5"), .spawned = true, .status = Status::ready};
+    CHECK(render_connect_details(response, *Key::parse("doc")) ==
+          "  backend  knrv5\n  spawned  yes\n  status   ready\n  key      doc\n");
+    response.spawned = false;
+    CHECK(render_connect_details(response, std::nullopt) ==
+          "  backend  knrv5\n  spawned  no, it was running\n  status   ready\n  key      -\n");
+}
+
+TEST_CASE("the status of a running backend shows its process") {
+    CHECK(render_backend(backend(), now) ==
+          "backend        knrv5\n"
+          "key            doc 1\n"
+          "service        default\n"
+          "status         ready since 2027-01-15T07:59:56.000Z (4 s ago)\n"
+          "created        2027-01-15T07:59:55.000Z\n"
+          "pid            4711\n"
+          "port           20001\n"
+          "command        /usr/bin/env 'a b'\n"
+          "directory      /srv\n"
+          "fencing token  1799999995000\n"
+          "connections    1\n"
+          "idle           0 s\n");
+}
+
+TEST_CASE("the status of an ended backend shows how it ended") {
+    BackendInfo ended = backend();
+    ended.pid.reset();
+    ended.statuses.push_back({.status = Status::terminated,
+                              .time = now,
+                              .reason = TerminationReason::external,
+                              .kind = TerminationKind::soft,
+                              .exit = ProcessExit{std::nullopt, 15}});
+    const std::string text = render_backend(ended, now);
+    CHECK(text.find("end            was killed by signal 15 (TERM) (soft, external)\n") !=
+          std::string::npos);
+    CHECK(text.find("pid ") == std::string::npos);
+    CHECK(text.find("connections") == std::string::npos);
+    CHECK(render_end(ended) == "knrv5 terminated: was killed by signal 15 (TERM)\n");
+
+    ended.statuses.back().exit.reset();
+    CHECK(render_end(ended) == "knrv5 terminated: nobody saw how\n");
+    CHECK(render_end(backend()) == "knrv5 terminated\n");
+}
+
+TEST_CASE("the daemon's details name both of its processes") {
+    const DaemonDetails daemon{{"0.1.0", 20, now - 1000, 9090, 3}, 10, "/home/u/jamsock"};
+    CHECK(render_daemon(daemon, now) ==
+          "version          0.1.0\n"
+          "pid              10 (keeper), 20 (worker)\n"
+          "running for      1 s\n"
+          "backends         3\n"
+          "proxy port       9090\n"
+          "state directory  /home/u/jamsock\n");
+    CHECK(render_backends_go_on(1) == "1 backend goes on running");
+    CHECK(render_backends_go_on(0) == "0 backends go on running");
+}
