@@ -1,0 +1,81 @@
+#include "tests/support/proc.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "daemon/shim/process_table.h"
+
+namespace jamsock::test {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// The NUL-separated words of a /proc file.
+std::vector<std::string> words_in(pid_t pid, const char* file) {
+    std::ifstream stream(fmt::format("/proc/{}/{}", pid, file), std::ios::binary);
+    std::vector<std::string> words;
+    for (std::string word; std::getline(stream, word, '\0');) words.push_back(word);
+    return words;
+}
+
+bool contains(const std::vector<std::string>& words, const std::string& word) {
+    return std::ranges::find(words, word) != words.end();
+}
+
+template <class Condition>
+std::vector<pid_t> running(Condition condition) {
+    std::vector<pid_t> pids;
+    for (const Process& process : all_processes()) {
+        if (!process.is_zombie() && condition(process.pid)) pids.push_back(process.pid);
+    }
+    return pids;
+}
+
+std::vector<pid_t> daemons_of(const std::string& state_directory, bool workers) {
+    return running([&](pid_t pid) {
+        const auto argv = words_in(pid, "cmdline");
+        return !argv.empty() && fs::path(argv.front()).filename() == "jamsockd" &&
+               contains(argv, state_directory) && contains(argv, "--worker") == workers;
+    });
+}
+
+}  // namespace
+
+std::vector<pid_t> processes_with(const std::string& variable) {
+    return running([&](pid_t pid) { return contains(words_in(pid, "environ"), variable); });
+}
+
+std::vector<pid_t> keepers_of(const std::string& state_directory) {
+    return daemons_of(state_directory, false);
+}
+
+std::vector<pid_t> workers_of(const std::string& state_directory) {
+    return daemons_of(state_directory, true);
+}
+
+std::vector<std::string> environment_of(pid_t pid) {
+    auto words = words_in(pid, "environ");
+    std::ranges::sort(words);
+    return words;
+}
+
+std::vector<std::pair<int, std::string>> descriptors_of(pid_t pid) {
+    std::vector<std::pair<int, std::string>> list;
+    for (const auto& entry : fs::directory_iterator(fmt::format("/proc/{}/fd", pid))) {
+        std::error_code closed;
+        list.emplace_back(std::stoi(entry.path().filename()), fs::read_symlink(entry, closed));
+    }
+    std::ranges::sort(list);
+    return list;
+}
+
+pid_t parent_of(pid_t pid) {
+    const auto process = read_process(pid);
+    return process ? process->parent : 0;
+}
+
+}  // namespace jamsock::test

@@ -1,0 +1,26 @@
+// What tests look up in /proc.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace jamsock::test {
+
+// The processes, zombies left out, whose environment has the entry "NAME=value".
+std::vector<pid_t> processes_with(const std::string& variable);
+
+// The keepers and workers that run on a state directory.
+std::vector<pid_t> keepers_of(const std::string& state_directory);
+std::vector<pid_t> workers_of(const std::string& state_directory);
+
+// "NAME=value" entries, sorted.
+std::vector<std::string> environment_of(pid_t pid);
+
+// What a process's open descriptors lead to, as /proc has it: {0, "/dev/null"}, …
+std::vector<std::pair<int, std::string>> descriptors_of(pid_t pid);
+
+pid_t parent_of(pid_t pid);
+
+}  // namespace jamsock::test

@@ -1,0 +1,498 @@
+// A small real backend for tests: an HTTP/1.1 server of its own on $HOST:$PORT, with the habits,
+// good and bad, that the command line asks for. Libc and std only.
+//
+// GET, HEAD or POST: /env its environment · /pid · /head the request's head as it came · /echo the
+// body, streamed · /stream?n=N&ms=M N chunks, M ms apart · anything else "ok".
+//
+//   --slow-start MS          listens after that time          --never-listen     runs, and does not
+//   --exit CODE              ends before it listens           --listen-on PORT   in place of $PORT
+//   --exit-after-ready CODE  ends after its first answer      --ignore-term
+//   --flood-log BYTES        writes so much output first
+//   --fork-daemon            leaves a child in a session of its own, without descriptors
+//   --fork-escaped           … in a session of its own, without environment, with all descriptors
+//   --resource PATH --journal PATH
+//       It and an escaped child hold locks of their own on PATH: on one open of it together, and
+//       each on PATH.<role>. Each appends "start <fencing token> <pid> <role>" to the journal,
+//       after "OVERLAP …" if another run holds one of its locks still, and "end …" on SIGTERM.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace {
+
+constexpr const char* escaped_argument = "--be-escaped";  // TOKEN RESOURCE JOURNAL READY-DESCRIPTOR
+constexpr std::size_t piece = 64 * 1024;
+constexpr std::size_t largest_head = 64 * 1024;
+
+[[noreturn]] void die(const char* what) {
+    ::perror(what);
+    ::_exit(70);
+}
+
+std::string variable(const char* name, const char* otherwise) {
+    const char* value = ::getenv(name);
+    return value ? value : otherwise;
+}
+
+void sleep_for(long milliseconds) {
+    ::poll(nullptr, 0, static_cast<int>(milliseconds));
+}
+
+[[noreturn]] void sleep_for_ever() {
+    for (;;)
+        ::pause();
+}
+
+bool write_all(int fd, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return false;
+        bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return true;
+}
+
+struct Options {
+    long slow_start = 0;
+    std::optional<int> exit_code;
+    std::optional<int> exit_after_ready;
+    std::optional<int> port;
+    std::size_t flood = 0;
+    bool never_listen = false;
+    bool ignore_term = false;
+    bool fork_daemon = false;
+    bool fork_escaped = false;
+    std::string resource;
+    std::string journal;
+};
+
+Options parse(int argc, char** argv) {
+    Options options;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view option = argv[i];
+        const auto value = [&]() -> const char* {
+            if (i + 1 < argc) return argv[++i];
+            ::fprintf(stderr, "test_backend: %s needs a value\n", argv[i]);
+            ::exit(64);
+        };
+        if (option == "--slow-start") {
+            options.slow_start = ::atol(value());
+        } else if (option == "--exit") {
+            options.exit_code = ::atoi(value());
+        } else if (option == "--exit-after-ready") {
+            options.exit_after_ready = ::atoi(value());
+        } else if (option == "--listen-on") {
+            options.port = ::atoi(value());
+        } else if (option == "--flood-log") {
+            options.flood = static_cast<std::size_t>(::atoll(value()));
+        } else if (option == "--never-listen") {
+            options.never_listen = true;
+        } else if (option == "--ignore-term") {
+            options.ignore_term = true;
+        } else if (option == "--fork-daemon") {
+            options.fork_daemon = true;
+        } else if (option == "--fork-escaped") {
+            options.fork_escaped = true;
+        } else if (option == "--resource") {
+            options.resource = value();
+        } else if (option == "--journal") {
+            options.journal = value();
+        } else {
+            ::fprintf(stderr, "test_backend: unknown option %s\n", argv[i]);
+            ::exit(64);
+        }
+    }
+    return options;
+}
+
+// --- The resource and its journal
+// -------------------------------------------------------------------
+
+class Journal {
+  public:
+    Journal(std::string path, std::string token, std::string role)
+        : path_(std::move(path)), token_(std::move(token)), role_(std::move(role)) {}
+
+    // One write with O_APPEND: lines of several processes don't mix.
+    void write(const char* event) const {
+        const std::string line = std::string(event) + ' ' + token_ + ' ' +
+                                 std::to_string(::getpid()) + ' ' + role_ + '\n';
+        const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (fd < 0 || !write_all(fd, line)) die("journal");
+        ::close(fd);
+    }
+
+    // The descriptor stays open without close-on-exec: the lock lasts as long as the process and
+    // whatever inherits it.
+    void lock(const std::string& file) const {
+        const int fd = ::open(file.c_str(), O_RDWR | O_CREAT, 0600);
+        if (fd < 0) die("resource");
+        if (::flock(fd, LOCK_EX | LOCK_NB) != 0) write("OVERLAP");
+    }
+
+    // The lock of one process alone: its children don't inherit it past an exec.
+    void lock_own(const std::string& resource) const {
+        const std::string file = resource + '.' + role_;
+        const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0) die("resource");
+        if (::flock(fd, LOCK_EX | LOCK_NB) != 0) write("OVERLAP");
+    }
+
+  private:
+    std::string path_;
+    std::string token_;
+    std::string role_;
+};
+
+// SIGTERM, in a thread, so that the journal can be written. Call before any other thread starts.
+void on_term(std::optional<Journal> journal) {
+    sigset_t term;
+    ::sigemptyset(&term);
+    ::sigaddset(&term, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &term, nullptr);
+    std::thread([term, journal = std::move(journal)] {
+        int signal = 0;
+        ::sigwait(&term, &signal);
+        if (journal) journal->write("end");
+        ::_exit(0);
+    }).detach();
+}
+
+// --- Children
+// ---------------------------------------------------------------------------------------
+
+// Runs `body` in a process that is no child of this one and leads a session of its own. Returns
+// when `body` closed the descriptor that it is given (or ended).
+template <class Body>
+void fork_twice(Body body) {
+    std::array<int, 2> ready{};
+    if (::pipe(ready.data()) != 0) die("pipe");
+    const pid_t middle = ::fork();
+    if (middle < 0) die("fork");
+    if (middle == 0) {
+        ::close(ready[0]);
+        ::setsid();
+        if (::fork() != 0) ::_exit(0);
+        ::setsid();
+        body(ready[1]);
+        ::_exit(0);
+    }
+    ::close(ready[1]);
+    ::waitpid(middle, nullptr, 0);
+    char byte;
+    while (::read(ready[0], &byte, 1) > 0)
+        continue;
+    ::close(ready[0]);
+}
+
+void fork_daemon() {
+    fork_twice([](int) {
+        ::close_range(0, ~0U, 0);
+        sleep_for_ever();
+    });
+}
+
+void fork_escaped(const Options& options, const std::string& token) {
+    fork_twice([&](int ready) {
+        const std::string descriptor = std::to_string(ready);
+        const std::array<const char*, 7> argv{"escaped",
+                                              escaped_argument,
+                                              token.c_str(),
+                                              options.resource.c_str(),
+                                              options.journal.c_str(),
+                                              descriptor.c_str(),
+                                              nullptr};
+        const std::array<char*, 1> no_environment{nullptr};
+        ::execve("/proc/self/exe", const_cast<char* const*>(argv.data()), no_environment.data());
+        die("exec");
+    });
+}
+
+[[noreturn]] void be_escaped(char** arguments) {
+    const std::string resource = arguments[1];
+    const Journal journal(arguments[2], arguments[0], "escaped");
+    on_term(resource.empty() ? std::nullopt : std::optional(journal));
+    if (!resource.empty()) {
+        journal.lock_own(resource);
+        journal.write("start");
+    }
+    ::close(::atoi(arguments[3]));
+    sleep_for_ever();
+}
+
+// --- HTTP
+// -------------------------------------------------------------------------------------------
+
+class Connection {
+  public:
+    Connection(int socket, const Options& options) : socket_(socket), options_(options) {}
+    ~Connection() { ::close(socket_); }
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    void serve() {
+        while (read_head()) {
+            answer();
+            if (options_.exit_after_ready) ::_exit(*options_.exit_after_ready);
+            if (!keep_alive_) return;
+        }
+    }
+
+  private:
+    // Sends meanwhile what is pending: a client may read its echo only after its last byte.
+    bool fill() {
+        for (pollfd polled{socket_, POLLIN, 0}; !pending_.empty(); polled.revents = 0) {
+            polled.events = POLLIN | POLLOUT;
+            if (::poll(&polled, 1, -1) < 0) continue;
+            if (polled.revents & (POLLOUT | POLLERR) && !send_pending(MSG_DONTWAIT)) return false;
+            if (polled.revents & (POLLIN | POLLHUP)) break;
+        }
+        std::array<char, piece> bytes;
+        const ssize_t length = ::recv(socket_, bytes.data(), bytes.size(), 0);
+        if (length > 0) buffer_.append(bytes.data(), static_cast<std::size_t>(length));
+        return length > 0;
+    }
+
+    // One send; false if the connection is broken.
+    bool send_pending(int flags) {
+        const ssize_t sent = ::send(socket_, pending_.data(), pending_.size(), flags);
+        if (sent > 0) pending_.erase(0, static_cast<std::size_t>(sent));
+        return sent > 0 || errno == EAGAIN || errno == EINTR;
+    }
+
+    bool read_head() {
+        std::size_t end;
+        while ((end = buffer_.find("\r\n\r\n")) == std::string::npos) {
+            if (buffer_.size() > largest_head || !fill()) return false;
+        }
+        head_ = buffer_.substr(0, end + 4);
+        buffer_.erase(0, end + 4);
+        const std::size_t space = head_.find(' ');
+        if (space == std::string::npos) return false;
+        method_ = head_.substr(0, space);
+        target_ = head_.substr(space + 1, head_.find_first_of(" \r", space + 1) - space - 1);
+        const bool old = head_.substr(0, head_.find("\r\n")).ends_with(" HTTP/1.0");
+        keep_alive_ = !old && !has_token("connection", "close");
+        return true;
+    }
+
+    std::optional<std::string> field(std::string_view name) const {
+        for (std::size_t line = head_.find("\r\n") + 2; line < head_.size();) {
+            const std::size_t end = head_.find("\r\n", line);
+            const std::string_view text(head_.data() + line, end - line);
+            if (text.size() > name.size() && text[name.size()] == ':' &&
+                ::strncasecmp(text.data(), name.data(), name.size()) == 0) {
+                const std::size_t start = text.find_first_not_of(" \t", name.size() + 1);
+                return start == std::string_view::npos ? "" : std::string(text.substr(start));
+            }
+            line = end + 2;
+        }
+        return std::nullopt;
+    }
+
+    bool has_token(std::string_view name, const char* token) const {
+        const auto value = field(name);
+        return value && ::strcasecmp(value->c_str(), token) == 0;
+    }
+
+    void answer() {
+        const std::string path = target_.substr(0, target_.find('?'));
+        if (has_token("expect", "100-continue")) send("HTTP/1.1 100 Continue\r\n\r\n");
+        if (path == "/echo") return echo();
+        if (!read_body([](std::string_view) { return true; })) keep_alive_ = false;
+        if (path == "/stream") return stream();
+        if (path == "/env") return text(environment());
+        if (path == "/pid") return text(std::to_string(::getpid()) + "\n");
+        if (path == "/head") return text(head_);
+        text("ok\n");
+    }
+
+    static std::string environment() {
+        std::string lines;
+        for (char** entry = environ; *entry; ++entry)
+            lines += std::string(*entry) + '\n';
+        return lines;
+    }
+
+    void text(const std::string& body) {
+        start_answer("Content-Length: " + std::to_string(body.size()));
+        if (method_ != "HEAD") send(body);
+    }
+
+    void start_answer(const std::string& framing) {
+        send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n" + framing +
+             (keep_alive_ ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n"));
+    }
+
+    void echo() {
+        start_answer("Transfer-Encoding: chunked");
+        const bool whole = read_body([this](std::string_view part) {
+            pending_ += chunk(part);
+            return send_pending(MSG_DONTWAIT);
+        });
+        while (!pending_.empty() && send_pending(0))
+            continue;
+        keep_alive_ = keep_alive_ && whole && pending_.empty() && send("0\r\n\r\n");
+    }
+
+    void stream() {
+        const long count = query("n", 3);
+        const long pause = query("ms", 0);
+        start_answer("Transfer-Encoding: chunked");
+        for (long i = 0; i < count; ++i) {
+            if (i > 0) sleep_for(pause);
+            if (!send(chunk("chunk " + std::to_string(i) + "\n"))) return;
+        }
+        send("0\r\n\r\n");
+    }
+
+    long query(const std::string& name, long otherwise) const {
+        const std::size_t question = target_.find('?');
+        if (question == std::string::npos) return otherwise;
+        const std::string all = '&' + target_.substr(question + 1);
+        const std::size_t found = all.find('&' + name + '=');
+        return found == std::string::npos ? otherwise : ::atol(&all[found + name.size() + 2]);
+    }
+
+    // Hands the body on as it comes; false if it breaks off or is no body.
+    template <class Sink>
+    bool read_body(Sink sink) {
+        if (has_token("transfer-encoding", "chunked")) return read_chunks(sink);
+        const auto length = field("content-length");
+        return !length || read_exactly(::strtoull(length->c_str(), nullptr, 10), sink);
+    }
+
+    template <class Sink>
+    bool read_chunks(Sink sink) {
+        for (;;) {
+            const auto size = read_line();
+            if (!size || size->empty()) return false;
+            const std::size_t length = ::strtoull(size->c_str(), nullptr, 16);
+            if (length == 0) break;
+            if (!read_exactly(length, sink) || read_line() != "") return false;
+        }
+        for (auto trailer = read_line(); trailer != ""; trailer = read_line()) {
+            if (!trailer) return false;
+        }
+        return true;
+    }
+
+    std::optional<std::string> read_line() {
+        std::size_t end;
+        while ((end = buffer_.find("\r\n")) == std::string::npos) {
+            if (!fill()) return std::nullopt;
+        }
+        std::string line = buffer_.substr(0, end);
+        buffer_.erase(0, end + 2);
+        return line;
+    }
+
+    template <class Sink>
+    bool read_exactly(std::size_t length, Sink sink) {
+        while (length > 0) {
+            if (buffer_.empty() && !fill()) return false;
+            const std::size_t part = std::min(length, buffer_.size());
+            if (!sink(std::string_view(buffer_).substr(0, part))) return false;
+            buffer_.erase(0, part);
+            length -= part;
+        }
+        return true;
+    }
+
+    static std::string chunk(std::string_view bytes) {
+        std::array<char, 24> size;
+        ::snprintf(size.data(), size.size(), "%zx\r\n", bytes.size());
+        return std::string(size.data()) + std::string(bytes) + "\r\n";
+    }
+
+    bool send(std::string_view bytes) { return write_all(socket_, bytes); }
+
+    int socket_;
+    const Options& options_;
+    std::string buffer_;   // received, not yet used
+    std::string pending_;  // of an echo, not yet sent
+    std::string head_;
+    std::string method_;
+    std::string target_;
+    bool keep_alive_ = true;
+};
+
+int listener_on(const std::string& host, int port) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    if (::inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) die("HOST");
+    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) die("bind");
+    if (::listen(fd, SOMAXCONN) != 0) die("listen");
+    return fd;
+}
+
+[[noreturn]] void serve(int listener, const Options& options) {
+    for (;;) {
+        const int socket = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+        if (socket < 0) continue;
+        std::thread([socket, &options] { Connection(socket, options).serve(); }).detach();
+    }
+}
+
+void flood(std::size_t bytes) {
+    const std::string line(99, 'x');
+    for (std::size_t done = 0; done < bytes; done += 100)
+        write_all(STDOUT_FILENO, line + '\n');
+}
+
+// All forks come before the first thread.
+void prepare(const Options& options) {
+    const std::string token = variable("SESSION_BACKEND_FENCING_TOKEN", "0");
+    const Journal journal(options.journal, token, "main");
+    if (!options.resource.empty()) {
+        journal.lock(options.resource);
+        journal.lock_own(options.resource);
+        journal.write("start");
+    }
+    if (options.fork_daemon) fork_daemon();
+    if (options.fork_escaped || !options.resource.empty()) fork_escaped(options, token);
+    if (options.ignore_term) {
+        ::signal(SIGTERM, SIG_IGN);
+    } else if (!options.resource.empty()) {
+        on_term(journal);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    ::signal(SIGPIPE, SIG_IGN);
+    if (argc == 6 && std::string_view(argv[1]) == escaped_argument) be_escaped(argv + 2);
+    static const Options options = parse(argc, argv);
+    prepare(options);
+    flood(options.flood);
+    if (options.exit_code) return *options.exit_code;
+    if (options.slow_start > 0) sleep_for(options.slow_start);
+    if (options.never_listen) sleep_for_ever();
+    const int port = options.port.value_or(::atoi(variable("PORT", "0").c_str()));
+    serve(listener_on(variable("HOST", "127.0.0.1"), port), options);
+}

@@ -1,0 +1,99 @@
+#include "daemon/backends/backend_files.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/temporary_directory.h"
+
+using namespace jamsock;
+using test::TemporaryDirectory;
+
+namespace {
+
+BackendRecord a_record() {
+    BackendRecord record{.id = BackendId::parse("knrv5").value(),
+                         .serial = 0xABCDEF012345,
+                         .mac_key = MacKey::generate(),
+                         .key = Key::parse("näme with = and\nnewline").value(),
+                         .lock_name = "cafe",
+                         .mark = "0123",
+                         .fencing_token = 1764000000126,
+                         .created_at = 1764000000125,
+                         .tag = "blue",
+                         .command = {{"/bin/sh", "-c", "echo a=b", ""}, "/srv"},
+                         .port = 23456};
+    return record;
+}
+
+}  // namespace
+
+TEST_CASE("a backend's record survives its file") {
+    const BackendRecord in = a_record();
+    const auto out = BackendRecord::decode(in.encode());
+    REQUIRE(out);
+    CHECK(out->id == in.id);
+    CHECK(out->serial == in.serial);
+    CHECK(out->mac_key.reveal() == in.mac_key.reveal());
+    CHECK(out->service == in.service);
+    CHECK(out->key == in.key);
+    CHECK(out->lock_name == in.lock_name);
+    CHECK(out->mark == in.mark);
+    CHECK(out->fencing_token == in.fencing_token);
+    CHECK(out->created_at == in.created_at);
+    CHECK(out->tag == in.tag);
+    CHECK(out->command == in.command);
+    CHECK(out->port == in.port);
+}
+
+TEST_CASE("a record cut short is no record") {
+    const std::string whole = a_record().encode();
+    CHECK_FALSE(BackendRecord::decode(""));
+    CHECK_FALSE(BackendRecord::decode(std::string_view(whole).substr(0, 20)));
+    CHECK_FALSE(BackendRecord::decode("other\0id=knrv5\0"));
+}
+
+TEST_CASE("a live directory is found with what was written, and moves to history") {
+    const TemporaryDirectory state;
+    const auto files = BackendFiles::open(state.fd()).value();
+    const BackendRecord record = a_record();
+    const UniqueFd directory = files.create(record).value();
+    CHECK(files.live() == std::vector{record.id});
+    auto found = files.read(record.id);
+    REQUIRE(found);
+    CHECK(found->record.fencing_token == record.fencing_token);
+    CHECK_FALSE(found->shim);
+    CHECK_FALSE(found->was_ready);
+    BackendFiles::mark_ready(directory.get());
+    CHECK(files.read(record.id)->was_ready);
+
+    files.move_to_history(record.id);
+    CHECK(files.live().empty());
+    CHECK_FALSE(files.read(record.id));
+    CHECK(std::filesystem::exists(state.path() + "/history/knrv5/identity"));
+}
+
+TEST_CASE("an id can't be used for two directories") {
+    const TemporaryDirectory state;
+    const auto files = BackendFiles::open(state.fd()).value();
+    CHECK(files.create(a_record()));
+    CHECK(files.create(a_record()).error().code == ErrorCode::spawn_failed);
+}
+
+TEST_CASE("the last lines of the output are given in order, live or ended") {
+    const TemporaryDirectory state;
+    const auto files = BackendFiles::open(state.fd()).value();
+    const BackendRecord record = a_record();
+    files.create(record).value();
+    CHECK(files.log_tail(record.id, 3).empty());
+    std::ofstream log(state.path() + "/backends/knrv5/output.log");
+    for (int line = 1; line <= 10000; ++line) log << "line " << line << '\n';
+    log << "no newline at the end" << std::flush;
+    const std::vector<std::string> wanted{"line 9999", "line 10000", "no newline at the end"};
+    CHECK(files.log_tail(record.id, 3) == wanted);
+    files.move_to_history(record.id);
+    CHECK(files.log_tail(record.id, 3) == wanted);
+}

@@ -1,0 +1,128 @@
+#include "daemon/backends/survivors.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "daemon/backends/port_owner.h"
+#include "tests/support/eventually.h"
+#include "tests/support/temporary_directory.h"
+
+using namespace jamsock;
+using namespace jamsock::test;
+
+namespace {
+
+// A child that runs `setup` and then waits to be killed.
+template <class Setup>
+class Waiting {
+  public:
+    explicit Waiting(Setup setup) : pid_(::fork()) {
+        if (pid_ != 0) return;
+        setup();
+        for (;;) ::pause();
+    }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+    ~Waiting() {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+    pid_t pid() const { return pid_; }
+
+  private:
+    pid_t pid_;
+};
+
+bool finds(const SurvivorQuery& query, pid_t pid) {
+    const auto found = find_survivors(query);
+    return std::ranges::find(found, pid, &Process::pid) != found.end();
+}
+
+}  // namespace
+
+TEST_CASE("below the keeper all are survivors but the worker, known shims and what is below them") {
+    const Waiting stranger([] {});
+    const Waiting shim([] {});
+    SurvivorQuery query{.keeper = ::getpid(), .shims = {shim.pid()}};
+    CHECK(finds(query, stranger.pid()));
+    CHECK_FALSE(finds(query, shim.pid()));
+    query.worker = stranger.pid();
+    CHECK_FALSE(finds(query, stranger.pid()));
+    query.keeper = 1;
+    query.worker = 0;
+    CHECK_FALSE(finds(query, stranger.pid()));
+}
+
+TEST_CASE("a process of the backend's session is a survivor, of a session with that number is not") {
+    const Waiting member([] { ::setsid(); });
+    REQUIRE(eventually([&] { return read_process(member.pid())->session == member.pid(); }));
+    Process main = *read_process(member.pid());
+    CHECK(finds({.main = main}, member.pid()));
+    main.start_time -= 1;
+    CHECK_FALSE(finds({.main = main}, member.pid()));
+}
+
+TEST_CASE("who holds the lock's description is a survivor, who only reads the file is not") {
+    const TemporaryDirectory directory;
+    const std::string path = directory.path() + "/lock";
+    const UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    REQUIRE(::flock(lock.get(), LOCK_EX) == 0);
+    const Waiting holder([] {});
+    const Waiting reader([&] {
+        ::close(lock.get());
+        [[maybe_unused]] const int fd = ::open(path.c_str(), O_RDONLY);
+    });
+    REQUIRE(eventually([&] {
+        return ::access(("/proc/" + std::to_string(reader.pid()) + "/fd/" +
+                         std::to_string(lock.get()))
+                            .c_str(),
+                        F_OK) == 0;
+    }));
+    SurvivorQuery query{.lock = key_lock::inode(directory.fd(), "lock")};
+    REQUIRE(query.lock);
+    CHECK(finds(query, holder.pid()));
+    REQUIRE(eventually([&] { return !finds(query, reader.pid()); }));
+}
+
+TEST_CASE("a process with the backend's mark in its environment is a survivor") {
+    const Waiting marked([] {
+        ::execle("/bin/sleep", "sleep", "60", nullptr,
+                 std::array<const char*, 2>{"JAMSOCK_MARK=abc123", nullptr}.data());
+    });
+    REQUIRE(eventually([&] { return finds({.mark = "abc123"}, marked.pid()); }));
+    CHECK_FALSE(finds({.mark = "abc124"}, marked.pid()));
+    CHECK_FALSE(finds({}, marked.pid()));
+}
+
+TEST_CASE("a lock file says which token it has seen, and whether anybody holds it") {
+    const TemporaryDirectory directory;
+    CHECK(key_lock::recorded_token(directory.fd(), "lock") == 0);
+    CHECK_FALSE(key_lock::is_held(directory.fd(), "lock"));
+    const UniqueFd lock(
+        ::openat(directory.fd(), "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    REQUIRE(::write(lock.get(), "1764000000126 knrv5\n", 20) == 20);
+    CHECK(key_lock::recorded_token(directory.fd(), "lock") == 1764000000126);
+    CHECK_FALSE(key_lock::is_held(directory.fd(), "lock"));
+    REQUIRE(::flock(lock.get(), LOCK_EX) == 0);
+    CHECK(key_lock::is_held(directory.fd(), "lock"));
+}
+
+TEST_CASE("lock files of different services and keys have different names") {
+    const auto standard = ServiceName::standard();
+    const auto other = ServiceName::parse("editor").value();
+    const std::string name = key_lock::file_name(standard, "k");
+    CHECK(name.size() == 64);
+    CHECK(name == key_lock::file_name(standard, "k"));
+    CHECK(name != key_lock::file_name(standard, "l"));
+    CHECK(name != key_lock::file_name(other, "k"));
+    CHECK(key_lock::file_name(ServiceName::parse("a").value(), "1:bc") !=
+          key_lock::file_name(ServiceName::parse("a1").value(), ":bc"));
+}

@@ -1,0 +1,274 @@
+#include "daemon/http/head_rules.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace std::string_literals;
+
+namespace jamsock {
+
+namespace {
+
+// A request head of these header lines, with a Host.
+std::string head_with(const std::string& lines) {
+    return "POST / HTTP/1.1\r\nHost: localhost\r\n" + lines + "\r\n";
+}
+
+int status_of(const std::string& head) {
+    const auto parsed = parse_request_head(head);
+    return parsed ? 200 : parsed.error().status;
+}
+
+int status_of_response(const std::string& head) {
+    const auto parsed = parse_response_head(head);
+    return parsed ? parsed->status : -parsed.error().status;
+}
+
+}  // namespace
+
+TEST_CASE("a plain request's head is taken apart") {
+    const std::string text =
+        "GET /a/b?c=d HTTP/1.1\r\nHost: localhost:1\r\nX-Empty:\r\nX-Two: \t a b \t\r\n\r\n";
+    const auto head = parse_request_head(text);
+    REQUIRE(head.has_value());
+    CHECK(head->text == text);
+    CHECK(head->method == "GET");
+    CHECK(head->target == "/a/b?c=d");
+    CHECK(head->host == "localhost:1");
+    CHECK_FALSE(head->is_http_1_0);
+    CHECK_FALSE(head->has_body());
+    CHECK(head->keep_alive);
+    REQUIRE(head->fields.size() == 3);
+    CHECK(head->fields[1].value == "");
+    CHECK(head->fields[2].name == "X-Two");
+    CHECK(head->fields[2].value == "a b");
+}
+
+TEST_CASE("request lines that must not pass are refused") {
+    const std::vector<std::pair<std::string, int>> lines{
+        {"GET / HTTP/1.1", 200},
+        {"GET / HTTP/1.0", 200},
+        {"PROPFIND /x HTTP/1.1", 200},
+        {"GET /?r=}{|^`\"<> HTTP/1.1", 200},  // SDKs and people do send these
+        {"GET /t\xC3\xB6 HTTP/1.1", 200},
+        {"GET  / HTTP/1.1", 400},
+        {"GET /  HTTP/1.1", 400},
+        {" GET / HTTP/1.1", 400},
+        {"GET / HTTP/1.1 ", 400},
+        {"GET\t/ HTTP/1.1", 400},
+        {"GET /a b HTTP/1.1", 400},
+        {"GET /a\x01 HTTP/1.1", 400},
+        {"GET /a\x7F HTTP/1.1", 400},
+        {"GET /a#b HTTP/1.1", 400},
+        {"GET /"s + '\0' + " HTTP/1.1", 400},
+        {"G(T / HTTP/1.1", 400},
+        {"GET /", 400},
+        {"GET HTTP/1.1", 400},
+        {"", 400},
+        {"GET http://localhost/ HTTP/1.1", 400},
+        {"GET localhost HTTP/1.1", 400},
+        {"OPTIONS * HTTP/1.1", 400},
+        {"CONNECT localhost:80 HTTP/1.1", 501},
+        {"CONNECT / HTTP/1.1", 501},
+        {"GET / HTTP/1.2", 505},
+        {"GET / HTTP/2.0", 505},
+        {"PRI * HTTP/2.0", 505},
+        {"GET / HTTP/0.9", 505},
+        {"GET / http/1.1", 400},
+        {"GET / HTTP/1.10", 400},
+        {"GET / HTTP/11", 400},
+        {"GET / HTTP/1,1", 400},
+        {"GET / XTTP/1.1", 400},
+    };
+    for (const auto& [line, status] : lines) {
+        CAPTURE(line);
+        CHECK(status_of(line + "\r\nHost: localhost\r\n\r\n") == status);
+    }
+}
+
+TEST_CASE("header lines that must not pass are refused") {
+    const std::vector<std::pair<std::string, int>> lines{
+        {"A: b\r\n", 200},
+        {"A:b\r\n", 200},
+        {"A: \xFF\xFE\r\n", 200},
+        {"!#$%&'*+-.^_`|~9: x\r\n", 200},
+        {"A : b\r\n", 400},
+        {": b\r\n", 400},
+        {"A\r\n", 400},
+        {"A(: b\r\n", 400},
+        {"A\xC3\xB6: b\r\n", 400},
+        {"A: b\r\n c\r\n", 400},
+        {"A: b\r\n\tc\r\n", 400},
+        {" A: b\r\n", 400},
+        {"A: b\rC: d\r\n", 400},
+        {"A: b\nC: d\r\n", 400},
+        {"A: b\n\r\n", 400},
+        {"A: \x01\r\n", 400},
+        {"A: \x7F\r\n", 400},
+        {"A: "s + '\0' + "\r\n", 400},
+        {"\rA: b\r\n", 400},
+    };
+    for (const auto& [line, status] : lines) {
+        CAPTURE(line);
+        CHECK(status_of(head_with(line)) == status);
+    }
+}
+
+TEST_CASE("a head whose body could be measured in two ways is refused") {
+    const std::vector<std::pair<std::string, int>> lines{
+        {"Content-Length: 0\r\n", 200},
+        {"Content-Length: 9223372036854775807\r\n", 200},
+        {"Content-Length: 007\r\n", 200},
+        {"Transfer-Encoding: chunked\r\n", 200},
+        {"transfer-encoding: CHUNKED\r\n", 200},
+        {"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400},
+        {"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", 400},
+        {"Content-Length: 3\r\nContent-Length: 4\r\n", 400},
+        {"Content-Length: 3\r\nContent-Length: 3\r\n", 400},
+        {"Content-Length: 3, 3\r\n", 400},
+        {"Content-Length: 3,\r\n", 400},
+        {"Content-Length:\r\n", 400},
+        {"Content-Length: +3\r\n", 400},
+        {"Content-Length: -3\r\n", 400},
+        {"Content-Length: 0x3\r\n", 400},
+        {"Content-Length: 3 3\r\n", 400},
+        {"Content-Length: 9223372036854775808\r\n", 400},
+        {"Content-Length: 18446744073709551619\r\n", 400},
+        {"Transfer-Encoding: xchunked\r\n", 400},
+        {"Transfer-Encoding: identity\r\n", 400},
+        {"Transfer-Encoding: chunked, identity\r\n", 400},
+        {"Transfer-Encoding: gzip, chunked\r\n", 400},
+        {"Transfer-Encoding: chunked, chunked\r\n", 400},
+        {"Transfer-Encoding: \"chunked\"\r\n", 400},
+        {"Transfer-Encoding: chunked;q=1\r\n", 400},
+        {"Transfer-Encoding:\r\n", 400},
+        {"Transfer-Encoding: \x0b"
+         "chunked\r\n",
+         400},
+        {"Transfer-Encoding : chunked\r\n", 400},
+        {"Transfer-Encoding\r\n : chunked\r\n", 400},
+        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400},
+        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", 400},
+        {"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n", 400},
+    };
+    for (const auto& [line, status] : lines) {
+        CAPTURE(line);
+        CHECK(status_of(head_with(line)) == status);
+    }
+    CHECK(status_of("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n") == 400);
+    CHECK(status_of("POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 3\r\n\r\n") == 200);
+}
+
+TEST_CASE("a Host must be there exactly once") {
+    CHECK(status_of("GET / HTTP/1.1\r\n\r\n") == 400);
+    CHECK(status_of("GET / HTTP/1.0\r\n\r\n") == 200);
+    CHECK(status_of("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n") == 400);
+    CHECK(status_of("GET / HTTP/1.0\r\nHost: a\r\nhost: b\r\n\r\n") == 400);
+    for (const std::string host : {"a, b", "a/b", "user@a", "a b", "a\\b", "a?b", "a#b"}) {
+        CAPTURE(host);
+        CHECK(status_of("GET / HTTP/1.1\r\nHost: "s + host + "\r\n\r\n") == 400);
+    }
+}
+
+TEST_CASE("a head is limited in fields and in bytes") {
+    const auto with_fields = [](std::size_t count) {
+        std::string lines;
+        for (std::size_t i = 0; i < count; ++i)
+            lines += "A: b\r\n";
+        return head_with(lines);
+    };
+    CHECK(status_of(with_fields(most_fields - 1)) == 200);  // and the Host
+    CHECK(status_of(with_fields(most_fields)) == 431);
+
+    const std::size_t empty = head_with("A: \r\n").size();
+    CHECK(status_of(head_with("A: " + std::string(longest_head - empty, 'x') + "\r\n")) == 200);
+    CHECK(status_of(head_with("A: " + std::string(longest_head - empty + 1, 'x') + "\r\n")) == 431);
+}
+
+TEST_CASE("nothing may follow the empty line, and it must be there") {
+    CHECK(status_of("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET") == 400);
+    CHECK(status_of("GET / HTTP/1.1\r\nHost: a\r\n") == 400);
+    CHECK(status_of("GET / HTTP/1.1\r\nHost: a") == 400);
+    CHECK(status_of("") == 400);
+}
+
+TEST_CASE("what a client says of its connection is understood") {
+    const auto parsed = [](const std::string& version, const std::string& lines) {
+        static std::string text;
+        text = "GET / HTTP/" + version + "\r\nHost: a\r\n" + lines + "\r\n";
+        return parse_request_head(text).value();
+    };
+    CHECK(parsed("1.1", "").keep_alive);
+    CHECK_FALSE(parsed("1.1", "Connection: close\r\n").keep_alive);
+    CHECK_FALSE(parsed("1.1", "Connection: keep-alive,CLOSE\r\n").keep_alive);
+    CHECK_FALSE(parsed("1.1", "Connection: x\r\nConnection: close\r\n").keep_alive);
+    CHECK(parsed("1.1", "Connection: closed\r\n").keep_alive);
+    CHECK_FALSE(parsed("1.0", "").keep_alive);
+    CHECK(parsed("1.0", "Connection: Keep-Alive\r\n").keep_alive);
+    CHECK(parsed("1.1", "Connection: keep-alive, Upgrade\r\n").wants_upgrade);
+    CHECK_FALSE(parsed("1.1", "Upgrade: websocket\r\n").wants_upgrade);
+    CHECK(parsed("1.1", "Expect: 100-Continue\r\n").expects_continue);
+    CHECK_FALSE(parsed("1.0", "Expect: 100-continue\r\n").expects_continue);
+}
+
+TEST_CASE("a head is ready at its empty line, or at a line end it may not have") {
+    CHECK(head_size("") == std::nullopt);
+    CHECK(head_size("GET / HTTP/1.1\r\nHost: a\r\n") == std::nullopt);
+    CHECK(head_size("GET / HTTP/1.1\r\n\r\nrest") == 18);
+    CHECK(head_size("GET / HTTP/1.1\n") == 15);
+    CHECK(head_size("GET / HTTP/1.1\r\nA: b\n\r\n") == 21);
+
+    const std::string_view whole = "A\r\nB\r\n\r\n";
+    for (std::size_t seen = 0; seen < whole.size(); ++seen) {
+        CAPTURE(seen);
+        CHECK(head_size(whole.substr(0, seen)) == std::nullopt);
+        CHECK(head_size(whole, seen) == whole.size());
+    }
+}
+
+TEST_CASE("a response's head is taken apart as strictly") {
+    const std::string text = "HTTP/1.1 404 Not  Found\r\nContent-Length: 3\r\nA: b\r\n\r\n";
+    const auto head = parse_response_head(text);
+    REQUIRE(head.has_value());
+    CHECK(head->status == 404);
+    CHECK(head->reason == "Not  Found");
+    CHECK(head->content_length == 3);
+    CHECK(head->fields.size() == 2);
+
+    CHECK(status_of_response("HTTP/1.1 200\r\n\r\n") == 200);
+    CHECK(status_of_response("HTTP/1.0 200 \r\n\r\n") == 200);
+    for (const std::string line : {"HTTP/1.1 2000 OK", "HTTP/1.1 20 OK", "HTTP/1.1 099 OK",
+                                   "HTTP/1.1 600 OK", "HTTP/1.1  200 OK", "HTTP/1.1200 OK",
+                                   "200 OK", "", "HTTP/1.1 2x0 OK", "HTTP/1.1 200 \x01"}) {
+        CAPTURE(line);
+        CHECK(status_of_response(std::string(line) + "\r\n\r\n") == -400);
+    }
+    const std::string ok = "HTTP/1.1 200 OK\r\n";
+    CHECK(status_of_response(ok + "Content-Length: 3\r\nContent-Length: 3\r\n\r\n") == -400);
+    CHECK(status_of_response(ok + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n") ==
+          -400);
+    CHECK(status_of_response(ok + "Transfer-Encoding: chunked, identity\r\n\r\n") == -400);
+    CHECK(status_of_response(ok + "A: b\r\n c\r\n\r\n") == -400);
+    CHECK(status_of_response(ok + "A: b\nB: c\r\n\r\n") == -400);
+}
+
+TEST_CASE("only names of the loopback are loopback Hosts") {
+    for (const std::string host :
+         {"localhost", "LocalHost", "localhost:8080", "a.localhost", "a.b.LOCALHOST:1", "127.0.0.1",
+          "127.0.0.1:9090", "[::1]", "[::1]:9090", "localhost:"}) {
+        CAPTURE(host);
+        CHECK(is_loopback_host(host));
+    }
+    for (const std::string host :
+         {"", "example.com", "localhost.example.com", "xlocalhost", ".localhost", "127.0.0.2",
+          "127.0.0.1.example.com", "::1", "[::1", "[::2]", "localhost:80x", "localhost:80:80",
+          "0.0.0.0", "localhost."}) {
+        CAPTURE(host);
+        CHECK_FALSE(is_loopback_host(host));
+    }
+}
+
+}  // namespace jamsock

@@ -1,0 +1,281 @@
+#include "daemon/http/server.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
+#include <future>
+#include <thread>
+
+#include "tests/unit/daemon/http/raw_socket.h"
+
+namespace jamsock {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// A server on a free port, with a service that answers what it was asked.
+class TestServer {
+  public:
+    TestServer() {
+        RawListener listener;
+        port_ = listener.port();
+        server_.emplace(
+            loop_, listener.take(), [this](Request request) { return answer(std::move(request)); },
+            ServerOptions{.refuse =
+                              [](int status, std::string sentence) {
+                                  return Response{.status = status, .body = "refused: " + sentence};
+                              },
+                          .accept_filter = [this](int) { return accepts_.load(); },
+                          .on_exception = [this](const std::string& what) { exception_ = what; },
+                          .body_limit = 1000});
+        server_->start();
+        thread_ = std::thread([this] { loop_.run(); });
+    }
+
+    ~TestServer() {
+        begin_stop().wait();
+        work_.reset();
+        thread_.join();
+    }
+
+    std::future<void> begin_stop() {
+        return asio::co_spawn(loop_, server_->stop(), asio::use_future);
+    }
+
+    void go_on() {
+        asio::post(loop_, [this] {
+            may_go_on_ = true;
+            went_on_.notify_all();
+        });
+    }
+
+    RawSocket connect() const { return RawSocket::connect(port_); }
+    int served() const { return served_; }
+    std::string exception() const { return exception_; }
+    void accept_nobody() { accepts_ = false; }
+
+  private:
+    Task<Response> answer(Request request) {
+        ++served_;
+        if (request.path == "/throw") throw std::runtime_error("a bug");
+        if (request.path == "/wait") {
+            while (!may_go_on_)
+                co_await went_on_.wait_until(never);
+        }
+        if (request.path == "/empty") co_return Response{.status = 204};
+        if (request.path == "/text") {
+            co_return Response{.body = "hello", .headers = {{"Content-Type", "text/plain"}}};
+        }
+        co_return Response{.body = request.method + " " + request.path + " ? " + request.query +
+                                   " : " + request.body};
+    }
+
+    asio::io_context loop_{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work_{loop_.get_executor()};
+    std::uint16_t port_ = 0;
+    std::atomic<bool> accepts_ = true;
+    std::atomic<int> served_ = 0;
+    std::string exception_;
+    bool may_go_on_ = false;
+    Event went_on_;
+    std::optional<Server> server_;
+    std::thread thread_;
+};
+
+std::string get(const std::string& target, const std::string& lines = "") {
+    return "GET " + target + " HTTP/1.1\r\nHost: a\r\n" + lines + "\r\n";
+}
+
+std::string post(const std::string& body, const std::string& lines = "") {
+    return "POST /p HTTP/1.1\r\nHost: a\r\n" + lines +
+           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+}  // namespace
+
+TEST_CASE("a server answers one request after the other on a connection") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(get("/a?b=c"));
+    CHECK(client.read_response() ==
+          "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n"
+          "Connection: keep-alive\r\n\r\nGET /a ? b=c : ");
+    client.send(post("body"));
+    CHECK(client.read_response().ends_with("\r\n\r\nPOST /p ?  : body"));
+    CHECK(client.is_silent());
+}
+
+TEST_CASE("pipelined requests are answered in order") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(get("/1") + post("two") + "\r\n" + get("/3"));
+    CHECK(client.read_response().ends_with("GET /1 ?  : "));
+    CHECK(client.read_response().ends_with("POST /p ?  : two"));
+    CHECK(client.read_response().ends_with("GET /3 ?  : "));
+}
+
+TEST_CASE("a request may come byte by byte") {
+    TestServer server;
+    RawSocket client = server.connect();
+    for (const char byte : "\r\n" + post("slow"))
+        client.send({&byte, 1});
+    CHECK(client.read_response().ends_with("POST /p ?  : slow"));
+}
+
+TEST_CASE("a chunked body arrives whole") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send("POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send("3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: x\r\n\r\n" + get("/next"));
+    CHECK(client.read_response().ends_with("POST /p ?  : abcde"));
+    CHECK(client.read_response().ends_with("GET /next ?  : "));
+}
+
+TEST_CASE("a client that waits for 100 Continue gets it, one that does not wait does not") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    CHECK(client.read_until("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("body");
+    CHECK(client.read_response().ends_with(": body"));
+    client.send(post("soon", "Expect: 100-continue\r\n"));
+    CHECK(client.read_response().starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_CASE("HEAD gets the head of what GET gets, and no body") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send("HEAD /text HTTP/1.1\r\nHost: a\r\n\r\n" + get("/text"));
+    CHECK(client.read_response(true) ==
+          "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
+          "Connection: keep-alive\r\n\r\n");
+    CHECK(client.read_response().ends_with("\r\n\r\nhello"));
+}
+
+TEST_CASE("a 204 has neither body nor length") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(get("/empty"));
+    CHECK(client.read_response(true) == "HTTP/1.1 204 \r\nConnection: keep-alive\r\n\r\n");
+}
+
+TEST_CASE("a client that asks for the end of the connection gets it after the answer") {
+    TestServer server;
+    for (const std::string& request :
+         {get("/x", "Connection: close\r\n"), std::string("GET /x HTTP/1.0\r\n\r\n")}) {
+        CAPTURE(request);
+        RawSocket client = server.connect();
+        client.send(request);
+        CHECK(client.read_response().find("Connection: close\r\n") != std::string::npos);
+        CHECK(client.is_at_end());
+    }
+}
+
+TEST_CASE("what can't be read in one way only is refused, and the next client is served") {
+    TestServer server;
+    for (const std::string request :
+         {"GET /x HTTP/1.1\nHost: a\n\n", "GET /x HTTP/1.1\r\n\r\n", "nonsense\r\n\r\n",
+          "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+          "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"}) {
+        CAPTURE(request);
+        RawSocket client = server.connect();
+        client.send(request + get("/smuggled"));
+        const std::string response = client.read_response();
+        CHECK(response.starts_with("HTTP/1.1 400 Bad Request\r\n"));
+        CHECK(response.find("Connection: close\r\n") != std::string::npos);
+        CHECK(client.is_at_end());
+    }
+    CHECK(server.served() == 0);
+    RawSocket client = server.connect();
+    client.send(get("/x"));
+    CHECK(client.read_response().starts_with("HTTP/1.1 200 OK"));
+}
+
+TEST_CASE("a head that never ends is refused at its limit") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(70'000, 'x'));
+    CHECK(client.read_response().starts_with("HTTP/1.1 431 "));
+}
+
+TEST_CASE("a body over the limit is refused whether it says its length or not, readably") {
+    TestServer server;
+    const std::string large(1'000'000, 'x');
+    for (const std::string& request :
+         {post(large),
+          "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nF4240\r\n" + large +
+              "\r\n0\r\n\r\n"}) {
+        RawSocket client = server.connect();
+        client.send(request);
+        const std::string response = client.read_response();
+        CHECK(response.starts_with("HTTP/1.1 413 Payload Too Large\r\n"));
+        CHECK(response.find("longer than 1000 bytes") != std::string::npos);
+        CHECK(client.is_at_end());
+    }
+    CHECK(server.served() == 0);
+    RawSocket client = server.connect();
+    client.send(post(std::string(1000, 'x')));
+    CHECK(client.read_response().starts_with("HTTP/1.1 200 OK"));
+}
+
+TEST_CASE("an exception out of the service is a 500, told of, and the connection goes on") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(get("/throw") + get("/x"));
+    CHECK(client.read_response().starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
+    CHECK(client.read_response().starts_with("HTTP/1.1 200 OK"));
+    CHECK(server.exception() == "GET /throw: a bug");
+}
+
+TEST_CASE("a client that the filter refuses is not answered") {
+    TestServer server;
+    server.accept_nobody();
+    RawSocket client = server.connect();
+    client.send(get("/x"));
+    CHECK(client.read_to_end().empty());
+    CHECK(server.served() == 0);
+}
+
+TEST_CASE("accepted sockets are closed on exec") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(get("/x"));
+    client.read_response();
+    int accepted = 0;
+    for (int fd = 0; fd < 1024; ++fd) {
+        sockaddr_in peer{};
+        socklen_t size = sizeof peer;
+        if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) continue;
+        if (peer.sin_family != AF_INET) continue;
+        ++accepted;
+        CHECK((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    }
+    CHECK(accepted == 2);  // both ends are in this process
+}
+
+TEST_CASE("a server that stops closes idle connections, and others after their answer") {
+    TestServer server;
+    RawSocket idle = server.connect();
+    idle.send(get("/x"));
+    idle.read_response();
+    RawSocket busy = server.connect();
+    busy.send(get("/wait"));
+    while (server.served() < 2)
+        std::this_thread::yield();
+
+    const auto stopped = server.begin_stop();
+    CHECK(idle.is_at_end());
+    CHECK_THROWS(server.connect());
+    CHECK(stopped.wait_for(0s) == std::future_status::timeout);
+    server.go_on();
+    CHECK(busy.read_response().find("Connection: close\r\n") != std::string::npos);
+    CHECK(busy.is_at_end());
+    CHECK(stopped.wait_for(raw_deadline) == std::future_status::ready);
+}
+
+}  // namespace jamsock

@@ -1,0 +1,168 @@
+#include "daemon/proxy/header_rules.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace std::string_literals;
+
+namespace jamsock {
+
+namespace {
+
+const std::string token(43, 't');
+
+VerifiedFields verified() {
+    return {.user = "ada",
+            .auth = R"({"role":"editor"})",
+            .path = "/TOKEN/a",
+            .backend_id = "knrv5",
+            .secret = "SECRET",
+            .client_address = "127.0.0.1"};
+}
+
+constexpr std::string_view verified_lines =
+    "x-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\nx-verified-username: ada\r\n"
+    "x-verified-user-data: {\"role\":\"editor\"}\r\nx-verified-path: /TOKEN/a\r\n"
+    "x-verified-backend: knrv5\r\nx-verified-secret: SECRET\r\n";
+
+std::string to_backend(const std::string& lines, const VerifiedFields& fields = verified()) {
+    const std::string text = "POST /x HTTP/1.1\r\nHost: localhost:9\r\n" + lines + "\r\n";
+    return backend_request_head(parse_request_head(text).value(), "/a?b=%7e", fields);
+}
+
+// The whole head that goes to the backend if `kept` is all that is left of the client's lines.
+std::string expected(const std::string& kept, const std::string& framing = "") {
+    return "POST /a?b=%7e HTTP/1.1\r\nHost: localhost:9\r\n" + kept + std::string(verified_lines) +
+           framing + "Connection: close\r\n\r\n";
+}
+
+std::string to_client(const std::string& lines, Framing framing, bool keep_alive = true) {
+    const std::string text = "HTTP/1.1 " + lines + "\r\n";
+    return client_response_head(parse_response_head(text).value(), framing, keep_alive, "knrv5");
+}
+
+constexpr std::string_view cors_lines =
+    "access-control-allow-origin: *\r\naccess-control-allow-methods: *\r\n"
+    "access-control-allow-headers: *, Authorization\r\n";
+
+}  // namespace
+
+TEST_CASE("a target is split behind its token, byte for byte") {
+    const auto forwarded = [](const std::string& rest) {
+        const std::string target = "/" + token + rest;
+        const auto split = split_target(target);
+        REQUIRE(split.has_value());
+        CHECK(split->token == token);
+        return split->forwarded + " " + std::string(split->path.substr(token.size() + 1));
+    };
+    CHECK(forwarded("") == "/ ");
+    CHECK(forwarded("/") == "/ /");
+    CHECK(forwarded("?") == "/? ");
+    CHECK(forwarded("?q=1") == "/?q=1 ");
+    CHECK(forwarded("/a/../b//%2F%zz?x=/y?z") == "/a/../b//%2F%zz?x=/y?z /a/../b//%2F%zz");
+}
+
+TEST_CASE("a target without a token is none") {
+    for (const std::string& target :
+         {"/"s, "/?q"s, "/index.html"s, "//" + token, "/" + token + "x", "/" + token.substr(1),
+          "/" + token.substr(1) + "=", "/" + token.substr(1) + "%", "/" + token.substr(1) + "/a"}) {
+        CAPTURE(target);
+        CHECK_FALSE(split_target(target).has_value());
+    }
+}
+
+TEST_CASE("what the client's own end of the connection says is not passed on") {
+    CHECK(to_backend("A: b\r\nAccept: */*\r\nCookie: x=y\r\nCookie: z\r\n") ==
+          expected("A: b\r\nAccept: */*\r\nCookie: x=y\r\nCookie: z\r\n"));
+    CHECK(
+        to_backend("Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nx-hop: 2\r\nX_Hop: 3\r\n"
+                   "Keep-Alive: timeout=5\r\nTE: trailers\r\nTrailer: X\r\nUpgrade: h2c\r\n"
+                   "Proxy-Connection: close\r\nProxy-Authorization: x\r\nProxy-Authenticate: y\r\n"
+                   "Expect: 100-continue\r\nKept: 1\r\n") == expected("Kept: 1\r\n"));
+    CHECK(to_backend("Connection: a\r\nA: 1\r\nConnection: ,b,,\r\nB: 2\r\nC: 3\r\n") ==
+          expected("C: 3\r\n"));
+}
+
+TEST_CASE("a client can't name a verified or forwarded field of its own in any spelling") {
+    for (const std::string name :
+         {"x-verified-username", "X-VERIFIED-USERNAME", "X_Verified_Username", "x-verified_path",
+          "x_verified-user_data", "x-verified-", "X-Verified-Anything", "x-verified-secret",
+          "X-Forwarded-For", "x_forwarded_for", "X-Forwarded-Proto", "x_forwarded_proto"}) {
+        CAPTURE(name);
+        CHECK(to_backend(name + ": root\r\n") == expected(""));
+    }
+    CHECK(to_backend("x-verifie: 1\r\nax-verified-b: 2\r\n") ==
+          expected("x-verifie: 1\r\nax-verified-b: 2\r\n"));
+}
+
+TEST_CASE("naming a field of ours in Connection does not remove it") {
+    CHECK(to_backend(
+              "Connection: x-verified-username, x-verified-secret, host, x-forwarded-for\r\n") ==
+          expected(""));
+}
+
+TEST_CASE("the framing to the backend is the proxy's") {
+    CHECK(to_backend("Content-Length: 007\r\n") == expected("", "Content-Length: 7\r\n"));
+    CHECK(to_backend("Content-Length: 0\r\n") == expected("", "Content-Length: 0\r\n"));
+    CHECK(to_backend("Transfer-Encoding: CHUNKED\r\n") ==
+          expected("", "Transfer-Encoding: chunked\r\n"));
+    CHECK(to_backend("Content_Length: 9\r\nTransfer_Encoding: chunked\r\n") == expected(""));
+}
+
+TEST_CASE("a nameless user has no name, and no data is an empty object") {
+    VerifiedFields nobody = verified();
+    nobody.user.reset();
+    nobody.auth.reset();
+    const std::string head = to_backend("", nobody);
+    CHECK(head.find("x-verified-username") == std::string::npos);
+    CHECK(head.find("x-verified-user-data: {}\r\n") != std::string::npos);
+}
+
+TEST_CASE("a value that would end its line is never written") {
+    for (const std::string& evil : {"a\r\nx-verified-secret: b"s, "a\nb"s, "a\rb"s, "a\0b"s}) {
+        VerifiedFields fields = verified();
+        fields.user = evil;
+        CHECK(to_backend("", fields).find("x-verified-username") == std::string::npos);
+    }
+}
+
+TEST_CASE("a response keeps what is end to end and says which backend it is from") {
+    CHECK(to_client("404 No Such Thing\r\nContent-Length: 3\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n"
+                    "Connection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nTrailer: T\r\n"
+                    "X-Jamsock-Backend-Id: forged\r\n",
+                    Framing::length) ==
+          "HTTP/1.1 404 No Such Thing\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n"
+          "x-jamsock-backend-id: knrv5\r\n" +
+              std::string(cors_lines) + "Content-Length: 3\r\nConnection: keep-alive\r\n\r\n");
+}
+
+TEST_CASE("CORS is open unless the backend says anything about it") {
+    for (const std::string name : {"Access-Control-Allow-Origin", "access-control-allow-methods",
+                                   "ACCESS-CONTROL-ALLOW-HEADERS"}) {
+        CAPTURE(name);
+        const std::string head = to_client("200 OK\r\n" + name + ": mine\r\n", Framing::chunked);
+        CHECK(head == "HTTP/1.1 200 OK\r\n" + name +
+                          ": mine\r\nx-jamsock-backend-id: knrv5\r\n"
+                          "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n");
+    }
+    CHECK(to_client("200 OK\r\nAccess-Control-Max-Age: 1\r\n", Framing::chunked).find(cors_lines) !=
+          std::string::npos);
+}
+
+TEST_CASE("the framing to the client is the proxy's") {
+    const auto end_of = [](const std::string& head) {
+        return head.substr(head.find(cors_lines) + cors_lines.size());
+    };
+    CHECK(end_of(to_client("200 OK\r\nTransfer-Encoding: chunked\r\n", Framing::chunked)) ==
+          "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n");
+    CHECK(end_of(to_client("200 OK\r\n", Framing::until_close)) == "Connection: close\r\n\r\n");
+    CHECK(end_of(to_client("200 OK\r\nContent-Length: 5\r\n", Framing::none)) ==
+          "Content-Length: 5\r\nConnection: keep-alive\r\n\r\n");
+    CHECK(end_of(to_client("204 No Content\r\nContent-Length: 0\r\n", Framing::length)) ==
+          "Connection: keep-alive\r\n\r\n");
+    CHECK(end_of(to_client("200 OK\r\nContent-Length: 5\r\n", Framing::length, false)) ==
+          "Content-Length: 5\r\nConnection: close\r\n\r\n");
+}
+
+}  // namespace jamsock

@@ -1,0 +1,666 @@
+// The proxy as a whole, through real sockets: a raw client on one side, a raw backend on the other,
+// both of which the test itself plays.
+#include "daemon/proxy/proxy.h"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/timeouts.h"
+#include "tests/unit/daemon/http/raw_socket.h"
+
+namespace jamsock {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// A backend whose side of the conversation the test plays.
+struct TestBackend {
+    explicit TestBackend(std::string name, std::uint64_t number)
+        : id(std::move(name)), serial(number) {}
+
+    std::shared_ptr<const Route> route(Route::State state,
+                                       bool startup_limit_passed = false) const {
+        return std::make_shared<const Route>(Route{.id = BackendId::parse(id).value(),
+                                                   .serial = serial,
+                                                   .key = key,
+                                                   .state = state,
+                                                   .port = listener.port(),
+                                                   .startup_limit_passed = startup_limit_passed,
+                                                   .activity = activity});
+    }
+    std::string token(bool has_identity = false, std::int64_t age = 0) const {
+        const auto now = static_cast<std::int64_t>(wall_milliseconds() / 1000);
+        return ConnectionToken::issue(key, serial, static_cast<std::uint32_t>(now - age),
+                                      has_identity)
+            .reveal();
+    }
+
+    std::string id;
+    std::uint64_t serial;
+    MacKey key = MacKey::generate();
+    std::shared_ptr<Activity> activity = std::make_shared<Activity>();
+    RawListener listener;
+};
+
+// A proxy with one ready backend.
+struct TestProxy {
+    explicit TestProxy(unsigned threads = 1) {
+        RawListener listening;
+        port = listening.port();
+        proxy.emplace(
+            listening.take(), threads,
+            [this](std::string hash, std::function<void(std::optional<Identity>)> answer) {
+                const std::lock_guard lock(mutex);
+                ++lookups;
+                last_hash = std::move(hash);
+                answer(identity);
+            });
+        proxy->publish(backend.route(Route::State::ready));
+    }
+
+    RawSocket connect() const { return RawSocket::connect(port); }
+    std::string get(const std::string& path = "/", const std::string& lines = "") const {
+        return "GET /" + token + path + " HTTP/1.1\r\nHost: localhost\r\n" + lines + "\r\n";
+    }
+    std::string post(const std::string& lines) const {
+        return "POST /" + token + "/ HTTP/1.1\r\nHost: localhost\r\n" + lines + "\r\n";
+    }
+    // A request that passes all the way: nothing before it broke the proxy.
+    void check_that_it_serves() const {
+        RawSocket client = connect();
+        client.send(get());
+        RawSocket server = backend.listener.accept();
+        CHECK(server.read_until("\r\n\r\n").starts_with("GET / HTTP/1.1\r\n"));
+        server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        CHECK(client.read_response().ends_with("\r\n\r\nok"));
+    }
+
+    TestBackend backend{"knrv5", 1};
+    std::string token = backend.token();
+    std::uint16_t port = 0;
+    std::mutex mutex;
+    std::optional<Identity> identity;
+    int lookups = 0;
+    std::string last_hash;
+    std::optional<Proxy> proxy;
+};
+
+// Waits until it holds, or for the deadline.
+bool becomes_true(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + raw_deadline;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::yield();
+    }
+    return true;
+}
+
+bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+std::string status_line(const std::string& response) {
+    return response.substr(0, response.find("\r\n"));
+}
+
+std::size_t resident_bytes() {
+    std::size_t total = 0;
+    std::size_t resident = 0;
+    std::ifstream("/proc/self/statm") >> total >> resident;
+    return resident * 4096;
+}
+
+constexpr const char* ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+constexpr const char* chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+}  // namespace
+
+TEST_CASE("a request reaches the backend without its token and with what the daemon vouches for") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.get("/a/b?c=%7e", "x-verified-secret: forged\r\nX-Own: 1\r\n"));
+    RawSocket server = test.backend.listener.accept();
+    const std::string head = server.read_until("\r\n\r\n");
+    const auto token = ConnectionToken::decode(test.token);
+    CHECK(head ==
+          "GET /a/b?c=%7e HTTP/1.1\r\nHost: localhost\r\nX-Own: 1\r\n"
+          "x-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\n"
+          "x-verified-user-data: {}\r\nx-verified-path: /" +
+              test.token +
+              "/a/b\r\n"
+              "x-verified-backend: knrv5\r\nx-verified-secret: " +
+              secret_token(test.backend.key, *token) + "\r\nConnection: close\r\n\r\n");
+    CHECK(test.backend.activity->in_flight() == 1);
+    server.send("HTTP/1.1 201 Made\r\nContent-Length: 5\r\nX-Own: 2\r\n\r\nhello");
+    const std::string response = client.read_response();
+    CHECK(status_line(response) == "HTTP/1.1 201 Made");
+    CHECK(has(response, "\r\nX-Own: 2\r\nx-jamsock-backend-id: knrv5\r\n"));
+    CHECK(has(response, "access-control-allow-origin: *\r\n"));
+    CHECK(response.ends_with("\r\n\r\nhello"));
+    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+}
+
+TEST_CASE("an event passes on before the next one is sent") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.get());
+    RawSocket server = test.backend.listener.accept();
+    server.send(chunked_head);
+    CHECK(has(client.read_until("\r\n\r\n"), "Transfer-Encoding: chunked\r\n"));
+    for (int event = 0; event < 3; ++event) {
+        server.send("9\r\ndata:1\n\n\n\r\n");
+        CHECK(client.read_until("\n\n\n\r\n") == "9\r\ndata:1\n\n\n\r\n");
+    }
+    server.send("0\r\nTrailer: dropped\r\n\r\n");
+    CHECK(client.read_until("\r\n\r\n") == "0\r\n\r\n");
+    client.send(test.get("/next"));
+    CHECK(has(test.backend.listener.accept().read_until("\r\n\r\n"), "GET /next "));
+}
+
+TEST_CASE("half a body passes on before the other half is sent") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.post("Content-Length: 8\r\n"));
+    RawSocket server = test.backend.listener.accept();
+    CHECK(has(server.read_until("\r\n\r\n"), "\r\nContent-Length: 8\r\n"));
+    client.send("half");
+    CHECK(server.read_exactly(4) == "half");
+    CHECK(server.is_silent());
+    client.send("full");
+    CHECK(server.read_exactly(4) == "full");
+    server.send(ok);
+    const std::string response = client.read_response();
+    CHECK(response.ends_with("ok"));
+    CHECK(has(response, "Connection: keep-alive"));
+}
+
+TEST_CASE("a chunked upload passes on chunk by chunk") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.post("Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\n");
+    RawSocket server = test.backend.listener.accept();
+    CHECK(has(server.read_until("\r\n\r\n"), "\r\nTransfer-Encoding: chunked\r\n"));
+    CHECK(server.read_until("abc\r\n") == "3\r\nabc\r\n");
+    client.send("2\r\nde\r\n");
+    CHECK(server.read_until("de\r\n") == "2\r\nde\r\n");
+    client.send("0\r\nx-verified-secret: forged\r\n\r\n");
+    CHECK(server.read_until("\r\n\r\n") == "0\r\n\r\n");
+    server.send(ok);
+    CHECK(client.read_response().ends_with("ok"));
+}
+
+TEST_CASE("both bodies stream at once: a backend may echo while the upload goes on") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.post("Transfer-Encoding: chunked\r\n"));
+    RawSocket server = test.backend.listener.accept();
+    server.read_until("\r\n\r\n");
+    server.send(chunked_head);
+    client.read_until("\r\n\r\n");
+    for (int turn = 0; turn < 3; ++turn) {
+        client.send("1\r\nq\r\n");
+        CHECK(server.read_until("q\r\n") == "1\r\nq\r\n");
+        server.send("1\r\na\r\n");
+        CHECK(client.read_until("a\r\n") == "1\r\na\r\n");
+    }
+    client.send("0\r\n\r\n");
+    CHECK(server.read_until("\r\n\r\n") == "0\r\n\r\n");
+    server.send("0\r\n\r\n");
+    CHECK(client.read_until("\r\n\r\n") == "0\r\n\r\n");
+}
+
+TEST_CASE("a slow reader slows the other side down, and memory stays bounded") {
+    TestProxy test;
+    const std::string block(1 << 20, 'x');
+    constexpr std::size_t much = 1 << 28;
+    const std::size_t before = resident_bytes();
+
+    RawSocket reader = test.connect();
+    reader.send(test.get());
+    RawSocket writer = test.backend.listener.accept();
+    writer.read_until("\r\n\r\n");
+    writer.send("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n");
+    CHECK(writer.send_until_stuck(block, much, 200ms) < much);
+
+    RawSocket uploader = test.connect();
+    uploader.send(test.post("Content-Length: 1073741824\r\n"));
+    RawSocket sink = test.backend.listener.accept();
+    CHECK(uploader.send_until_stuck(block, much, 200ms) < much);
+
+    CHECK(resident_bytes() < before + (16 << 20));
+}
+
+TEST_CASE("a large body arrives whole both ways") {
+    TestProxy test;
+    std::string body(20 << 20, ' ');
+    for (std::size_t i = 0; i < body.size(); ++i)
+        body[i] = static_cast<char>(i * 31 + (i >> 12));
+    RawSocket client = test.connect();
+    std::thread uploader([&] {
+        client.send(test.post("Content-Length: " + std::to_string(body.size()) + "\r\n"));
+        client.send(body);
+    });
+    RawSocket server = test.backend.listener.accept();
+    server.read_until("\r\n\r\n");
+    const std::string received = server.read_exactly(body.size());
+    const bool arrived_up = received == body;
+    CHECK(arrived_up);
+    uploader.join();
+    std::thread downloader([&] {
+        server.send("HTTP/1.1 200 OK\r\n\r\n");  // until the connection ends
+        server.send(body);
+        server.close();
+    });
+    client.read_until("\r\n\r\n");
+    std::string got;
+    while (true) {
+        const std::string size = client.read_until("\r\n");
+        const std::size_t length = std::stoul(size.empty() ? "0" : size, nullptr, 16);
+        got += client.read_exactly(length);
+        client.read_exactly(2);
+        if (length == 0) break;
+    }
+    downloader.join();
+    const bool arrived_down = got == body;
+    CHECK(arrived_down);
+}
+
+TEST_CASE("what is refused reaches no backend, and the next client is served") {
+    TestProxy test;
+    const std::string t = test.token;
+    const std::string host = " HTTP/1.1\r\nHost: localhost\r\n";
+    const std::vector<std::pair<std::string, int>> refused{
+        {"GET /" + host + "\r\n", 400},
+        {"GET /index.html" + host + "\r\n", 400},
+        {"GET /" + t + "x/" + host + "\r\n", 400},
+        {"GET /" + t + "/ HTTP/1.1\r\n\r\n", 400},
+        {"GET /" + t + "/ HTTP/1.1\nHost: localhost\n\n", 400},
+        {"GET http://localhost/" + t + "/" + host + "\r\n", 400},
+        {"POST /" + t + "/" + host +
+             "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+         400},
+        {"POST /" + t + "/" + host + "Content-Length: 1\r\nContent-Length: 1\r\n\r\na", 400},
+        {"POST /" + t + "/" + host + "Transfer-Encoding: chunked, identity\r\n\r\n", 400},
+        {"GET /" + t + "/" + host + "A: b\r\n c\r\n\r\n", 400},
+        {"GET /" + t + "/" + host + "A : b\r\n\r\n", 400},
+        {"GET /" + t + "/" + host + "A: b\rc\r\n\r\n", 400},
+        {"GET /" + t + "/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403},
+        {"GET /" + t + "/" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 501},
+        {"CONNECT localhost:1" + host + "\r\n", 501},
+        {"GET /" + t + "/ HTTP/2.0\r\n\r\n", 505},
+        {"GET /" + t + "/" + host + "A: " + std::string(70'000, 'x') + "\r\n\r\n", 431},
+        {"GET /" + std::string(43, 'A') + "/" + host + "\r\n", 410},
+        {"GET /" + std::string(43, 't') + "/" + host + "\r\n", 410},
+        {"GET /" + test.backend.token(false, timeouts::token_life.count()) + "/" + host + "\r\n",
+         410},
+        {"GET /" + TestBackend("other", 1).token() + "/" + host + "\r\n", 410},
+        {"GET /" + TestBackend("other", 2).token() + "/" + host + "\r\n", 410},
+    };
+    for (const auto& [request, status] : refused) {
+        CAPTURE(request.substr(0, 200));
+        RawSocket client = test.connect();
+        client.send(request);
+        CHECK(client.read_response().starts_with("HTTP/1.1 " + std::to_string(status) + " "));
+    }
+    CHECK_FALSE(test.backend.listener.has_client(50ms));
+    CHECK(test.backend.activity->in_flight() == 0);
+    test.check_that_it_serves();
+}
+
+TEST_CASE(
+    "a refused request without a body leaves the connection usable, one with a body ends it") {
+    TestProxy test;
+    const std::string gone =
+        "/" + TestBackend("other", 2).token() + "/ HTTP/1.1\r\nHost: localhost\r\n";
+    RawSocket client = test.connect();
+    client.send("GET " + gone + "\r\n");
+    CHECK(has(client.read_response(), "Connection: keep-alive"));
+    client.send("POST " + gone + "Content-Length: 1000000\r\n\r\n" + std::string(1'000'000, 'x'));
+    const std::string response = client.read_response();
+    CHECK(status_line(response) == "HTTP/1.1 410 Gone");
+    CHECK(has(response, "Connection: close"));
+    CHECK(client.is_at_end());
+}
+
+TEST_CASE("an error is a page, or JSON for a program, or nothing but a head for HEAD") {
+    TestProxy test;
+    const std::string gone = " /" + std::string(43, 'A') + "/ HTTP/1.1\r\nHost: localhost\r\n";
+    RawSocket client = test.connect();
+    client.send("GET" + gone + "Accept: text/html,application/json\r\n\r\n");
+    CHECK(has(client.read_response(), "<h1>410 Gone</h1>"));
+    client.send("GET" + gone + "Accept: application/json\r\n\r\n");
+    const std::string json = client.read_response();
+    CHECK(has(json, "Content-Type: application/json\r\n"));
+    CHECK(has(json, R"("status":"Gone","code":"BackendGone")"));
+    client.send("HEAD" + gone + "\r\n" + test.get());
+    CHECK(status_line(client.read_response(true)) == "HTTP/1.1 410 Gone");
+    test.backend.listener.accept().send(ok);
+    CHECK(client.read_response().ends_with("ok"));
+}
+
+TEST_CASE("a request to a pending backend is held, and forwarded when it is ready") {
+    TestProxy test;
+    test.proxy->publish(test.backend.route(Route::State::pending));
+    RawSocket client = test.connect();
+    client.send(test.post("Content-Length: 4\r\n") + "body");
+    CHECK_FALSE(test.backend.listener.has_client(50ms));
+    CHECK(client.is_silent());
+    test.proxy->publish(test.backend.route(Route::State::ready));
+    RawSocket server = test.backend.listener.accept();
+    CHECK(server.read_until("body").ends_with("\r\n\r\nbody"));
+    server.send(ok);
+    CHECK(client.read_response().ends_with("ok"));
+}
+
+TEST_CASE("a held request is told how its backend ended") {
+    for (const bool startup_limit_passed : {false, true}) {
+        TestProxy test;
+        test.proxy->publish(test.backend.route(Route::State::pending));
+        RawSocket held = test.connect();
+        held.send(test.get());
+        RawSocket removed = test.connect();
+        removed.send(test.get());
+        CHECK(held.is_silent());
+        test.proxy->publish(test.backend.route(Route::State::ending, startup_limit_passed));
+        test.proxy->remove(test.backend.serial);
+        const std::string expected =
+            startup_limit_passed ? "HTTP/1.1 504 Gateway Timeout" : "HTTP/1.1 410 Gone";
+        CHECK(status_line(held.read_response()) == expected);
+        CHECK(status_line(removed.read_response()) == expected);
+    }
+}
+
+TEST_CASE("a client that leaves while it is held is forgotten") {
+    TestProxy test;
+    test.proxy->publish(test.backend.route(Route::State::pending));
+    RawSocket client = test.connect();
+    client.send(test.get());
+    CHECK(client.is_silent());
+    client.shutdown_sending();
+    CHECK(client.is_at_end());
+}
+
+TEST_CASE("a client that leaves frees its backend although that has nothing to say") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.get());
+    RawSocket server = test.backend.listener.accept();
+    server.read_until("\r\n\r\n");
+    server.send(chunked_head);
+    client.read_until("\r\n\r\n");
+    CHECK(test.backend.activity->in_flight() == 1);
+    client.close();
+    CHECK(server.read_to_end().empty());
+    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+}
+
+TEST_CASE("a closed, ending or removed backend is gone, also for an open connection") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.get());
+    test.backend.listener.accept().send(ok);
+    client.read_response();
+    SUBCASE("closed") {
+        test.backend.activity->close();
+    }
+    SUBCASE("ending") {
+        test.proxy->publish(test.backend.route(Route::State::ending));
+    }
+    SUBCASE("removed") {
+        test.proxy->remove(test.backend.serial);
+    }
+    client.send(test.get());
+    CHECK(status_line(client.read_response()) == "HTTP/1.1 410 Gone");
+    CHECK_FALSE(test.backend.listener.has_client(20ms));
+}
+
+TEST_CASE("a backend that does not accept is a 502") {
+    TestProxy test;
+    test.backend.listener.take();
+    RawSocket client = test.connect();
+    client.send(test.get());
+    CHECK(status_line(client.read_response()) == "HTTP/1.1 502 Bad Gateway");
+    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+}
+
+TEST_CASE("a backend that does not answer with HTTP is a 502") {
+    TestProxy test;
+    for (const std::string answer :
+         {"", "HTTP/1.1 200 OK\r\nContent-Le", "hello\r\n\r\n",
+          "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+          "HTTP/1.1 200 OK\nContent-Length: 1\n\na",
+          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"}) {
+        CAPTURE(answer);
+        RawSocket client = test.connect();
+        client.send(test.get());
+        {
+            RawSocket server = test.backend.listener.accept();
+            server.read_until("\r\n\r\n");
+            server.send(answer);
+        }
+        CHECK(status_line(client.read_response()) == "HTTP/1.1 502 Bad Gateway");
+    }
+    test.check_that_it_serves();
+}
+
+TEST_CASE("a backend that breaks off inside its answer cuts the client's connection") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    std::string head;
+    SUBCASE("with a length") {
+        head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
+    }
+    SUBCASE("in chunks") {
+        head = std::string(chunked_head) + "4\r\nhalf\r\n";
+    }
+    SUBCASE("with broken chunks") {
+        head = std::string(chunked_head) + "4\r\nhalfX";
+    }
+    client.send(test.get());
+    {
+        RawSocket server = test.backend.listener.accept();
+        server.read_until("\r\n\r\n");
+        server.send(head);
+    }
+    const std::string response = client.read_to_end();
+    CHECK(has(response, "half"));
+    CHECK_FALSE(has(response, "0\r\n\r\n"));
+    test.check_that_it_serves();
+}
+
+TEST_CASE("an HTTP/1.0 client gets no chunks, and can tell a break from an end") {
+    TestProxy test;
+    const std::string request = "GET /" + test.token + "/ HTTP/1.0\r\nHost: localhost\r\n\r\n";
+    RawSocket client = test.connect();
+    client.send(request);
+    RawSocket server = test.backend.listener.accept();
+    server.read_until("\r\n\r\n");
+    server.send(std::string(chunked_head) + "4\r\nhalf\r\n");
+    const std::string head = client.read_until("half");
+    CHECK_FALSE(has(head, "Transfer-Encoding"));
+    CHECK(head.ends_with("Connection: close\r\n\r\nhalf"));
+    SUBCASE("an end") {
+        server.send("4\r\nfull\r\n0\r\n\r\n");
+        CHECK(client.read_to_end() == "full");
+        CHECK_FALSE(client.is_broken());
+    }
+    SUBCASE("a break") {
+        server.close();
+        CHECK(client.read_to_end().empty());
+        CHECK(client.is_broken());
+    }
+}
+
+TEST_CASE("pipelined requests are forwarded and answered in order") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.get("/1") + test.post("Content-Length: 3\r\n") + "abc" + test.get("/3"));
+    for (const std::string path : {"GET /1 ", "POST / ", "GET /3 "}) {
+        RawSocket server = test.backend.listener.accept();
+        CHECK(server.read_until("\r\n\r\n").starts_with(path));
+        CHECK_FALSE(test.backend.listener.has_client(0ms));
+        server.send("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n" + path.substr(0, 7));
+        const std::string response = client.read_response();
+        CHECK(response.ends_with("\r\n\r\n" + path.substr(0, 7)));
+    }
+}
+
+TEST_CASE("responses that have no body end with their head") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send("HEAD /" + test.token + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    test.backend.listener.accept().send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    CHECK(has(client.read_response(true), "\r\nContent-Length: 5\r\n"));
+    client.send(test.get());
+    test.backend.listener.accept().send("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n");
+    CHECK(has(client.read_response(true), "\r\nContent-Length: 5\r\n"));
+    client.send(test.get());
+    test.backend.listener.accept().send("HTTP/1.1 204 No Content\r\n\r\n");
+    CHECK(status_line(client.read_response(true)) == "HTTP/1.1 204 No Content");
+    client.send(test.get());
+    test.backend.listener.accept().send(ok);
+    CHECK(client.read_response().ends_with("\r\n\r\nok"));
+}
+
+TEST_CASE("interim responses are swallowed, and the proxy itself tells a client to go on") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.post("Content-Length: 4\r\nExpect: 100-continue\r\n"));
+    CHECK(client.read_until("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
+    RawSocket server = test.backend.listener.accept();
+    CHECK_FALSE(has(server.read_until("\r\n\r\n"), "Expect"));
+    client.send("body");
+    CHECK(server.read_exactly(4) == "body");
+    server.send(
+        std::string("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n") +
+        ok);
+    const std::string response = client.read_response();
+    CHECK(status_line(response) == "HTTP/1.1 200 OK");
+    CHECK(response.ends_with("ok"));
+}
+
+TEST_CASE("an answer before the end of the upload reaches the client, whose connection then ends") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.post("Content-Length: 100000000\r\n") + "some");
+    {
+        RawSocket server = test.backend.listener.accept();
+        server.read_until("some");
+        server.send("HTTP/1.1 413 Too Much\r\nContent-Length: 3\r\n\r\nno!");
+    }
+    const std::string response = client.read_response();
+    CHECK(status_line(response) == "HTTP/1.1 413 Too Much");
+    CHECK(response.ends_with("no!"));
+    CHECK(has(response, "Connection: close\r\n"));
+    client.send(std::string(1 << 20, 'x'));
+    CHECK(client.is_at_end());
+    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+}
+
+TEST_CASE(
+    "an upload with broken chunks is a 400, and one that breaks off ends at the backend too") {
+    TestProxy test;
+    RawSocket broken = test.connect();
+    broken.send(test.post("Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\n");
+    RawSocket server = test.backend.listener.accept();
+    server.read_until("abc\r\n");
+    SUBCASE("broken chunks") {
+        broken.send("nonsense\r\n");
+        CHECK(status_line(broken.read_response()) == "HTTP/1.1 400 Bad Request");
+    }
+    SUBCASE("broken off") {
+        broken.close();
+    }
+    CHECK_FALSE(has(server.read_to_end(), "0\r\n\r\n"));
+    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+}
+
+TEST_CASE("two tokens on one connection reach their own backends") {
+    TestProxy test;
+    TestBackend other("other", 2);
+    test.proxy->publish(other.route(Route::State::ready));
+    RawSocket client = test.connect();
+    for (int turn = 0; turn < 2; ++turn) {
+        client.send(test.get("/a"));
+        RawSocket first = test.backend.listener.accept();
+        CHECK(has(first.read_until("\r\n\r\n"), "x-verified-backend: knrv5\r\n"));
+        first.send(ok);
+        CHECK(has(client.read_response(), "x-jamsock-backend-id: knrv5\r\n"));
+        client.send("GET /" + other.token() + "/b HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        RawSocket second = other.listener.accept();
+        CHECK(has(second.read_until("\r\n\r\n"), "x-verified-backend: other\r\n"));
+        second.send(ok);
+        CHECK(has(client.read_response(), "x-jamsock-backend-id: other\r\n"));
+    }
+}
+
+TEST_CASE("an identity is looked up once per connection, and a token without one is gone") {
+    TestProxy test;
+    test.token = test.backend.token(true);
+    RawSocket stranger = test.connect();
+    stranger.send(test.get());
+    CHECK(status_line(stranger.read_response()) == "HTTP/1.1 410 Gone");
+    {
+        const std::lock_guard lock(test.mutex);
+        CHECK(test.last_hash == ConnectionToken::decode(test.token)->hash());
+        test.identity = Identity{.user = "ada", .auth = R"({"a":1})"};
+        test.lookups = 0;
+    }
+    RawSocket client = test.connect();
+    for (int turn = 0; turn < 2; ++turn) {
+        client.send(test.get());
+        RawSocket server = test.backend.listener.accept();
+        const std::string head = server.read_until("\r\n\r\n");
+        CHECK(has(head, "x-verified-username: ada\r\nx-verified-user-data: {\"a\":1}\r\n"));
+        server.send(ok);
+        client.read_response();
+    }
+    const std::lock_guard lock(test.mutex);
+    CHECK(test.lookups == 1);
+}
+
+TEST_CASE("a route is known to every thread as soon as it is published") {
+    TestProxy test(4);
+    std::vector<std::unique_ptr<TestBackend>> backends;
+    for (std::uint64_t serial = 10; serial < 60; ++serial) {
+        backends.push_back(std::make_unique<TestBackend>("b" + std::to_string(serial), serial));
+        test.proxy->publish(backends.back()->route(Route::State::ready));
+        RawSocket client = test.connect();
+        client.send("GET /" + backends.back()->token() + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        backends.back()->listener.accept().send(ok);
+        CHECK(status_line(client.read_response()) == "HTTP/1.1 200 OK");
+    }
+}
+
+TEST_CASE("a proxy that stops cuts all connections and lets go of its backends") {
+    TestProxy test(2);
+    RawSocket streaming = test.connect();
+    streaming.send(test.get());
+    RawSocket server = test.backend.listener.accept();
+    server.send(chunked_head);
+    streaming.read_until("\r\n\r\n");
+    test.proxy->publish(test.backend.route(Route::State::pending));
+    RawSocket held = test.connect();
+    held.send(test.get());
+    RawSocket idle = test.connect();
+    CHECK(held.is_silent());
+
+    const auto begin = std::chrono::steady_clock::now();
+    test.proxy->stop();
+    CHECK(std::chrono::steady_clock::now() - begin < 1s);
+    CHECK(streaming.read_to_end().empty());
+    CHECK(held.read_to_end().empty());
+    CHECK(idle.read_to_end().empty());
+    CHECK(test.backend.activity->in_flight() == 0);
+    test.proxy->stop();
+}
+
+}  // namespace jamsock

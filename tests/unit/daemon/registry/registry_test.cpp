@@ -1,0 +1,429 @@
+#include "daemon/registry/registry.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+using namespace jamsock;
+
+namespace {
+
+// Remembers what it was asked; the test says what happens to the backends.
+struct FakeBackends final : Backends {
+    struct Started {
+        BackendRecord record;
+        EnvironmentMap environment;
+    };
+    std::vector<Started> started;
+    std::vector<std::pair<BackendId, Termination>> terminated;
+    std::map<std::string, std::int64_t> lock_tokens;
+
+    void start(const BackendRecord& record, const EnvironmentMap& environment) override {
+        started.push_back({record, environment});
+    }
+    void terminate(const BackendId& id, const Termination& termination) override {
+        terminated.emplace_back(id, termination);
+    }
+    std::int64_t recorded_token(const std::string& lock_name) const override {
+        const auto found = lock_tokens.find(lock_name);
+        return found == lock_tokens.end() ? 0 : found->second;
+    }
+    std::optional<pid_t> pid(const BackendId&) const override { return 77; }
+    std::vector<std::string> log_tail(const BackendId&, std::size_t) const override {
+        return {"last words"};
+    }
+};
+
+const Command demo{{"/usr/bin/demo"}, "/"};
+
+struct World {
+    Store store = Store::open(":memory:").value();
+    FakeBackends backends;
+    std::vector<std::shared_ptr<const Route>> published;
+    std::vector<std::uint64_t> removed;
+    Registry registry{store, backends,
+                      {[this](auto route) { published.push_back(std::move(route)); },
+                       [this](std::uint64_t serial) { removed.push_back(serial); }},
+                      {"http://127.0.0.1:9090/", demo}};
+    asio::io_context loop;
+
+    using Connected = std::shared_ptr<std::optional<Result<ConnectResponse>>>;
+
+    // Begins a connect and runs all that can run; the answer is empty while it waits.
+    Connected begin_connect(ConnectRequest request, bool wait = false) {
+        auto answer = std::make_shared<std::optional<Result<ConnectResponse>>>();
+        asio::co_spawn(
+            loop,
+            [this, request = std::move(request), wait, answer]() mutable -> Task<> {
+                std::optional<Deadline> ready_by;
+                if (wait) ready_by = after(std::chrono::seconds(10));
+                *answer = co_await registry.connect(ServiceName::standard(), std::move(request),
+                                                    ready_by);
+            },
+            asio::detached);
+        settle();
+        return answer;
+    }
+
+    Result<ConnectResponse> connect(ConnectRequest request) {
+        const auto answer = begin_connect(std::move(request));
+        REQUIRE(answer->has_value());
+        return **answer;
+    }
+
+    void happens(const BackendId& id, StatusChange change, std::optional<Error> failure = {}) {
+        change.time = 1;
+        registry.on_event({id, change, std::move(failure)});
+        settle();
+    }
+
+    void settle() {
+        loop.restart();
+        loop.poll();
+    }
+};
+
+ConnectRequest for_key(const char* key) {
+    return {.key = *Key::parse(key)};
+}
+
+ConnectRequest look_up(const char* key) {
+    return {.key = *Key::parse(key), .spawn = false};
+}
+
+}  // namespace
+
+TEST_CASE("the first connect to a key spawns, all others find that backend") {
+    World world;
+    const auto first = world.connect(for_key("doc")).value();
+    CHECK(first.spawned);
+    CHECK(first.status == Status::scheduled);
+    for (int i = 0; i < 1000; ++i) {
+        const auto next = world.connect(for_key("doc")).value();
+        CHECK_FALSE(next.spawned);
+        CHECK(next.backend_id == first.backend_id);
+        CHECK(next.token != first.token);
+    }
+    CHECK(world.backends.started.size() == 1);
+}
+
+TEST_CASE("the row is committed before anything is started") {
+    World world;
+    const auto first = world.connect(for_key("doc")).value();
+    const auto row = world.store.find_backend(first.backend_id);
+    REQUIRE(row);
+    CHECK(row->key == Key::parse("doc").value());
+    CHECK(row->fencing_token == world.backends.started[0].record.fencing_token);
+}
+
+TEST_CASE("a connect without a key always spawns") {
+    World world;
+    CHECK(world.connect({})->spawned);
+    CHECK(world.connect({})->spawned);
+    CHECK(world.backends.started.size() == 2);
+    CHECK(world.backends.started[0].environment.at("SESSION_BACKEND_KEY") !=
+          world.backends.started[1].environment.at("SESSION_BACKEND_KEY"));
+}
+
+TEST_CASE("a look-up starts nothing and finds what is held") {
+    World world;
+    const auto none = world.connect(look_up("doc"));
+    REQUIRE_FALSE(none);
+    CHECK(none.error().code == ErrorCode::key_unheld_no_spawn_config);
+    CHECK(none.error().hint == "jamsock connect --key doc");
+    CHECK(world.backends.started.empty());
+
+    const auto held = world.connect(for_key("doc")).value();
+    CHECK(world.connect(look_up("doc"))->backend_id == held.backend_id);
+}
+
+TEST_CASE("the URL is the connection token behind the proxy's address, with the last slash") {
+    World world;
+    const auto response = world.connect(for_key("doc")).value();
+    CHECK(response.token.size() == 43);
+    CHECK(response.url == "http://127.0.0.1:9090/" + response.token + "/");
+    CHECK(response.secret_token.size() == 43);
+    CHECK(response.secret_token != response.token);
+}
+
+TEST_CASE("a backend gets the contract's environment") {
+    World world;
+    ConnectRequest request = for_key("doc");
+    request.env = {{"MODE", "test"}};
+    request.base_environment = EnvironmentMap{{"PATH", "/my/bin"}};
+    const auto response = world.connect(request).value();
+    const auto& [record, environment] = world.backends.started.at(0);
+    CHECK(environment == EnvironmentMap{
+                             {"HOST", "127.0.0.1"},
+                             {"PORT", std::to_string(record.port)},
+                             {"SESSION_BACKEND_ID", response.backend_id.str()},
+                             {"SESSION_BACKEND_KEY", "doc"},
+                             {"SESSION_BACKEND_FENCING_TOKEN", std::to_string(record.fencing_token)},
+                             {"JAMSOCKET_SERVICE", "local/default"},
+                             {"JAMSOCK_MARK", record.mark},
+                             {"PATH", "/my/bin"},
+                             {"MODE", "test"},
+                         });
+}
+
+TEST_CASE("a reserved variable is refused and nothing changes") {
+    World world;
+    ConnectRequest request = for_key("doc");
+    request.env = {{"PORT", "80"}};
+    const auto refused = world.connect(request);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::reserved_env_var);
+    CHECK(world.registry.keys().keys.empty());
+}
+
+TEST_CASE("fencing tokens rise above the row, the lock file and the clock") {
+    World world;
+    const auto first = world.connect(for_key("doc")).value();
+    const auto& record = world.backends.started[0].record;
+    const std::int64_t first_token = record.fencing_token;
+    world.happens(first.backend_id, {.status = Status::terminated});
+
+    world.connect(for_key("doc")).value();
+    CHECK(world.backends.started[1].record.fencing_token > first_token);
+    world.happens(world.backends.started[1].record.id, {.status = Status::terminated});
+
+    const std::int64_t from_the_future = first_token + 1'000'000'000;
+    world.backends.lock_tokens[record.lock_name] = from_the_future;
+    world.connect(for_key("doc")).value();
+    CHECK(world.backends.started[2].record.fencing_token == from_the_future + 1);
+}
+
+TEST_CASE("a key held by another program is KeyHeld, with both commands named") {
+    World world;
+    ConnectRequest request = for_key("doc");
+    request.command = Command{{"/bin/one", "a b"}, "/srv"};
+    world.connect(request).value();
+
+    CHECK(world.connect(request));
+    CHECK(world.connect(for_key("doc")));
+    request.command = Command{{"/bin/two"}, "/srv"};
+    const auto refused = world.connect(request);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::key_held);
+    CHECK(refused.error().message.find("/bin/one 'a b'") != std::string::npos);
+    CHECK(refused.error().message.find("/bin/two") != std::string::npos);
+
+    request.command = Command{{"/bin/one", "a b"}, "/elsewhere"};
+    CHECK(world.connect(request).error().code == ErrorCode::key_held);
+}
+
+TEST_CASE("a key held under another tag is KeyHeld") {
+    World world;
+    ConnectRequest request = for_key("doc");
+    request.tag = "blue";
+    world.connect(request).value();
+    CHECK(world.connect(request));
+    request.tag = "green";
+    CHECK(world.connect(request).error().code == ErrorCode::key_held);
+}
+
+TEST_CASE("waiting for ready answers at ready, with the status of that time") {
+    World world;
+    const auto waiting = world.begin_connect(for_key("doc"), true);
+    REQUIRE_FALSE(waiting->has_value());
+    const BackendId id = world.backends.started.at(0).record.id;
+    world.happens(id, {.status = Status::waiting});
+    REQUIRE_FALSE(waiting->has_value());
+    world.happens(id, {.status = Status::ready});
+    REQUIRE(waiting->has_value());
+    CHECK((*waiting)->value().status == Status::ready);
+    CHECK((*waiting)->value().spawned);
+}
+
+TEST_CASE("waiting for a backend that ends first says how it ended, and its last words") {
+    World world;
+    const auto waiting = world.begin_connect(for_key("doc"), true);
+    world.happens(world.backends.started.at(0).record.id,
+                  {.status = Status::terminated, .exit = ProcessExit{3, std::nullopt}});
+    REQUIRE(waiting->has_value());
+    const Error error = (*waiting)->error();
+    CHECK(error.code == ErrorCode::backend_ended_before_ready);
+    CHECK(error.message.find("exited with code 3") != std::string::npos);
+    CHECK(error.log_tail == std::vector<std::string>{"last words"});
+}
+
+TEST_CASE("a spawn that failed is told to all who wait") {
+    World world;
+    const auto one = world.begin_connect(for_key("doc"), true);
+    const auto two = world.begin_connect(for_key("doc"), true);
+    world.happens(world.backends.started.at(0).record.id,
+                  {.status = Status::terminated, .reason = TerminationReason::internalerror},
+                  Error{ErrorCode::spawn_failed, "No such file.", {}, {}});
+    for (const auto& waiting : {one, two}) {
+        REQUIRE(waiting->has_value());
+        CHECK((*waiting)->error().code == ErrorCode::spawn_failed);
+        CHECK((*waiting)->error().message == "No such file.");
+    }
+}
+
+TEST_CASE("a connect that meets a dying holder waits for its end and then spawns") {
+    World world;
+    const auto dying = world.connect(for_key("doc")).value();
+    world.happens(dying.backend_id, {.status = Status::terminating});
+    const auto waiting = world.begin_connect(for_key("doc"));
+    CHECK_FALSE(waiting->has_value());
+    CHECK(world.backends.started.size() == 1);
+
+    world.happens(dying.backend_id, {.status = Status::hard_terminating});
+    CHECK_FALSE(waiting->has_value());
+    world.happens(dying.backend_id, {.status = Status::terminated});
+    REQUIRE(waiting->has_value());
+    CHECK((*waiting)->value().spawned);
+    CHECK((*waiting)->value().backend_id != dying.backend_id);
+    CHECK(world.backends.started.size() == 2);
+}
+
+TEST_CASE("many who wait for one dying holder get one new backend") {
+    World world;
+    const auto dying = world.connect(for_key("doc")).value();
+    world.happens(dying.backend_id, {.status = Status::terminating});
+    std::vector<World::Connected> waiting;
+    for (int i = 0; i < 50; ++i) waiting.push_back(world.begin_connect(for_key("doc")));
+    world.happens(dying.backend_id, {.status = Status::terminated});
+    int spawned = 0;
+    for (const auto& answer : waiting) {
+        REQUIRE(answer->has_value());
+        if ((*answer)->value().spawned) ++spawned;
+    }
+    CHECK(spawned == 1);
+    CHECK(world.backends.started.size() == 2);
+}
+
+TEST_CASE("a look-up of a dying holder is answered with it as it is") {
+    World world;
+    const auto dying = world.connect(for_key("doc")).value();
+    world.happens(dying.backend_id, {.status = Status::terminating});
+    const auto found = world.connect(look_up("doc")).value();
+    CHECK(found.backend_id == dying.backend_id);
+    CHECK(found.status == Status::terminating);
+}
+
+TEST_CASE("an ending backend takes no new request, and its route goes at the end") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    CHECK(world.published.back()->state == Route::State::pending);
+    world.happens(backend.backend_id, {.status = Status::ready});
+    CHECK(world.published.back()->state == Route::State::ready);
+    const auto activity = world.published.back()->activity;
+    REQUIRE(activity->enter());
+    activity->leave();
+
+    world.happens(backend.backend_id, {.status = Status::terminating,
+                                       .reason = TerminationReason::startuptimeout});
+    CHECK(world.published.back()->state == Route::State::ending);
+    CHECK(world.published.back()->startup_limit_passed);
+    CHECK_FALSE(activity->enter());
+    CHECK(world.removed.empty());
+
+    world.happens(backend.backend_id, {.status = Status::terminated});
+    CHECK(world.removed == std::vector{world.published.back()->serial});
+}
+
+TEST_CASE("a terminate is passed on once, with its grace, and the end is remembered") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    asio::co_spawn(
+        world.loop,
+        world.registry.terminate(backend.backend_id,
+                                 {.kind = TerminationKind::soft, .grace_seconds = 3}, false),
+        asio::detached);
+    world.settle();
+    REQUIRE(world.backends.terminated.size() == 1);
+    CHECK(world.backends.terminated[0].second.grace == std::chrono::seconds(3));
+
+    world.happens(backend.backend_id, {.status = Status::terminated,
+                                       .reason = TerminationReason::external,
+                                       .kind = TerminationKind::soft,
+                                       .exit = ProcessExit{0, std::nullopt}});
+    CHECK(world.registry.keys().keys.empty());
+    const auto info = world.registry.backend(backend.backend_id).value();
+    CHECK(info.statuses.back().status == Status::terminated);
+    CHECK(info.statuses.back().exit == ProcessExit{0, std::nullopt});
+    CHECK_FALSE(info.pid);
+}
+
+TEST_CASE("ids that never were are not found, ended ones are not running") {
+    World world;
+    const BackendId stranger = BackendId::parse("nobody").value();
+    CHECK(world.registry.backend(stranger).error().code == ErrorCode::backend_not_found);
+    CHECK(world.registry.status(stranger).error().code == ErrorCode::backend_not_found);
+
+    const auto backend = world.connect(for_key("doc")).value();
+    world.happens(backend.backend_id, {.status = Status::terminated});
+    std::optional<Result<>> answer;
+    asio::co_spawn(
+        world.loop,
+        [&]() -> Task<> { answer = co_await world.registry.terminate(backend.backend_id, {}, true); },
+        asio::detached);
+    world.settle();
+    REQUIRE(answer);
+    CHECK(answer->error().code == ErrorCode::backend_not_running);
+}
+
+TEST_CASE("the list is ordered by key, keyless backends first") {
+    World world;
+    world.connect(for_key("b")).value();
+    world.connect(for_key("a")).value();
+    world.connect({}).value();
+    const auto list = world.registry.keys().keys;
+    REQUIRE(list.size() == 3);
+    CHECK_FALSE(list[0].key);
+    CHECK(list[1].key->str() == "a");
+    CHECK(list[2].key->str() == "b");
+}
+
+TEST_CASE("user and auth data are remembered for their token alone") {
+    World world;
+    ConnectRequest request = for_key("doc");
+    request.user = "ann";
+    request.auth = R"({"role":"editor"})";
+    const auto with = ConnectionToken::decode(world.connect(request)->token).value();
+    const auto without = ConnectionToken::decode(world.connect(for_key("doc"))->token).value();
+    CHECK(with.has_identity());
+    CHECK_FALSE(without.has_identity());
+    const auto identity = world.registry.identity(with.hash());
+    REQUIRE(identity);
+    CHECK(identity->user == "ann");
+    CHECK(identity->auth == R"({"role":"editor"})");
+    CHECK_FALSE(world.registry.identity(without.hash()));
+}
+
+TEST_CASE("at shutdown every waiting request is told so") {
+    World world;
+    const auto waiting = world.begin_connect(for_key("doc"), true);
+    world.registry.stop();
+    world.settle();
+    REQUIRE(waiting->has_value());
+    CHECK((*waiting)->error().code == ErrorCode::shutting_down);
+    CHECK(world.connect(for_key("other")).error().code == ErrorCode::shutting_down);
+}
+
+TEST_CASE("recovery takes a backend that the database forgot, and keeps its key held") {
+    World before;
+    const auto backend = before.connect(for_key("doc")).value();
+    const BackendRecord record = before.backends.started[0].record;
+
+    World after_loss;
+    const StatusChange last = after_loss.registry.take_in(record, true);
+    CHECK(last.status == Status::ready);
+    const auto found = after_loss.connect(look_up("doc")).value();
+    CHECK(found.backend_id == backend.backend_id);
+    CHECK(after_loss.published.back()->state == Route::State::ready);
+    CHECK(after_loss.store.find_backend(record.id)->fencing_token == record.fencing_token);
+}
+
+TEST_CASE("recovery goes on from what the database says") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    world.happens(backend.backend_id, {.status = Status::waiting});
+    Registry next(world.store, world.backends, {[](auto) {}, [](auto) {}}, {"http://x/", demo});
+    for (const BackendRecord& record : next.recorded_live()) {
+        CHECK(next.take_in(record, false).status == Status::waiting);
+    }
+    CHECK(next.live_count() == 1);
+}

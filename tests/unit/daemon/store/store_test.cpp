@@ -1,0 +1,171 @@
+#include "daemon/store/store.h"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "common/clock.h"
+
+using namespace jamsock;
+
+namespace {
+
+struct Directory {
+    std::string path = "/tmp/jamsock-store-XXXXXX";
+    Directory() { REQUIRE(::mkdtemp(path.data())); }
+    ~Directory() { std::filesystem::remove_all(path); }
+    std::string database() const { return path + "/jamsock.db"; }
+};
+
+BackendRecord record(const char* id, const char* key, std::int64_t token = 100) {
+    BackendRecord made{.id = BackendId::parse(id).value(),
+                       .serial = std::hash<std::string>{}(id) >> 20,
+                       .mac_key = MacKey::generate(),
+                       .lock_name = std::string("lock-") + key,
+                       .mark = "m",
+                       .fencing_token = token,
+                       .created_at = 5,
+                       .command = {{"/bin/x", "", "two words"}, "/srv"},
+                       .port = 12345};
+    if (*key) made.key = Key::parse(key).value();
+    return made;
+}
+
+constexpr StatusChange scheduled{.status = Status::scheduled, .time = 5};
+
+std::string bytes_of(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+TEST_CASE("a backend comes back from the store as it went in") {
+    Store store = Store::open(":memory:").value();
+    BackendRecord in = record("b1", "k");
+    in.tag = "blue";
+    REQUIRE(store.acquire_key(in, scheduled));
+    const auto out = store.find_backend(in.id).value();
+    CHECK(out.serial == in.serial);
+    CHECK(out.mac_key.reveal() == in.mac_key.reveal());
+    CHECK(out.key == in.key);
+    CHECK(out.lock_name == in.lock_name);
+    CHECK(out.mark == in.mark);
+    CHECK(out.fencing_token == in.fencing_token);
+    CHECK(out.created_at == in.created_at);
+    CHECK(out.tag == in.tag);
+    CHECK(out.command == in.command);
+    CHECK(out.port == in.port);
+    CHECK(store.statuses(in.id) == std::vector{scheduled});
+}
+
+TEST_CASE("a held key can't be acquired again until its backend has ended") {
+    Store store = Store::open(":memory:").value();
+    REQUIRE(store.acquire_key(record("b1", "k", 100), scheduled));
+    const auto second = store.acquire_key(record("b2", "k", 200), scheduled);
+    REQUIRE_FALSE(second);
+    CHECK(second.error().code == ErrorCode::conflict);
+    CHECK_FALSE(store.find_backend(BackendId::parse("b2").value()));
+    CHECK(store.last_fencing_token("lock-k") == 100);
+
+    REQUIRE(store.record_status(BackendId::parse("b1").value(), {.status = Status::terminated}));
+    CHECK(store.acquire_key(record("b2", "k", 200), scheduled));
+    CHECK(store.last_fencing_token("lock-k") == 200);
+}
+
+TEST_CASE("a fencing token never falls, and outlives its backend") {
+    Store store = Store::open(":memory:").value();
+    REQUIRE(store.acquire_key(record("b1", "k", 500), scheduled));
+    REQUIRE(store.record_status(BackendId::parse("b1").value(), {.status = Status::terminated}));
+    REQUIRE(store.acquire_key(record("b2", "k", 400), scheduled));
+    CHECK(store.last_fencing_token("lock-k") == 500);
+    CHECK(store.last_fencing_token("lock-other") == 0);
+}
+
+TEST_CASE("the history of a backend is kept in order, with how it ended") {
+    Store store = Store::open(":memory:").value();
+    const BackendId id = BackendId::parse("b1").value();
+    REQUIRE(store.acquire_key(record("b1", "k"), scheduled));
+    const StatusChange end{.status = Status::terminated,
+                           .time = 9,
+                           .reason = TerminationReason::external,
+                           .kind = TerminationKind::hard,
+                           .exit = ProcessExit{std::nullopt, 9}};
+    REQUIRE(store.record_status(id, {.status = Status::ready, .time = 7}));
+    CHECK(store.live_backends().size() == 1);
+    REQUIRE(store.record_status(id, end));
+    CHECK(store.live_backends().empty());
+    const auto history = store.statuses(id);
+    REQUIRE(history.size() == 3);
+    CHECK(history[1] == StatusChange{.status = Status::ready, .time = 7});
+    CHECK(history[2] == end);
+}
+
+TEST_CASE("what was committed is there for the next who opens the file") {
+    const Directory directory;
+    {
+        Store store = Store::open(directory.database()).value();
+        REQUIRE(store.acquire_key(record("b1", "k"), scheduled));
+    }
+    const Store again = Store::open(directory.database()).value();
+    CHECK(again.live_backends().size() == 1);
+}
+
+TEST_CASE("a file that is no database of ours is refused and left as it is") {
+    const Directory directory;
+    SUBCASE("garbage") {
+        std::ofstream(directory.database()) << std::string(5000, 'x');
+    }
+    SUBCASE("a newer version's") {
+        Store::open(directory.database()).value();
+        // user_version is the big-endian number at byte 60 of the header.
+        std::fstream file(directory.database(), std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(60);
+        file.write("\x00\x00\x00\x63", 4);
+    }
+    SUBCASE("another program's") {
+        Store::open(directory.database()).value();
+        // application_id is the one at byte 68.
+        std::fstream file(directory.database(), std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(68);
+        file.write("\x00\x00\x00\x07", 4);
+    }
+    const std::string before = bytes_of(directory.database());
+    const auto opened = Store::open(directory.database());
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code == ErrorCode::daemon_unavailable);
+    CHECK(bytes_of(directory.database()) == before);
+}
+
+TEST_CASE("no key is given once the file was deleted or replaced under the daemon") {
+    const Directory directory;
+    Store store = Store::open(directory.database()).value();
+    REQUIRE(store.acquire_key(record("b1", "k"), scheduled));
+    std::filesystem::remove(directory.database());
+    const auto refused = store.acquire_key(record("b2", "l"), scheduled);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().hint == "jamsock daemon restart");
+}
+
+TEST_CASE("an identity is remembered until it expires") {
+    Store store = Store::open(":memory:").value();
+    const std::string hash(32, 'h');
+    REQUIRE(store.remember_identity(hash, {"ann", "{}"}, 100, 200));
+    const auto found = store.identity(hash, 199);
+    REQUIRE(found);
+    CHECK(found->user == "ann");
+    CHECK(found->auth == "{}");
+    CHECK_FALSE(store.identity(hash, 200));
+    CHECK_FALSE(store.identity(std::string(32, 'i'), 100));
+}
+
+TEST_CASE("a checkpoint folds the log into the file") {
+    const Directory directory;
+    Store store = Store::open(directory.database()).value();
+    REQUIRE(store.acquire_key(record("b1", "k"), scheduled));
+    const auto size_before = std::filesystem::file_size(directory.database());
+    Store::checkpoint(directory.database());
+    CHECK(std::filesystem::file_size(directory.database()) > size_before);
+}
