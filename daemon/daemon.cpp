@@ -113,7 +113,7 @@ Worker::Worker(WorkerInputs inputs, Store store, BackendFiles files, UniqueFd& r
                  Command{{helper_program("jamsock-demo")}, "/"}}),
       api_(registry_, [this] { return version_info(); }),
       server_(loop_, std::move(inputs_.api_socket),
-              [this](Request request) { return api_.serve(std::move(request)); },
+              [this](const Request& request) { return api_.serve(request); },
               {.refuse = &Api::refuse,
                .accept_filter = &is_same_user,
                .on_exception = [](const std::string& what) { log::error("api: {}", what); }}) {}

@@ -100,9 +100,12 @@ Response Api::refuse(int http_status, std::string sentence) {
     return response;
 }
 
-Task<Response> Api::serve(Request request) {
+Task<Response> Api::serve(const Request& request) {
     const Match match = router_.find(request.method, request.path);
-    if (match.endpoint) co_return co_await match.endpoint->handler(request, match.parameters);
+    if (match.endpoint) {
+        Response response = co_await match.endpoint->handler(request, match.parameters);
+        co_return response;
+    }
     if (match.allowed.empty()) {
         co_return failure({ErrorCode::route_not_found,
                            fmt::format("The API has no path {}.", in_quotes(request.path)), {}, {}});
@@ -129,7 +132,7 @@ Task<Response> Api::connect_to(Result<ServiceName> service, const Request& reque
     if (!wanted) co_return failure(wanted.error());
     auto deadline = ready_by(request);
     if (!deadline) co_return failure(deadline.error());
-    const auto response = co_await registry_.connect(*service, std::move(*wanted), *deadline);
+    const auto response = co_await registry_.connect(*service, *wanted, *deadline);
     if (!response) co_return failure(response.error());
     co_return Response{.body = response->to_json()};
 }

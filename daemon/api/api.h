@@ -18,7 +18,7 @@ class Api {
     Api(Registry& registry, std::function<VersionInfo()> version);
 
     // Answers any request; a failed one is logged with the id that its answer carries.
-    Task<Response> serve(Request request);
+    Task<Response> serve(const Request& request);
 
     // The answer to what never became a request: a malformed head, a body that is too large.
     static Response refuse(int http_status, std::string sentence);

@@ -140,21 +140,23 @@ void Supervisor::start(const BackendRecord& record, const EnvironmentMap& enviro
 }
 
 Task<> Supervisor::start_and_follow(Ref backend, EnvironmentMap environment) {
-    Result<> launched = co_await launch(backend, std::move(environment));
+    Result<> launched = co_await launch(backend, environment);
     if (stopping_) co_return;
     if (launched) {
+        environment.clear();
         co_await follow(backend);
         co_return;
     }
     // Without `go` nothing was started, and the shim ends as soon as it sees the channel closed.
     backend->failure = std::move(launched.error());
     if (backend->channel) backend->channel->close();
-    co_await conclude(backend, std::nullopt);
+    const std::optional<ShimRecord> none;
+    co_await conclude(backend, none);
 }
 
-Task<Result<>> Supervisor::launch(Ref backend, EnvironmentMap environment) {
+Task<Result<>> Supervisor::launch(const Ref& backend, const EnvironmentMap& environment) {
     const StartSlot slot = co_await StartSlot::take(*this);
-    Result<> locked = co_await spawn_and_lock(backend, std::move(environment));
+    Result<> locked = co_await spawn_and_lock(backend, environment);
     if (!locked) co_return locked;
     if (backend->end || stopping_) {
         co_return fail(ErrorCode::backend_ended_before_ready,
@@ -166,7 +168,8 @@ Task<Result<>> Supervisor::launch(Ref backend, EnvironmentMap environment) {
     co_return Result<>();
 }
 
-Task<Result<>> Supervisor::spawn_and_lock(Ref backend, EnvironmentMap environment) {
+Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend,
+                                              const EnvironmentMap& environment) {
     const BackendRecord& record = backend->record;
     auto directory = co_await make_directory(backend);
     if (!directory) co_return pass_on(directory);
@@ -182,7 +185,7 @@ Task<Result<>> Supervisor::spawn_and_lock(Ref backend, EnvironmentMap environmen
     spec.descriptor_limit = settings_.backend_descriptor_limit;
     for (const auto& [name, value] : environment) spec.env.push_back(variable(name, value));
 
-    auto shim = co_await spawn_shim_of(backend, std::move(spec));
+    auto shim = co_await spawn_shim_of(backend, spec);
     if (!shim) co_return pass_on(shim);
     backend->shim = shim->pid;
     backend->channel.emplace(loop_.get_executor(), std::move(shim->channel));
@@ -193,28 +196,39 @@ Task<Result<>> Supervisor::spawn_and_lock(Ref backend, EnvironmentMap environmen
     co_return Result<>();
 }
 
-// Reads the shim's messages until it is gone, and then settles how the backend ended.
-Task<> Supervisor::follow(Ref backend) {
+Task<> Supervisor::heed_all(const Ref& backend) {
     for (;;) {
-        while (auto message = co_await backend->channel->receive()) {
-            if (stopping_) co_return;
-            heed(backend, *message);
-        }
-        if (stopping_) co_return;
-        auto record = co_await read_record_of(backend);
-        if (record && record->tree_empty) {
-            co_await conclude(backend, std::move(record));
-            co_return;
-        }
-        auto again = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
-        if (!again) {
-            co_await bury(backend, std::move(record));
-            co_return;
-        }
-        log::warn("backend {}: its shim closed the channel and still lives; connected again",
-                  backend->record.id.str());
-        backend->channel = std::move(*again);
+        const std::optional<Message> message = co_await backend->channel->receive();
+        if (!message || stopping_) co_return;
+        heed(backend, *message);
     }
+}
+
+// Reads the shim's messages until it is gone, and then settles how the backend ended.
+Task<> Supervisor::follow(const Ref& backend) {
+    std::optional<ShimRecord> record;
+    bool is_gone = false;
+    while (!is_gone) {
+        co_await heed_all(backend);
+        if (stopping_) co_return;
+        record = co_await read_record_of(backend);
+        is_gone = (record && record->tree_empty) || !connect_again(*backend);
+    }
+    if (record && record->tree_empty) {
+        co_await conclude(backend, record);
+    } else {
+        co_await bury(backend, record);
+    }
+}
+
+// Whether the shim whose channel was closed still lives.
+bool Supervisor::connect_again(Supervised& backend) {
+    auto channel = ShimChannel::connect(loop_.get_executor(), backend.directory.get());
+    if (!channel) return false;
+    log::warn("backend {}: its shim closed the channel and still lives; connected again",
+              backend.record.id.str());
+    backend.channel = std::move(*channel);
+    return true;
 }
 
 void Supervisor::heed(const Ref& backend, const Message& message) {
@@ -366,11 +380,12 @@ Task<> Supervisor::follow_adopted(Ref backend) {
         co_await follow(backend);
         co_return;
     }
-    auto record = backend->directory ? read_record(backend->directory.get()) : std::nullopt;
+    std::optional<ShimRecord> record;
+    if (backend->directory) record = read_record(backend->directory.get());
     if (record && record->tree_empty) {
-        co_await conclude(backend, std::move(record));
+        co_await conclude(backend, record);
     } else {
-        co_await bury(backend, std::move(record));
+        co_await bury(backend, record);
     }
 }
 
@@ -386,7 +401,7 @@ SurvivorQuery Supervisor::survivors_of(const Supervised& backend) const {
 
 // The shim is gone without the proof that its tree is: kills what is left until nothing is found
 // and nobody holds the key's lock.
-Task<> Supervisor::bury(Ref backend, std::optional<ShimRecord> record) {
+Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& record) {
     const BackendRecord& dead = backend->record;
     backend->shim = 0;
     if (record && record->started && record->boot_id == current_boot_id() && !backend->main) {
@@ -401,7 +416,8 @@ Task<> Supervisor::bury(Ref backend, std::optional<ShimRecord> record) {
 
     std::chrono::nanoseconds pause = timeouts::survivor_scan_pause;
     while (!stopping_) {
-        const auto survivors = co_await search(survivors_of(*backend));
+        const SurvivorQuery query = survivors_of(*backend);
+        const std::vector<Process> survivors = co_await search(query);
         for (const Process& survivor : survivors) {
             log::warn("backend {}: killing {}, which its shim left", dead.id.str(), survivor.pid);
             signal_process(survivor, SIGKILL);
@@ -411,11 +427,11 @@ Task<> Supervisor::bury(Ref backend, std::optional<ShimRecord> record) {
         pause = std::min<std::chrono::nanoseconds>(pause * 2, longest_burial_pause);
     }
     if (stopping_) co_return;
-    co_await conclude(backend, std::move(record));
+    co_await conclude(backend, record);
 }
 
 // Every process of the backend is gone, or none was ever started.
-Task<> Supervisor::conclude(Ref backend, std::optional<ShimRecord> record) {
+Task<> Supervisor::conclude(const Ref& backend, const std::optional<ShimRecord>& record) {
     const BackendId id = backend->record.id;
     StatusChange end{.status = Status::terminated};
     if (is_ending(backend->last.status)) {
@@ -437,26 +453,26 @@ Task<> Supervisor::conclude(Ref backend, std::optional<ShimRecord> record) {
     co_await move_to_history(id);
 }
 
-Task<Result<UniqueFd>> Supervisor::make_directory(Ref backend) {
+Task<Result<UniqueFd>> Supervisor::make_directory(const Ref& backend) {
     return helper_.run([this, backend] { return files_.create(backend->record); });
 }
 
-Task<Result<SpawnedShim>> Supervisor::spawn_shim_of(Ref backend, ShimSpec spec) {
-    return helper_.run([this, backend, spec = std::move(spec)] {
+Task<Result<SpawnedShim>> Supervisor::spawn_shim_of(const Ref& backend, const ShimSpec& spec) {
+    return helper_.run([this, backend, spec] {
         return spawn_shim(settings_.shim_program, spec, backend->directory.get(), files_.locks());
     });
 }
 
-Task<std::optional<ShimRecord>> Supervisor::read_record_of(Ref backend) {
+Task<std::optional<ShimRecord>> Supervisor::read_record_of(const Ref& backend) {
     return helper_.run([backend] { return read_record(backend->directory.get()); });
 }
 
-Task<std::vector<Process>> Supervisor::search(SurvivorQuery query) {
-    return helper_.run([query = std::move(query)] { return find_survivors(query); });
+Task<std::vector<Process>> Supervisor::search(const SurvivorQuery& query) {
+    return helper_.run([query] { return find_survivors(query); });
 }
 
-Task<> Supervisor::move_to_history(BackendId id) {
-    return helper_.run([this, id = std::move(id)] { files_.move_to_history(id); });
+Task<> Supervisor::move_to_history(const BackendId& id) {
+    return helper_.run([this, id] { files_.move_to_history(id); });
 }
 
 void Supervisor::change(Supervised& backend, StatusChange change) {

@@ -57,27 +57,29 @@ class Supervisor final : public Backends {
 
     void spawn(Task<> task);
     Task<> start_and_follow(Ref backend, EnvironmentMap environment);
-    Task<Result<>> launch(Ref backend, EnvironmentMap environment);
-    Task<Result<>> spawn_and_lock(Ref backend, EnvironmentMap environment);
+    Task<Result<>> launch(const Ref& backend, const EnvironmentMap& environment);
+    Task<Result<>> spawn_and_lock(const Ref& backend, const EnvironmentMap& environment);
     Task<> follow_adopted(Ref backend);
-    Task<> follow(Ref backend);
+    Task<> follow(const Ref& backend);
+    Task<> heed_all(const Ref& backend);
+    bool connect_again(Supervised& backend);
     void heed(const Ref& backend, const Message& message);
     void heed_hello(const Ref& backend, const Message& hello);
     void heed_started(const Ref& backend, const Message& started);
     void heed_ending(const Ref& backend, const Message& ending);
     Task<> watch_readiness(Ref backend);
     void ask_to_end(Supervised& backend);
-    Task<> bury(Ref backend, std::optional<ShimRecord> record);
+    Task<> bury(const Ref& backend, const std::optional<ShimRecord>& record);
     SurvivorQuery survivors_of(const Supervised& backend) const;
-    Task<> conclude(Ref backend, std::optional<ShimRecord> record);
+    Task<> conclude(const Ref& backend, const std::optional<ShimRecord>& record);
     void change(Supervised& backend, StatusChange change);
 
     // On the helper thread.
-    Task<Result<UniqueFd>> make_directory(Ref backend);
-    Task<Result<SpawnedShim>> spawn_shim_of(Ref backend, ShimSpec spec);
-    Task<std::optional<ShimRecord>> read_record_of(Ref backend);
-    Task<std::vector<Process>> search(SurvivorQuery query);
-    Task<> move_to_history(BackendId id);
+    Task<Result<UniqueFd>> make_directory(const Ref& backend);
+    Task<Result<SpawnedShim>> spawn_shim_of(const Ref& backend, const ShimSpec& spec);
+    Task<std::optional<ShimRecord>> read_record_of(const Ref& backend);
+    Task<std::vector<Process>> search(const SurvivorQuery& query);
+    Task<> move_to_history(const BackendId& id);
 
     asio::io_context& loop_;
     const BackendFiles& files_;

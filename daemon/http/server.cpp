@@ -88,7 +88,7 @@ struct Server::State : std::enable_shared_from_this<State> {
     Task<> serve(Client& client);
     Task<bool> answer_next(Client& client);
     Task<BodyEnd> take_body(Connection& connection, const RequestHead& head, Request& request);
-    Task<Response> ask_service(Request request);
+    Task<Response> ask_service(const Request& request);
     Task<bool> send(Connection& connection, const Response& response, bool answers_head,
                     bool keep_alive);
     Task<> turn_away(Connection& connection, int status, std::string sentence);
@@ -165,7 +165,7 @@ Task<bool> Server::State::answer_next(Client& client) {
                 fmt::format("The request's body is longer than {} bytes.", options.body_limit));
             co_return false;
     }
-    const Response response = co_await ask_service(std::move(request));
+    const Response response = co_await ask_service(request);
     co_return co_await send(connection, response, answers_head, keep_alive);
 }
 
@@ -187,10 +187,10 @@ Task<BodyEnd> Server::State::take_body(Connection& connection, const RequestHead
     co_return end;
 }
 
-Task<Response> Server::State::ask_service(Request request) {
+Task<Response> Server::State::ask_service(const Request& request) {
     const std::string name = request.method + " " + request.path;
     try {
-        co_return co_await service(std::move(request));
+        co_return co_await service(request);
     } catch (const std::exception& bug) {
         if (options.on_exception) options.on_exception(name + ": " + bug.what());
     }

@@ -15,7 +15,8 @@
 
 namespace jamsock {
 
-using Service = std::function<Task<Response>(Request)>;
+// The request stays alive until the task has ended.
+using Service = std::function<Task<Response>(const Request&)>;
 
 struct ServerOptions {
     // The answer to a request that never reaches the service, or whose service threw. Required.

@@ -115,13 +115,16 @@ void Registry::stop() {
     for (auto& [id, entry] : by_id_) entry->changed.notify_all();
 }
 
-Task<Result<ConnectResponse>> Registry::connect(ServiceName service, ConnectRequest request,
+Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
+                                                const ConnectRequest& request,
                                                 std::optional<Deadline> ready_by) {
     if (auto checked = check(service, request); !checked) co_return pass_on(checked);
 
     Ref entry = holder(service, request.key);
     while (entry && is_ending(entry->status()) && request.spawn) {
-        if (!co_await wait_until_ended(entry, after(timeouts::grace + timeouts::ending_margin))) {
+        const Deadline limit = after(timeouts::grace + timeouts::ending_margin);
+        const bool ended = co_await wait_until_ended(entry, limit);
+        if (!ended) {
             co_return fail(ErrorCode::conflict,
                            fmt::format("The backend {}, which holds the key, is still ending.",
                                        entry->record.id.str()),
@@ -140,7 +143,8 @@ Task<Result<ConnectResponse>> Registry::connect(ServiceName service, ConnectRequ
 
     auto response = grant(*entry, spawned, request);
     if (!response || !ready_by) co_return response;
-    if (auto ready = co_await wait_until_ready(entry, *ready_by); !ready) co_return pass_on(ready);
+    auto ready = co_await wait_until_ready(entry, *ready_by);
+    if (!ready) co_return pass_on(ready);
     response->status = entry->status();
     co_return response;
 }
@@ -295,10 +299,11 @@ Result<ConnectResponse> Registry::grant(Entry& entry, bool spawned, const Connec
                            .secret_token = secret_token(record.mac_key, token)};
 }
 
-Task<Result<>> Registry::wait_until_ready(Ref entry, Deadline deadline) {
+Task<Result<>> Registry::wait_until_ready(const Ref& entry, Deadline deadline) {
     while (entry->status() < Status::ready) {
         if (stopping_) co_return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
-        if (!co_await entry->changed.wait_until(deadline)) {
+        const bool changed = co_await entry->changed.wait_until(deadline);
+        if (!changed) {
             co_return fail(ErrorCode::timed_out,
                            fmt::format("The backend {} is not ready yet: it is {}.",
                                        entry->record.id.str(), word(entry->status())),
@@ -318,9 +323,10 @@ Task<Result<>> Registry::wait_until_ready(Ref entry, Deadline deadline) {
     co_return tl::unexpected(std::move(failure));
 }
 
-Task<bool> Registry::wait_until_ended(Ref entry, Deadline deadline) {
+Task<bool> Registry::wait_until_ended(const Ref& entry, Deadline deadline) {
     while (entry->status() != Status::terminated) {
-        if (stopping_ || !co_await entry->changed.wait_until(deadline)) co_return false;
+        const bool changed = !stopping_ && co_await entry->changed.wait_until(deadline);
+        if (!changed) co_return false;
     }
     co_return true;
 }
@@ -374,7 +380,7 @@ Result<StatusChange> Registry::status(const BackendId& id) const {
     return info->statuses.back();
 }
 
-Task<Result<>> Registry::terminate(BackendId id, TerminateRequest request, bool wait) {
+Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& request, bool wait) {
     const auto found = by_id_.find(id);
     if (found == by_id_.end()) {
         auto known = backend(id);
@@ -390,7 +396,8 @@ Task<Result<>> Registry::terminate(BackendId id, TerminateRequest request, bool 
     log::info("backend {}: {} termination asked for", id.str(), word(request.kind));
     backends_.terminate(id, {request.kind, TerminationReason::external, grace});
     if (!wait) co_return Result<>();
-    if (!co_await wait_until_ended(entry, after(grace + timeouts::ending_margin))) {
+    const bool ended = co_await wait_until_ended(entry, after(grace + timeouts::ending_margin));
+    if (!ended) {
         co_return fail(ErrorCode::conflict, fmt::format("The backend {} is still ending.", id.str()),
                        fmt::format("jamsock terminate --hard {}", id.str()));
     }

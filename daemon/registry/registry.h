@@ -37,9 +37,11 @@ class Registry {
     Registry(Store& store, Backends& backends, RouteSink routes, RegistrySettings settings);
     ~Registry();
 
+    // The arguments of a task stay alive until it has ended.
+
     // The backend that holds the request's key, or a new one. With `ready_by`, answers only when it is
     // ready: TimedOut at that time, BackendEndedBeforeReady or SpawnFailed if it ends first.
-    Task<Result<ConnectResponse>> connect(ServiceName service, ConnectRequest request,
+    Task<Result<ConnectResponse>> connect(const ServiceName& service, const ConnectRequest& request,
                                           std::optional<Deadline> ready_by);
 
     // All backends that have not ended, ordered by key, then id.
@@ -51,7 +53,7 @@ class Registry {
 
     // With `wait`, answers when the backend has ended; Conflict if it is still ending at the grace's
     // end plus a margin.
-    Task<Result<>> terminate(BackendId id, TerminateRequest request, bool wait);
+    Task<Result<>> terminate(const BackendId& id, const TerminateRequest& request, bool wait);
 
     std::optional<Identity> identity(const std::string& token_hash) const;
     std::size_t live_count() const { return by_id_.size(); }
@@ -80,8 +82,8 @@ class Registry {
                                      const std::string& lock_key);
     BackendId new_id() const;
     Result<ConnectResponse> grant(Entry& entry, bool spawned, const ConnectRequest& request);
-    Task<Result<>> wait_until_ready(Ref entry, Deadline deadline);
-    Task<bool> wait_until_ended(Ref entry, Deadline deadline);
+    Task<Result<>> wait_until_ready(const Ref& entry, Deadline deadline);
+    Task<bool> wait_until_ended(const Ref& entry, Deadline deadline);
     void add(const Ref& entry);
     void publish(const Entry& entry);
     void enter(Entry& entry, const StatusChange& change);

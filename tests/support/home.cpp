@@ -45,7 +45,8 @@ Home::~Home() {
         MESSAGE("the state directory is kept: ", path_);
         return;
     }
-    std::filesystem::remove_all(path_);
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
 }
 
 RunOptions Home::options() const {

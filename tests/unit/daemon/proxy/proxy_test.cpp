@@ -323,7 +323,8 @@ TEST_CASE(
     RawSocket client = test.connect();
     client.send("GET " + gone + "\r\n");
     CHECK(has(client.read_response(), "Connection: keep-alive"));
-    client.send("POST " + gone + "Content-Length: 1000000\r\n\r\n" + std::string(1'000'000, 'x'));
+    CHECK(client.send("POST " + gone + "Content-Length: 16000000\r\n\r\n" +
+                      std::string(16'000'000, 'x')));
     const std::string response = client.read_response();
     CHECK(status_line(response) == "HTTP/1.1 410 Gone");
     CHECK(has(response, "Connection: close"));
@@ -560,7 +561,7 @@ TEST_CASE("an answer before the end of the upload reaches the client, whose conn
     CHECK(status_line(response) == "HTTP/1.1 413 Too Much");
     CHECK(response.ends_with("no!"));
     CHECK(has(response, "Connection: close\r\n"));
-    client.send(std::string(1 << 20, 'x'));
+    CHECK(client.send(std::string(16 << 20, 'x')));
     CHECK(client.is_at_end());
     CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
 }

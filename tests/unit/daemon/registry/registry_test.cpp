@@ -55,10 +55,11 @@ struct World {
         asio::co_spawn(
             loop,
             [this, request = std::move(request), wait, answer]() mutable -> Task<> {
+                const ServiceName service = ServiceName::standard();
                 std::optional<Deadline> ready_by;
                 if (wait) ready_by = after(std::chrono::seconds(10));
-                *answer = co_await registry.connect(ServiceName::standard(), std::move(request),
-                                                    ready_by);
+                auto connected = co_await registry.connect(service, request, ready_by);
+                *answer = std::move(connected);
             },
             asio::detached);
         settle();
@@ -327,11 +328,9 @@ TEST_CASE("an ending backend takes no new request, and its route goes at the end
 TEST_CASE("a terminate is passed on once, with its grace, and the end is remembered") {
     World world;
     const auto backend = world.connect(for_key("doc")).value();
-    asio::co_spawn(
-        world.loop,
-        world.registry.terminate(backend.backend_id,
-                                 {.kind = TerminationKind::soft, .grace_seconds = 3}, false),
-        asio::detached);
+    const TerminateRequest softly{.kind = TerminationKind::soft, .grace_seconds = 3};
+    asio::co_spawn(world.loop, world.registry.terminate(backend.backend_id, softly, false),
+                   asio::detached);
     world.settle();
     REQUIRE(world.backends.terminated.size() == 1);
     CHECK(world.backends.terminated[0].second.grace == std::chrono::seconds(3));
@@ -358,7 +357,10 @@ TEST_CASE("ids that never were are not found, ended ones are not running") {
     std::optional<Result<>> answer;
     asio::co_spawn(
         world.loop,
-        [&]() -> Task<> { answer = co_await world.registry.terminate(backend.backend_id, {}, true); },
+        [&]() -> Task<> {
+            const TerminateRequest request;
+            answer = co_await world.registry.terminate(backend.backend_id, request, true);
+        },
         asio::detached);
     world.settle();
     REQUIRE(answer);

@@ -12,7 +12,7 @@
 #include "daemon/shim/descriptors.h"
 #include "daemon/shim/process_table.h"
 #include "tests/support/eventually.h"
-#include "tests/unit/daemon/shim/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
 using namespace jamsock::test;

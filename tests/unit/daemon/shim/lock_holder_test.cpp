@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 #include <sys/file.h>
 
-#include "tests/unit/daemon/shim/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
 using Outcome = LockAttempt::Outcome;

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "tests/unit/daemon/shim/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
 

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/unit/daemon/shim/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
 using test::TemporaryDirectory;

@@ -15,7 +15,7 @@
 #include "daemon/shim/record.h"
 #include "daemon/shim/spec.h"
 #include "tests/support/eventually.h"
-#include "tests/unit/daemon/shim/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace jamsock::test {
 

@@ -17,7 +17,10 @@ namespace jamsock::test {
 
 class TemporaryDirectory {
   public:
-    TemporaryDirectory() { REQUIRE(::mkdtemp(path_.data())); }
+    TemporaryDirectory() {
+        REQUIRE(::mkdtemp(path_.data()));
+        directory_ = open();
+    }
     TemporaryDirectory(const TemporaryDirectory&) = delete;
     TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
     ~TemporaryDirectory() {
@@ -28,9 +31,11 @@ class TemporaryDirectory {
     const std::string& path() const { return path_; }
     std::string path(const std::string& name) const { return path_ + "/" + name; }
     UniqueFd open() const { return UniqueFd(::open(path_.c_str(), O_DIRECTORY | O_CLOEXEC)); }
+    int fd() const { return directory_.get(); }
 
   private:
-    std::string path_ = "/tmp/jamsock-shim-XXXXXX";
+    std::string path_ = "/tmp/jamsock-test-XXXXXX";
+    UniqueFd directory_;
 };
 
 inline std::string content_of(const std::string& path) {
