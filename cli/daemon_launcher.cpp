@@ -173,15 +173,12 @@ Result<> start_daemon(const DaemonPlace& place, Deadline deadline) {
     return tl::unexpected(last_words(heard));
 }
 
-// After a failed start too the socket is asked: a daemon that was started by other means may have
-// been the reason.
 Result<ReachedDaemon> start_and_connect(const DaemonPlace& place, int directory_fd,
                                         Deadline deadline) {
-    const auto started = start_daemon(place, deadline);
+    if (auto started = start_daemon(place, deadline); !started) return pass_on(started);
     auto client = DaemonClient::open(directory_fd);
-    if (client && *client) return ReachedDaemon{std::move(*client), started.has_value()};
-    if (!started) return tl::unexpected(started.error());
     if (!client) return pass_on(client);
+    if (*client) return ReachedDaemon{std::move(*client), true};
     return tl::unexpected(unavailable("The daemon was ready and is gone again."));
 }
 

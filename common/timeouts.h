@@ -33,6 +33,8 @@ inline constexpr auto identity_answer = 5s;      // a proxy thread on the contro
 inline constexpr std::chrono::seconds token_life{3600};  // for new connections
 
 // The daemon and who talks to it.
+inline constexpr auto daemon_lock_retry = 2s;    // a keeper on a busy daemon.lock …
+inline constexpr auto daemon_lock_pause = 5ms;   // … between its tries
 inline constexpr auto daemon_start = 15s;        // the command line waits for a daemon it started
 inline constexpr auto daemon_stop = 20s;         // … and for the end of one
 inline constexpr auto worker_stop = 5s;          // the keeper, from TERM to KILL of the worker

@@ -9,11 +9,14 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "common/file_lock.h"
 #include "common/runtime_paths.h"
 #include "common/text.h"
+#include "common/timeouts.h"
 #include "common/unique_fd.h"
 #include "daemon/shim/keeper.h"
 
@@ -130,8 +133,19 @@ Holdings take_over() {
     return holdings;
 }
 
-Result<Holdings> acquire(int directory, const DaemonOptions& options) {
+// A worker whose keeper was killed holds the lock until it is gone, a moment later.
+FileLock lock_daemon(int directory) {
+    const auto limit = std::chrono::steady_clock::now() + timeouts::daemon_lock_retry;
     FileLock lock = FileLock::try_lock(directory, state_file::daemon_lock);
+    while (!lock && std::chrono::steady_clock::now() < limit) {
+        std::this_thread::sleep_for(timeouts::daemon_lock_pause);
+        lock = FileLock::try_lock(directory, state_file::daemon_lock);
+    }
+    return lock;
+}
+
+Result<Holdings> acquire(int directory, const DaemonOptions& options) {
+    FileLock lock = lock_daemon(directory);
     if (!lock) {
         return refuse(fmt::format("Another daemon already runs on the state directory {}.",
                                   in_quotes(options.state_directory)),

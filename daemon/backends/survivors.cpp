@@ -77,7 +77,7 @@ std::vector<Process> find_survivors(const SurvivorQuery& query) {
     const std::vector<Process> all = all_processes();
 
     Pids known_roots(query.shims.begin(), query.shims.end());
-    known_roots.insert(query.worker);
+    if (query.worker != 0) known_roots.insert(query.worker);
     const Pids known = with_descendants(all, known_roots);
 
     Pids roots;

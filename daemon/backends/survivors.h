@@ -14,7 +14,7 @@ namespace jamsock {
 
 struct SurvivorQuery {
     pid_t keeper = 0;  // 0: no keeper is our parent
-    pid_t worker = 0;
+    pid_t worker = 0;  // 0: none
     std::vector<pid_t> shims;  // all that live and are known
 
     // Of the one backend whose shim is gone:

@@ -153,7 +153,7 @@ TEST_CASE("a backend gets the contract's environment") {
     request.env = {{"MODE", "test"}};
     request.base_environment = EnvironmentMap{{"PATH", "/my/bin"}};
     const auto response = world.connect(request).value();
-    const auto& [record, environment] = world.backends.started.at(0);
+    const auto [record, environment] = world.backends.started.at(0);
     CHECK(environment == EnvironmentMap{
                              {"HOST", "127.0.0.1"},
                              {"PORT", std::to_string(record.port)},
@@ -180,7 +180,7 @@ TEST_CASE("a reserved variable is refused and nothing changes") {
 TEST_CASE("fencing tokens rise above the row, the lock file and the clock") {
     World world;
     const auto first = world.connect(for_key("doc")).value();
-    const auto& record = world.backends.started[0].record;
+    const BackendRecord record = world.backends.started[0].record;
     const std::int64_t first_token = record.fencing_token;
     world.happens(first.backend_id, {.status = Status::terminated});
 
