@@ -84,6 +84,21 @@ std::string shell_line(const std::vector<std::string>& words) {
     return line;
 }
 
+std::string html_escaped(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (const char c : text) {
+        switch (c) {
+            case '&': out += "&amp;"; break;
+            case '<': out += "&lt;"; break;
+            case '>': out += "&gt;"; break;
+            case '"': out += "&quot;"; break;
+            default: out += c;
+        }
+    }
+    return out;
+}
+
 bool parse_number(std::string_view text, long long& number) {
     if (text.empty() || text.front() == '-') return false;
     const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -17,6 +17,9 @@ std::string in_quotes(std::string_view text);
 // `words` as one shell command line that means them: quoted where needed.
 std::string shell_line(const std::vector<std::string>& words);
 
+// `text` as HTML shows it, also inside a quoted attribute.
+std::string html_escaped(std::string_view text);
+
 // A whole number without sign or spaces; false if `text` is none or too large.
 bool parse_number(std::string_view text, long long& number);
 

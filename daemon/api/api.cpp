@@ -1,11 +1,11 @@
 #include "daemon/api/api.h"
 
 #include <fmt/format.h>
-#include <sodium.h>
 
 #include "common/text.h"
 #include "common/timeouts.h"
 #include "daemon/log.h"
+#include "daemon/random_word.h"
 
 namespace jamsock {
 
@@ -13,15 +13,6 @@ namespace {
 
 // Longer than a backend may take to become ready, or to end after that.
 constexpr auto longest_wait = timeouts::startup_limit + timeouts::grace + timeouts::ending_margin;
-
-std::string new_request_id() {
-    constexpr std::string_view alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
-    std::string id(6, ' ');
-    for (char& c : id) {
-        c = alphabet[::randombytes_uniform(static_cast<std::uint32_t>(alphabet.size()))];
-    }
-    return id;
-}
 
 Response failure(const Error& error) {
     const std::string id = new_request_id();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "common/text.h"
+
 namespace jamsock::demo {
 
 namespace {
@@ -67,23 +69,8 @@ follow();
 
 }  // namespace
 
-std::string escape_html(const std::string& text) {
-    std::string out;
-    out.reserve(text.size());
-    for (const char c : text) {
-        switch (c) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '"': out += "&quot;"; break;
-            default: out += c;
-        }
-    }
-    return out;
-}
-
 std::string page(const PageFacts& facts, const std::string& text) {
-    const std::string key = escape_html(facts.key);
+    const std::string key = html_escaped(facts.key);
     return fmt::format(
         "{}<title>{} · jamsock</title>\n"
         "<h1>{}</h1>\n"
@@ -92,8 +79,8 @@ std::string page(const PageFacts& facts, const std::string& text) {
         "<textarea aria-label=\"Shared text\" autofocus "
         "placeholder=\"Type here. Everybody with this page sees it.\">\n{}</textarea>\n"
         "<p id=\"lookers\" aria-live=\"polite\"></p>\n{}",
-        head, key, key, escape_html(facts.backend_id), escape_html(facts.fencing_token),
-        escape_html(text), script);
+        head, key, key, html_escaped(facts.backend_id), html_escaped(facts.fencing_token),
+        html_escaped(text), script);
 }
 
 }  // namespace jamsock::demo

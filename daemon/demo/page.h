@@ -14,6 +14,4 @@ struct PageFacts {
 // `text` is the shared text at this moment; all of it is escaped here.
 std::string page(const PageFacts& facts, const std::string& text);
 
-std::string escape_html(const std::string& text);
-
 }  // namespace jamsock::demo

@@ -1,42 +1,16 @@
 #include "daemon/proxy/refusals.h"
 
 #include <fmt/format.h>
-#include <sodium.h>
 
 #include "common/api_types.h"
+#include "common/text.h"
 #include "daemon/http/ascii.h"
 #include "daemon/proxy/header_rules.h"
+#include "daemon/random_word.h"
 
 namespace jamsock {
 
 namespace {
-
-std::string new_request_id() {
-    constexpr std::string_view alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
-    std::string id(6, ' ');
-    for (char& c : id) {
-        c = alphabet[::randombytes_uniform(static_cast<std::uint32_t>(alphabet.size()))];
-    }
-    return id;
-}
-
-// The sentences are the proxy's own, but may name what they quote.
-std::string html_escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '<':
-                out += "&lt;";
-                break;
-            case '&':
-                out += "&amp;";
-                break;
-            default:
-                out += c;
-        }
-    }
-    return out;
-}
 
 std::string page(int status, std::string_view sentence) {
     return fmt::format(

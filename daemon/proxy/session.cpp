@@ -381,7 +381,8 @@ Task<bool> Session::relay_body(Exchange& exchange, BodyReader body, Framing fram
     InputBuffer& input = exchange.backend->input();
     const bool is_chunked = framing == Framing::chunked;
     Piece piece;
-    while (true) {
+    bool goes_on = true;
+    while (goes_on) {
         const BodyReader::Step step = body.read(input.text(), piece);
         input.consume(step.consumed);
         const bool stands_still = step.consumed == 0 && step.produced == 0;
@@ -398,12 +399,12 @@ Task<bool> Session::relay_body(Exchange& exchange, BodyReader body, Framing fram
             head.clear();
         }
         if (is_last) co_return true;
-        if (!stands_still || co_await exchange.backend->read_more()) continue;
-        if (client_is_gone_ || !body.lasts_until_close() || !exchange.backend->has_ended()) {
-            co_return false;
-        }
-        co_return co_await write_piece(*client_, {}, {}, is_chunked, true);
+        if (stands_still) goes_on = co_await exchange.backend->read_more();
     }
+    if (client_is_gone_ || !body.lasts_until_close() || !exchange.backend->has_ended()) {
+        co_return false;
+    }
+    co_return co_await write_piece(*client_, {}, {}, is_chunked, true);
 }
 
 // Leaves nothing behind that reads or writes for this exchange.

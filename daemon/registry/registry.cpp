@@ -11,6 +11,7 @@
 #include "common/timeouts.h"
 #include "daemon/backends/key_lock.h"
 #include "daemon/log.h"
+#include "daemon/random_word.h"
 
 namespace jamsock {
 
@@ -22,15 +23,6 @@ constexpr int tries_per_length = 3;
 constexpr std::size_t mark_bytes = 16;
 constexpr std::uint64_t serial_mask = (std::uint64_t{1} << 48) - 1;
 constexpr std::size_t told_log_lines = 20;
-
-std::string random_text(std::size_t length) {
-    constexpr std::string_view alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
-    std::string text(length, ' ');
-    for (char& c : text) {
-        c = alphabet[::randombytes_uniform(static_cast<std::uint32_t>(alphabet.size()))];
-    }
-    return text;
-}
 
 std::uint64_t random_serial() {
     std::uint64_t serial = 0;
@@ -246,7 +238,7 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
 BackendId Registry::new_id() const {
     for (std::size_t length = shortest_id;; length = std::min(length + 1, longest_id)) {
         for (int tries = 0; tries < tries_per_length; ++tries) {
-            const BackendId id = BackendId::parse(random_text(length)).value();
+            const BackendId id = BackendId::parse(random_word(length)).value();
             if (!by_id_.contains(id) && !store_.find_backend(id)) return id;
         }
     }

@@ -20,6 +20,10 @@ TEST_CASE("a shell line can be pasted") {
     CHECK(shell_line({"x", "$(reboot)"}) == "x '$(reboot)'");
 }
 
+TEST_CASE("text in HTML is text, whatever it looks like") {
+    CHECK(html_escaped("<b class=\"x\">&amp;") == "&lt;b class=&quot;x&quot;&gt;&amp;amp;");
+}
+
 TEST_CASE("a number is digits alone and fits") {
     long long number = 0;
     CHECK(parse_number("42", number));
