@@ -49,6 +49,13 @@ std::vector<pid_t> processes_with(const std::string& variable) {
     return running([&](pid_t pid) { return contains(words_in(pid, "environ"), variable); });
 }
 
+std::vector<pid_t> processes_naming(const std::string& text) {
+    return running([&](pid_t pid) {
+        return std::ranges::any_of(words_in(pid, "cmdline"),
+                                   [&](const std::string& word) { return word.starts_with(text); });
+    });
+}
+
 std::vector<pid_t> keepers_of(const std::string& state_directory) {
     return daemons_of(state_directory, false);
 }

@@ -11,6 +11,9 @@ namespace jamsock::test {
 // The processes, zombies left out, whose environment has the entry "NAME=value".
 std::vector<pid_t> processes_with(const std::string& variable);
 
+// … whose command line has an argument that begins with `text`.
+std::vector<pid_t> processes_naming(const std::string& text);
+
 // The keepers and workers that run on a state directory.
 std::vector<pid_t> keepers_of(const std::string& state_directory);
 std::vector<pid_t> workers_of(const std::string& state_directory);
