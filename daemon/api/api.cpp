@@ -128,9 +128,11 @@ Task<Response> Api::connect_to(Result<ServiceName> service, const Request& reque
     co_return Response{.body = response->to_json()};
 }
 
-Task<Response> Api::keys(const Request&, const PathParameters& path) {
+Task<Response> Api::keys(const Request& request, const PathParameters& path) {
     if (auto known = check_account(path["account"]); !known) co_return failure(known.error());
-    co_return Response{.body = registry_.keys().to_json()};
+    const KeyFilter filter{query_parameter(request.query, "service").value_or(""),
+                           query_parameter(request.query, "prefix").value_or("")};
+    co_return Response{.body = registry_.keys(filter).to_json()};
 }
 
 Task<Response> Api::backend(const Request&, const PathParameters& path) {

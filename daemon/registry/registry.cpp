@@ -76,6 +76,11 @@ Error ended_before_ready(const BackendId& id, const StatusChange& end, std::vect
                  fmt::format("jamsock status {}", id.str()), std::move(tail)};
 }
 
+bool matches(const BackendRecord& record, const KeyFilter& filter) {
+    if (!filter.service.empty() && filter.service != record.service.service()) return false;
+    return filter.prefix.empty() || (record.key && record.key->str().starts_with(filter.prefix));
+}
+
 std::string described(const Command& command) {
     return fmt::format("{} in {}", in_quotes(shell_line(command.argv)), in_quotes(command.cwd));
 }
@@ -323,10 +328,11 @@ Task<bool> Registry::wait_until_ended(const Ref& entry, Deadline deadline) {
     co_return true;
 }
 
-KeyList Registry::keys() const {
+KeyList Registry::keys(const KeyFilter& filter) const {
     KeyList list;
     for (const auto& [id, entry] : by_id_) {
         const BackendRecord& record = entry->record;
+        if (!matches(record, filter)) continue;
         list.keys.push_back({.key = record.key,
                              .service = record.service,
                              .backend_id = id,

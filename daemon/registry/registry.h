@@ -32,6 +32,12 @@ struct RegistrySettings {
     Command default_command;  // of the default service
 };
 
+// Which backends a list shall have; what is empty restricts nothing.
+struct KeyFilter {
+    std::string service;
+    std::string prefix;  // of the key; with one, backends without a key are left out
+};
+
 class Registry {
   public:
     Registry(Store& store, Backends& backends, RouteSink routes, RegistrySettings settings);
@@ -44,8 +50,8 @@ class Registry {
     Task<Result<ConnectResponse>> connect(const ServiceName& service, const ConnectRequest& request,
                                           std::optional<Deadline> ready_by);
 
-    // All backends that have not ended, ordered by key, then id.
-    KeyList keys() const;
+    // The backends that have not ended, ordered by key, then id.
+    KeyList keys(const KeyFilter& filter) const;
 
     // Also of ended backends, as long as the store remembers them.
     Result<BackendInfo> backend(const BackendId& id) const;

@@ -15,6 +15,7 @@ using namespace jamsock::test;
 TEST_CASE("a thousand concurrent connects to one new key start one process") {
     Home home;
     home.output_of({"daemon", "start"});
+    const std::string key = home.own_key("one-of-a-thousand");
     constexpr int clients = 1000;
     std::vector<Answer> answers(clients);
     std::latch all_are_here(clients);
@@ -24,7 +25,7 @@ TEST_CASE("a thousand concurrent connects to one new key start one process") {
             threads.emplace_back([&] {
                 all_are_here.arrive_and_wait();
                 answer = home.post("/v2/service/local/default/connect?wait=ready",
-                                   R"({"key":"one-of-a-thousand"})");
+                                   R"({"key":")" + key + R"("})");
             });
         }
     }
@@ -38,14 +39,15 @@ TEST_CASE("a thousand concurrent connects to one new key start one process") {
     }
     CHECK(spawned == 1);
     CHECK(ids.size() == 1);
-    CHECK(processes_with("SESSION_BACKEND_KEY=one-of-a-thousand").size() == 1);
+    CHECK(processes_with("SESSION_BACKEND_KEY=" + key).size() == 1);
 }
 
 TEST_CASE("fifty concurrent connects with no daemon running start one daemon and one process") {
     Home home;
+    const std::string key = home.own_key("one-of-fifty");
     std::vector<Child> children;
     for (int i = 0; i < 50; ++i) {
-        children.push_back(home.start_jamsock({"connect", "--key", "one-of-fifty", "--json"}));
+        children.push_back(home.start_jamsock({"connect", "--key", key, "--json"}));
     }
     int spawned = 0;
     std::set<BackendId> ids;
@@ -61,5 +63,5 @@ TEST_CASE("fifty concurrent connects with no daemon running start one daemon and
     CHECK(ids.size() == 1);
     CHECK(keepers_of(home.path()).size() == 1);
     CHECK(workers_of(home.path()).size() == 1);
-    CHECK(processes_with("SESSION_BACKEND_KEY=one-of-fifty").size() == 1);
+    CHECK(processes_with("SESSION_BACKEND_KEY=" + key).size() == 1);
 }

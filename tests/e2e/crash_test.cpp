@@ -25,7 +25,7 @@ struct Known {
 std::vector<Known> five_backends(Home& home) {
     std::vector<Known> all;
     for (int i = 1; i <= 5; ++i) {
-        const auto key = Key::parse("doc-" + std::to_string(i)).value();
+        const auto key = Key::parse(home.own_key("doc-" + std::to_string(i))).value();
         if (i == 1) home.output_of({"daemon", "start"});
         const auto response = home.connect({.key = key}).value();
         const BackendInfo backend = home.backend(response.backend_id);
@@ -72,7 +72,7 @@ TEST_CASE("after kill -9 of keeper and worker the next call adopts every backend
     ::kill(home.keeper(), SIGKILL);
     REQUIRE(eventually([&] { return workers_of(home.path()).empty(); }));
     for (const Known& known : all) CHECK(is_running(known.pid));
-    home.output_of({"lookup", "--key", "doc-3"});
+    home.output_of({"lookup", "--key", home.own_key("doc-3")});
     check_unchanged(home, all);
     CHECK(keepers_of(home.path()).size() == 1);
 }
@@ -88,19 +88,21 @@ TEST_CASE("the same with the database deleted as well") {
     home.output_of({"list"});
     check_unchanged(home, all);
     // And the old holder's token is below the next one's.
-    home.output_of({"terminate", "--key", "doc-1"});
-    home.connect({.key = Key::parse("doc-1").value()}).value();
+    const std::string first = home.own_key("doc-1");
+    home.output_of({"terminate", "--key", first});
+    home.connect({.key = Key::parse(first).value()}).value();
     for (const KeyEntry& entry : home.keys()) {
-        if (entry.key->str() == "doc-1") CHECK(entry.fencing_token > all[0].fencing_token);
+        if (entry.key->str() == first) CHECK(entry.fencing_token > all[0].fencing_token);
     }
 }
 
 TEST_CASE("kill -9 of a shim ends its backend and all that it left before the key is given again") {
     Home home;
-    home.output_of({"connect", "--key", "k", "--", test_backend(), "--fork-daemon"});
+    const std::string key = home.own_key("k");
+    home.output_of({"connect", "--key", key, "--", test_backend(), "--fork-daemon"});
     const BackendId id = home.keys().at(0).backend_id;
     const pid_t main = home.backend(id).pid.value();
-    const auto tree = processes_with("SESSION_BACKEND_KEY=k");
+    const auto tree = processes_with("SESSION_BACKEND_KEY=" + key);
     REQUIRE(tree.size() == 2);
     ::kill(parent_of(main), SIGKILL);
     REQUIRE(eventually([&] { return home.keys().empty(); }));
@@ -112,15 +114,16 @@ TEST_CASE("kill -9 of a shim ends its backend and all that it left before the ke
 
 TEST_CASE("keeper and shim both killed: what the backend left is found before the key is given again") {
     Home home;
-    home.output_of({"connect", "--key", "k", "--", test_backend(), "--fork-daemon"});
+    const std::string key = home.own_key("k");
+    home.output_of({"connect", "--key", key, "--", test_backend(), "--fork-daemon"});
     const pid_t main = home.backend(home.keys().at(0).backend_id).pid.value();
-    const auto tree = processes_with("SESSION_BACKEND_KEY=k");
+    const auto tree = processes_with("SESSION_BACKEND_KEY=" + key);
     REQUIRE(tree.size() == 2);
     const pid_t shim = parent_of(main);
     ::kill(home.keeper(), SIGKILL);
     ::kill(shim, SIGKILL);
-    REQUIRE(eventually([&] { return workers_of(home.path()).empty(); }));
-    const auto next = home.output_of({"connect", "--key", "k", "--timeout", "20"});
+    REQUIRE(eventually([&] { return workers_of(home.path()).empty() && !is_running(shim); }));
+    const auto next = home.output_of({"connect", "--key", key, "--timeout", "20"});
     CHECK(fetch(next).status == 200);
     for (const pid_t pid : tree) CHECK_FALSE(is_running(pid));
 }
@@ -143,7 +146,7 @@ TEST_CASE("a worker stopped by kill -STOP delays, and loses nothing") {
     const auto all = five_backends(home);
     const pid_t worker = home.worker();
     ::kill(worker, SIGSTOP);
-    Child waiting = home.start_jamsock({"lookup", "--key", "doc-2"});
+    Child waiting = home.start_jamsock({"lookup", "--key", home.own_key("doc-2")});
     ::kill(worker, SIGCONT);
     CHECK(waiting.wait().exit_code == 0);
     check_unchanged(home, all);

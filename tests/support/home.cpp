@@ -49,6 +49,10 @@ Home::~Home() {
     std::filesystem::remove_all(path_, ignored);
 }
 
+std::string Home::own_key(const std::string& name) const {
+    return name + path_.substr(path_.rfind('-'));
+}
+
 RunOptions Home::options() const {
     RunOptions options;
     options.environment = {{"JAMSOCK_HOME", path_},

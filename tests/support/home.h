@@ -32,6 +32,9 @@ class Home {
 
     const std::string& path() const { return path_; }
 
+    // `name` made into a key that no other test uses at the same time: for looking up processes.
+    std::string own_key(const std::string& name) const;
+
     RunOptions options() const;
     RunResult jamsock(const std::vector<std::string>& arguments) const;
     RunResult jamsock(const std::vector<std::string>& arguments, const RunOptions& options) const;

@@ -174,7 +174,7 @@ TEST_CASE("a reserved variable is refused and nothing changes") {
     const auto refused = world.connect(request);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == ErrorCode::reserved_env_var);
-    CHECK(world.registry.keys().keys.empty());
+    CHECK(world.registry.keys({}).keys.empty());
 }
 
 TEST_CASE("fencing tokens rise above the row, the lock file and the clock") {
@@ -339,7 +339,7 @@ TEST_CASE("a terminate is passed on once, with its grace, and the end is remembe
                                        .reason = TerminationReason::external,
                                        .kind = TerminationKind::soft,
                                        .exit = ProcessExit{0, std::nullopt}});
-    CHECK(world.registry.keys().keys.empty());
+    CHECK(world.registry.keys({}).keys.empty());
     const auto info = world.registry.backend(backend.backend_id).value();
     CHECK(info.statuses.back().status == Status::terminated);
     CHECK(info.statuses.back().exit == ProcessExit{0, std::nullopt});
@@ -372,11 +372,22 @@ TEST_CASE("the list is ordered by key, keyless backends first") {
     world.connect(for_key("b")).value();
     world.connect(for_key("a")).value();
     world.connect({}).value();
-    const auto list = world.registry.keys().keys;
+    const auto list = world.registry.keys({}).keys;
     REQUIRE(list.size() == 3);
     CHECK_FALSE(list[0].key);
     CHECK(list[1].key->str() == "a");
     CHECK(list[2].key->str() == "b");
+}
+
+TEST_CASE("the list can be of one service, or of keys with a prefix") {
+    World world;
+    world.connect(for_key("doc-1")).value();
+    world.connect(for_key("doc-2")).value();
+    world.connect(for_key("room-1")).value();
+    world.connect({}).value();
+    CHECK(world.registry.keys({.prefix = "doc-"}).keys.size() == 2);
+    CHECK(world.registry.keys({.service = "default"}).keys.size() == 4);
+    CHECK(world.registry.keys({.service = "editor"}).keys.empty());
 }
 
 TEST_CASE("user and auth data are remembered for their token alone") {

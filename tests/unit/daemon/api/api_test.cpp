@@ -1,0 +1,118 @@
+#include "daemon/api/api.h"
+
+#include <doctest/doctest.h>
+
+#include <set>
+
+using namespace jamsock;
+
+namespace {
+
+struct NoBackends final : Backends {
+    void start(const BackendRecord&, const EnvironmentMap&) override {}
+    void terminate(const BackendId&, const Termination&) override {}
+    std::int64_t recorded_token(const std::string&) const override { return 0; }
+    std::optional<pid_t> pid(const BackendId&) const override { return std::nullopt; }
+    std::vector<std::string> log_tail(const BackendId&, std::size_t) const override { return {}; }
+};
+
+struct Served {
+    Store store = Store::open(":memory:").value();
+    NoBackends backends;
+    Registry registry{store, backends, {[](auto) {}, [](auto) {}}, {"http://x/", {{"/demo"}, "/"}}};
+    Api api{registry, [] { return VersionInfo{.version = "1.2.3", .pid = 7}; }};
+
+    Response ask(const char* method, const char* path, const char* body = "",
+                 const char* query = "") {
+        const Request request{method, path, query, {}, body};
+        std::optional<Response> response;
+        asio::io_context loop;
+        asio::co_spawn(
+            loop,
+            [&]() -> Task<> {
+                Response answer = co_await api.serve(request);
+                response = std::move(answer);
+            },
+            asio::detached);
+        loop.poll();
+        REQUIRE(response);
+        return *response;
+    }
+
+    ErrorCode refused(const char* method, const char* path, const char* body = "",
+                      const char* query = "") {
+        const Response response = ask(method, path, body, query);
+        const Error error = error_from_json(response.body, response.status);
+        CHECK(response.status == info(error.code).http_status);
+        return error.code;
+    }
+};
+
+constexpr const char* connect_path = "/v2/service/local/default/connect";
+
+}  // namespace
+
+TEST_CASE("connect answers with the backend, its URL and its tokens, and nothing null") {
+    Served served;
+    const Response response = served.ask("POST", connect_path, R"({"key":"doc"})");
+    CHECK(response.status == 200);
+    const auto connected = ConnectResponse::from_json(response.body);
+    REQUIRE(connected);
+    CHECK(connected->spawned);
+    CHECK(response.body.find("null") == std::string::npos);
+    CHECK(response.body.find("status_url") == std::string::npos);
+}
+
+TEST_CASE("'-' and an environment lead to the same table") {
+    Served served;
+    CHECK(served.ask("POST", "/v2/service/-/-/connect").status == 200);
+    CHECK(served.ask("POST", "/v2/service/local/default/default/connect").status == 200);
+}
+
+TEST_CASE("what is wrong with a call is told by code and status") {
+    Served served;
+    CHECK(served.refused("POST", connect_path, "{") == ErrorCode::invalid_request);
+    CHECK(served.refused("POST", connect_path, R"({"key":""})") == ErrorCode::invalid_key);
+    CHECK(served.refused("POST", connect_path, R"({"key":"k","spawn":false})") ==
+          ErrorCode::key_unheld_no_spawn_config);
+    CHECK(served.refused("POST", connect_path, "", "wait=asleep") == ErrorCode::invalid_request);
+    CHECK(served.refused("POST", "/v2/service/local/editor/connect") ==
+          ErrorCode::service_not_found);
+    CHECK(served.refused("POST", "/v2/service/acme/default/connect") == ErrorCode::forbidden);
+    CHECK(served.refused("GET", "/v2/backend/nobody") == ErrorCode::backend_not_found);
+    CHECK(served.refused("GET", "/v2/backend/NOBODY") == ErrorCode::invalid_request);
+    CHECK(served.refused("POST", "/v2/backend/nobody/terminate") == ErrorCode::backend_not_found);
+    CHECK(served.refused("GET", "/v3") == ErrorCode::route_not_found);
+}
+
+TEST_CASE("a wrong method is told the right ones") {
+    Served served;
+    const Response response = served.ask("DELETE", "/v2/backend/abc");
+    CHECK(response.status == 405);
+    REQUIRE(find_header(response.headers, "allow"));
+    CHECK(find_header(response.headers, "allow")->find("GET") != std::string::npos);
+}
+
+TEST_CASE("the list, a backend, its status, health and version are answered") {
+    Served served;
+    const auto id = ConnectResponse::from_json(served.ask("POST", connect_path, R"({"key":"doc"})").body)
+                        ->backend_id.str();
+    CHECK(KeyList::from_json(served.ask("GET", "/v2/account/local/keys").body)->keys.size() == 1);
+    CHECK(KeyList::from_json(served.ask("GET", "/v2/account/local/keys", "", "prefix=x").body)
+              ->keys.empty());
+    CHECK(BackendInfo::from_json(served.ask("GET", ("/v2/backend/" + id).c_str()).body)->id.str() == id);
+    const Response status = served.ask("GET", ("/v2/backend/" + id + "/status").c_str());
+    CHECK(status.body.starts_with(R"({"status":"scheduled","time":")"));
+    CHECK(*find_header(status.headers, "access-control-allow-origin") == "*");
+    CHECK(served.ask("GET", "/healthz").body == R"({"status":"ok"})");
+    CHECK(VersionInfo::from_json(served.ask("GET", "/version").body)->version == "1.2.3");
+}
+
+TEST_CASE("no two endpoints are the same, and each says what it is for") {
+    Served served;
+    std::set<std::pair<std::string_view, std::string_view>> seen;
+    for (const Endpoint& endpoint : served.api.endpoints()) {
+        CHECK(seen.emplace(endpoint.method, endpoint.pattern).second);
+        CHECK_FALSE(endpoint.summary.empty());
+    }
+}
