@@ -427,7 +427,11 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
         pause = std::min<std::chrono::nanoseconds>(pause * 2, longest_burial_pause);
     }
     if (stopping_) co_return;
-    co_await conclude(backend, record);
+    // The shim may have written more before it was gone.
+    std::optional<ShimRecord> last = record;
+    if (backend->directory) last = co_await read_record_of(backend);
+    if (stopping_) co_return;
+    co_await conclude(backend, last);
 }
 
 // Every process of the backend is gone, or none was ever started.

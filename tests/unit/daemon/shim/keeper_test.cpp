@@ -55,11 +55,18 @@ class RunningKeeper {
     }
     RunningKeeper(const RunningKeeper&) = delete;
     RunningKeeper& operator=(const RunningKeeper&) = delete;
+    // Stopped first: it starts no worker whose children would be missed.
     ~RunningKeeper() {
         if (pid_ == 0) return;
-        for (const Process& process : descendants(all_processes(), pid_)) {
-            signal_process(process, SIGKILL);
-        }
+        ::kill(pid_, SIGSTOP);
+        const auto all_killed = [&] {
+            std::size_t alive = 0;
+            for (const Process& process : descendants(all_processes(), pid_)) {
+                if (!process.is_zombie() && signal_process(process, SIGKILL)) ++alive;
+            }
+            return alive == 0;
+        };
+        CHECK(eventually(all_killed));
         ::kill(pid_, SIGKILL);
         ::waitpid(pid_, nullptr, 0);
     }
