@@ -186,8 +186,8 @@ Result<int> run_words(Words words, Terminal& terminal) {
 Result<int> run_guarded(const Words& words, Terminal& terminal) {
     try {
         return run_words(words, terminal);
-    } catch (const std::exception& bug) {
-        return fail(ErrorCode::internal, fmt::format("jamsock failed: {}.", bug.what()));
+    } catch (const std::exception&) {
+        return fail(ErrorCode::internal, "jamsock met a bug in itself, or has no memory left.");
     }
 }
 

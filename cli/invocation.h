@@ -31,7 +31,8 @@ struct Invocation {
         if (!daemon) return pass_on(daemon);
         if (!daemon->client) return without_daemon();
         auto answer = call(*daemon->client);
-        const bool lost = !answer && daemon->client->breakdown() == Breakdown::connection_lost;
+        const bool lost = !answer && (daemon->client->breakdown() == Breakdown::connection_lost ||
+                                      answer.error().code == ErrorCode::shutting_down);
         if (!lost || repeat == Repeat::never) return answer;
         return ask(deadline, Repeat::never, without_daemon, call);
     }

@@ -211,6 +211,7 @@ std::string render_daemon(const DaemonDetails& daemon, std::int64_t now) {
 }
 
 std::string render_backends_go_on(std::size_t backends) {
+    if (backends == 0) return "no backend was running";
     return backends == 1 ? "1 backend goes on running"
                          : fmt::format("{} backends go on running", backends);
 }

@@ -16,10 +16,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::int64_t longest_grace_seconds = 24 * 60 * 60;
 constexpr int signal_exit_base = 128;  // a shell's exit code for "killed by signal n" is 128 + n
 
 std::string dump(const Json& json) {
-    return json.dump();
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 // A failure to read one field; thrown by the readers below, caught in `read`, so that each
@@ -29,10 +30,10 @@ struct BadField {
 };
 
 [[noreturn]] void bad_field(std::string_view field, std::string_view wanted) {
-    throw BadField{
-        {ErrorCode::invalid_request, fmt::format("The field {} must be {}.", in_quotes(field), wanted),
-         {},
-         {}}};
+    throw BadField{{ErrorCode::invalid_request,
+                    fmt::format("The field {} must be {}.", in_quotes(field), wanted),
+                    {},
+                    {}}};
 }
 
 template <class T>
@@ -129,23 +130,30 @@ Result<T> read(std::string_view json, Reader reader) {
 
 void refuse_unsupported(const Json& object, const char* field, std::string_view what) {
     if (!find(object, field)) return;
-    throw BadField{{ErrorCode::unsupported,
-                    fmt::format("{} can't be set in this version (field {}).", what, in_quotes(field)),
-                    {},
-                    {}}};
+    throw BadField{
+        {ErrorCode::unsupported,
+         fmt::format("{} can't be set in this version (field {}).", what, in_quotes(field)),
+         {},
+         {}}};
 }
 
 void read_executable(const Json& executable, ConnectRequest& request) {
     if (!executable.is_object()) bad_field("spawn.executable", "an object");
-    refuse_unsupported(executable, "resource_limits", "Resource limits");
-    refuse_unsupported(executable, "mount", "A mount");
+    const Json* limits = find(executable, "resource_limits");
+    if (limits && *limits != Json::object()) {
+        refuse_unsupported(executable, "resource_limits", "Resource limits");
+    }
+    const Json* mount = find(executable, "mount");
+    if (mount && *mount != false) refuse_unsupported(executable, "mount", "A mount");
     if (const Json* env = find(executable, "env")) {
         request.env = variables(*env, "spawn.executable.env");
     }
     if (const Json* argv = find(executable, "command")) {
-        request.command =
-            Command{strings(*argv, "spawn.executable.command"), text(executable, "cwd").value_or("")};
+        request.command = Command{strings(*argv, "spawn.executable.command"),
+                                  text(executable, "cwd").value_or("")};
         if (request.command->argv.empty()) bad_field("spawn.executable.command", "not empty");
+    } else if (find(executable, "cwd")) {
+        bad_field("spawn.executable.cwd", "given together with a 'command'");
     }
     if (const Json* base = find(executable, "base_env")) {
         request.base_environment = variables(*base, "spawn.executable.base_env");
@@ -189,7 +197,8 @@ Status status_in(const Json& object) {
 }
 
 StatusChange read_change(const Json& json) {
-    StatusChange change{.status = status_in(json), .time = time_from_iso(required_text(json, "time"))};
+    StatusChange change{.status = status_in(json),
+                        .time = time_from_iso(required_text(json, "time"))};
     if (auto reason = text(json, "termination_reason")) change.reason = reason_from_word(*reason);
     if (auto kind = text(json, "termination_kind")) change.kind = kind_from_word(*kind);
     if (auto signal = number(json, "exit_signal")) {
@@ -230,7 +239,9 @@ Result<ConnectRequest> ConnectRequest::from_json(std::string_view json) {
         }
         if (!request.spawn && !request.key) {
             throw BadField{{ErrorCode::invalid_request,
-                            "A look-up ('spawn' false) needs a 'key' to look up.", {}, {}}};
+                            "A look-up ('spawn' false) needs a 'key' to look up.",
+                            {},
+                            {}}};
         }
         return request;
     });
@@ -324,8 +335,10 @@ Result<BackendInfo> BackendInfo::from_json(std::string_view json) {
         info.created_at = time_from_iso(required_text(object, "created_at"));
         const Json* statuses = find(object, "statuses");
         if (!statuses || !statuses->is_array()) bad_field("statuses", "an array");
-        for (const Json& change : *statuses) info.statuses.push_back(read_change(change));
-        if (const Json* argv = find(object, "command")) info.command.argv = strings(*argv, "command");
+        for (const Json& change : *statuses)
+            info.statuses.push_back(read_change(change));
+        if (const Json* argv = find(object, "command"))
+            info.command.argv = strings(*argv, "command");
         info.command.cwd = text(object, "cwd").value_or("");
         info.fencing_token = number(object, "fencing_token").value_or(0);
         info.port = static_cast<std::uint16_t>(number(object, "port").value_or(0));
@@ -338,7 +351,8 @@ Result<BackendInfo> BackendInfo::from_json(std::string_view json) {
 
 std::string BackendInfo::to_json() const {
     Json changes = Json::array();
-    for (const StatusChange& change : statuses) changes.push_back(to_full_json(change));
+    for (const StatusChange& change : statuses)
+        changes.push_back(to_full_json(change));
     if (statuses.size() > 1 && statuses.back().status == Status::terminated) {
         changes.back()["last_status"] = word(statuses[statuses.size() - 2].status);
     }
@@ -372,8 +386,9 @@ Result<TerminateRequest> TerminateRequest::from_json(std::string_view json) {
         TerminateRequest request;
         if (boolean(object, "hard").value_or(false)) request.kind = TerminationKind::hard;
         request.grace_seconds = number(object, "grace_seconds");
-        if (request.grace_seconds && *request.grace_seconds < 0) {
-            bad_field("grace_seconds", "0 or more");
+        if (request.grace_seconds &&
+            (*request.grace_seconds < 0 || *request.grace_seconds > longest_grace_seconds)) {
+            bad_field("grace_seconds", "0 to 86400");
         }
         return request;
     });
@@ -424,7 +439,9 @@ Error error_from_json(std::string_view json, int http_status) {
         const Json* error = find(object, "error");
         if (!error || !error->is_object()) bad_field("error", "an object");
         Error read_error{error_code_from_name(required_text(*error, "code")),
-                         required_text(*error, "message"), text(*error, "hint").value_or(""), {}};
+                         required_text(*error, "message"),
+                         text(*error, "hint").value_or(""),
+                         {}};
         if (const Json* lines = find(*error, "log_tail")) {
             read_error.log_tail = strings(*lines, "log_tail");
         }

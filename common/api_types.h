@@ -29,8 +29,8 @@ struct ConnectRequest {
     bool spawn = true;  // false: look up only
     std::optional<std::string> tag;
     EnvironmentMap env;
-    std::optional<Command> command;                   // in place of the service's
-    std::optional<EnvironmentMap> base_environment;   // the caller's, with `command`
+    std::optional<Command> command;                  // in place of the service's
+    std::optional<EnvironmentMap> base_environment;  // the caller's, with `command`
     std::optional<std::string> user;
     std::optional<std::string> auth;  // an object's JSON, ASCII only
 

@@ -11,10 +11,10 @@ namespace jamsock {
 namespace {
 
 constexpr std::array<std::string_view, 8> status_words{
-    "scheduled", "loading", "starting", "waiting", "ready", "terminating", "hard-terminating",
-    "terminated"};
-constexpr std::array<std::string_view, 6> reason_words{
-    "swept", "external", "keyexpired", "lost", "startuptimeout", "internalerror"};
+    "scheduled", "loading",     "starting",         "waiting",
+    "ready",     "terminating", "hard-terminating", "terminated"};
+constexpr std::array<std::string_view, 6> reason_words{"swept", "external",       "keyexpired",
+                                                       "lost",  "startuptimeout", "internalerror"};
 constexpr std::array<std::string_view, 2> kind_words{"soft", "hard"};
 
 template <class Enum, std::size_t N>

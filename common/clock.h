@@ -24,5 +24,4 @@ std::int64_t wall_milliseconds();
 // "2026-11-23T09:30:00.125Z" (ISO 8601, UTC, milliseconds: CONTRACT, Backends).
 std::string iso_time(std::int64_t wall_milliseconds);
 
-
 }  // namespace jamsock

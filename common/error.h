@@ -1,6 +1,7 @@
 // The errors that a user can meet: one table maps each code to its name in the API,
 // its HTTP status and the command line's exit code (CONTRACT, Errors).
-// Only the command line's `main` prints an Error, only daemon/api turns one into HTTP.
+// Only the command line's `main` prints an Error; daemon/api and the proxy's refusals make one
+// HTTP.
 #pragma once
 
 #include <string>
@@ -34,7 +35,7 @@ enum class ErrorCode {
     backend_gone,
     backend_unreachable,
     backend_not_ready,
-    // Only the command line says these: no daemon could be asked; the user's time limit passed.
+    // Beyond the contract's table: no daemon can be asked or started; a time limit passed.
     daemon_unavailable,
     timed_out,
 };

@@ -15,7 +15,8 @@ class FileLock {
     static FileLock try_lock(int directory_fd, const std::string& name);
 
     explicit operator bool() const { return static_cast<bool>(fd_); }
-    // Hands over the descriptor that carries the lock (close-on-exec); who inherits it shares the lock.
+    // Hands over the descriptor that carries the lock (close-on-exec); who inherits it shares the
+    // lock.
     UniqueFd release() { return std::move(fd_); }
 
   private:

@@ -29,10 +29,11 @@ Result<std::string> parse_name(std::string_view what, std::string_view text,
                                std::string_view standard) {
     if (text.empty() || text == "-") return std::string(standard);
     if (is_name(text)) return std::string(text);
-    return fail(ErrorCode::invalid_request,
-                fmt::format("{} is no name of {}: it starts with a letter or digit and has up to {} "
-                            "letters, digits, '-', '_' or '.'.",
-                            in_quotes(text), what, longest_name));
+    return fail(
+        ErrorCode::invalid_request,
+        fmt::format("{} is no name of {}: it starts with a letter or digit and has up to {} "
+                    "letters, digits, '-', '_' or '.'.",
+                    in_quotes(text), what, longest_name));
 }
 
 }  // namespace

@@ -16,16 +16,18 @@ Result<Key> Key::parse(std::string_view text) {
                                 invalid - text.begin() + 1, static_cast<unsigned char>(*invalid)));
     }
     if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
-        return fail(ErrorCode::invalid_key,
-                    fmt::format("The key has the character U+0000 at byte {}; any other is allowed.",
-                                nul + 1));
+        return fail(
+            ErrorCode::invalid_key,
+            fmt::format("The key has the character U+0000 at byte {}; any other is allowed.",
+                        nul + 1));
     }
     const auto length = static_cast<std::size_t>(utf8::distance(text.begin(), text.end()));
     if (length > max_code_points) {
-        return fail(ErrorCode::invalid_key,
-                    fmt::format("The key has {} characters; the limit is {}, so character {} is one "
-                                "too many.",
-                                length, max_code_points, max_code_points + 1));
+        return fail(
+            ErrorCode::invalid_key,
+            fmt::format("The key has {} characters; the limit is {}, so character {} is one "
+                        "too many.",
+                        length, max_code_points, max_code_points + 1));
     }
     return Key(std::string(text));
 }

@@ -95,11 +95,13 @@ Result<std::string> state_directory_path() {
                     "export JAMSOCK_HOME=/a/directory/of/yours");
     }
     if (path->front() != '/') {
-        return fail(ErrorCode::invalid_request,
-                    fmt::format("The state directory {} is not an absolute path.", in_quotes(*path)),
-                    "export JAMSOCK_HOME=/an/absolute/path");
+        return fail(
+            ErrorCode::invalid_request,
+            fmt::format("The state directory {} is not an absolute path.", in_quotes(*path)),
+            "export JAMSOCK_HOME=/an/absolute/path");
     }
-    while (path->size() > 1 && path->back() == '/') path->pop_back();
+    while (path->size() > 1 && path->back() == '/')
+        path->pop_back();
     return *path;
 }
 

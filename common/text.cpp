@@ -52,11 +52,23 @@ std::string escaped(std::string_view text) {
             const char32_t c = utf8::next(at, text.end());
             append_escaped(out, c, std::string_view(start, at));
         } catch (const utf8::exception&) {
-            fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(*start));
+            fmt::format_to(std::back_inserter(out), "\\x{:02x}",
+                           static_cast<unsigned char>(*start));
             at = std::next(start);
         }
     }
     return out;
+}
+
+bool has_control_character(std::string_view text) {
+    try {
+        for (auto at = text.begin(); at != text.end();) {
+            if (is_control(utf8::next(at, text.end()))) return true;
+        }
+        return false;
+    } catch (const utf8::exception&) {
+        return true;
+    }
 }
 
 std::string in_quotes(std::string_view text) {
@@ -89,11 +101,20 @@ std::string html_escaped(std::string_view text) {
     out.reserve(text.size());
     for (const char c : text) {
         switch (c) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '"': out += "&quot;"; break;
-            default: out += c;
+            case '&':
+                out += "&amp;";
+                break;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '"':
+                out += "&quot;";
+                break;
+            default:
+                out += c;
         }
     }
     return out;

@@ -17,6 +17,9 @@ std::string in_quotes(std::string_view text);
 // `words` as one shell command line that means them: quoted where needed.
 std::string shell_line(const std::vector<std::string>& words);
 
+// Whether one of `escaped`'s control characters is in `text`, or a byte that is no UTF-8.
+bool has_control_character(std::string_view text);
+
 // `text` as HTML shows it, also inside a quoted attribute.
 std::string html_escaped(std::string_view text);
 

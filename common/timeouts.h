@@ -16,30 +16,31 @@ inline constexpr auto lock_retry = 1s;            // the shim on a busy lock
 inline constexpr auto locked_message = 5s;        // spawn until the shim says `locked`
 
 // Ending one.
-inline constexpr auto grace = 10s;              // TERM until KILL
-inline constexpr auto ending_margin = 5s;       // a connect waits grace + this for a dying holder
+inline constexpr auto grace = 10s;         // TERM until KILL
+inline constexpr auto ending_margin = 5s;  // a connect waits grace + this for a dying holder
+inline constexpr auto unresponsive_pause = 100ms;  // between tries to reach a stopped shim
 inline constexpr auto survivor_scan_pause = 20ms;
 
 // HTTP.
-inline constexpr auto slow_head = 10s;           // for a whole request head
-inline constexpr auto keep_alive = 75s;          // for the next request on an idle connection
-inline constexpr auto backend_connect = 5s;      // proxy to backend
-inline constexpr auto request_body = 60s;        // for a whole API request body
-inline constexpr auto response_write = 60s;      // for a client to take an answer of our own
-inline constexpr auto linger = 2s;               // for a refused client to read why, before we close
-inline constexpr auto accept_pause = 50ms;       // when no descriptor is free for a new connection
-inline constexpr auto server_stop = 2s;          // for the answers in hand when the API stops
-inline constexpr auto identity_answer = 5s;      // a proxy thread on the control thread
+inline constexpr auto slow_head = 10s;       // for a whole request head
+inline constexpr auto keep_alive = 75s;      // for the next request on an idle connection
+inline constexpr auto backend_connect = 5s;  // proxy to backend
+inline constexpr auto request_body = 60s;    // for a whole API request body
+inline constexpr auto response_write = 60s;  // for a client to take an answer of our own
+inline constexpr auto linger = 2s;           // for a refused client to read why, before we close
+inline constexpr auto accept_pause = 50ms;   // when no descriptor is free for a new connection
+inline constexpr auto server_stop = 2s;      // for the answers in hand when the API stops
+inline constexpr auto identity_answer = 5s;  // a proxy thread on the control thread
 inline constexpr std::chrono::seconds token_life{3600};  // for new connections
 
 // The daemon and who talks to it.
-inline constexpr auto daemon_lock_retry = 2s;    // a keeper on a busy daemon.lock …
-inline constexpr auto daemon_lock_pause = 5ms;   // … between its tries
-inline constexpr auto daemon_start = 15s;        // the command line waits for a daemon it started
-inline constexpr auto daemon_stop = 20s;         // … and for the end of one
-inline constexpr auto worker_stop = 5s;          // the keeper, from TERM to KILL of the worker
-inline constexpr auto client_margin = 5s;        // `connect` waits startup_limit + this by default
-inline constexpr auto client_answer = 30s;       // any call that does not wait for a backend
+inline constexpr auto daemon_lock_retry = 2s;   // a keeper on a busy daemon.lock …
+inline constexpr auto daemon_lock_pause = 5ms;  // … between its tries
+inline constexpr auto daemon_start = 15s;       // the command line waits for a daemon it started
+inline constexpr auto daemon_stop = 20s;        // … and for the end of one
+inline constexpr auto worker_stop = 5s;         // the keeper, from TERM to KILL of the worker
+inline constexpr auto client_margin = 5s;       // `connect` waits startup_limit + this by default
+inline constexpr auto client_answer = 30s;      // any call that does not wait for a backend
 inline constexpr auto checkpoint_pause = 20s;  // between foldings of the database's write-ahead log
 
 static_assert(first_probe_pause < last_probe_pause && last_probe_pause < startup_limit);

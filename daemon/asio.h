@@ -58,7 +58,8 @@ class Event {
     }
 
     void notify_all() {
-        for (asio::steady_timer* timer : waiters_) timer->cancel();
+        for (asio::steady_timer* timer : waiters_)
+            timer->cancel();
     }
 
   private:

@@ -96,8 +96,7 @@ Worker::Worker(WorkerInputs inputs, Store store, BackendFiles files, UniqueFd& r
       proxy_port_(port_of(inputs_.proxy_socket.get())),
       store_(std::move(store)),
       files_(std::move(files)),
-      supervisor_(loop_, files_, helper_,
-                  {inputs_.shim_program.get(), raise_descriptor_limit()},
+      supervisor_(loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},
                   [this](const BackendEvent& event) { registry_.on_event(event); }),
       proxy_(std::move(inputs_.proxy_socket),
              std::clamp(std::thread::hardware_concurrency(), 1u, most_proxy_threads),
@@ -116,7 +115,8 @@ Worker::Worker(WorkerInputs inputs, Store store, BackendFiles files, UniqueFd& r
               [this](const Request& request) { return api_.serve(request); },
               {.refuse = &Api::refuse,
                .accept_filter = &is_same_user,
-               .on_exception = [](const std::string& what) { log::error("api: {}", what); }}) {}
+               .on_exception = [](const std::string& what) { log::error("api: {}", what); }}) {
+}
 
 void Worker::run() {
     asio::signal_set signals(loop_, SIGTERM, SIGINT);

@@ -1,5 +1,5 @@
-// The worker: everything of the daemon but the keeper. `run` is its table of contents: it builds the
-// parts in order, recovers, serves until a signal, and stops them in reverse.
+// The worker: everything of the daemon but the keeper. `run` is its table of contents: it builds
+// the parts in order, recovers, serves until a signal, and stops them in reverse.
 #pragma once
 
 #include <string>
@@ -16,8 +16,8 @@ struct WorkerInputs {
     UniqueFd shim_program;
 };
 
-// Serves until SIGTERM or SIGINT. `ready`, if there is one, is told "ready\n" once requests are served,
-// and closed. Fails if the state can't be used: then nothing was changed.
+// Serves until SIGTERM or SIGINT. `ready`, if there is one, is told "ready\n" once requests are
+// served, and closed. Fails if the state can't be used: then nothing was changed.
 Result<> run_worker(WorkerInputs inputs, UniqueFd& ready);
 
 }  // namespace jamsock

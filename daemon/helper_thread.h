@@ -17,7 +17,9 @@ class HelperThread {
     // task is the way.
     template <class Function>
     Task<std::invoke_result_t<Function>> run(Function function) {
-        auto work = [](Function owned) -> Task<std::invoke_result_t<Function>> { co_return owned(); };
+        auto work = [](Function owned) -> Task<std::invoke_result_t<Function>> {
+            co_return owned();
+        };
         return asio::co_spawn(thread_, work(std::move(function)), asio::use_awaitable);
     }
 

@@ -53,11 +53,8 @@ Result<UniqueFd> listen_for_clients(int directory) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path_in(directory, state_file::socket).copy(address.sun_path, sizeof address.sun_path - 1);
-    const mode_t mask = ::umask(0177);
-    const int bound =
-        ::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
-    ::umask(mask);
-    if (bound != 0 || ::listen(listener.get(), SOMAXCONN) != 0) {
+    if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(listener.get(), SOMAXCONN) != 0) {
         return refuse(fmt::format("The daemon's socket can't be made: {}.", ::strerror(errno)));
     }
     return listener;
@@ -106,7 +103,8 @@ Result<UniqueFd> listen_for_proxy(int directory, std::optional<std::uint16_t> wa
     }
     if (!listener) listener = listen_on_loopback(0);
     if (!listener) {
-        return refuse(fmt::format("No port on 127.0.0.1 can be listened on: {}.", ::strerror(errno)));
+        return refuse(
+            fmt::format("No port on 127.0.0.1 can be listened on: {}.", ::strerror(errno)));
     }
     const std::uint16_t port = port_of(listener);
     if (first != 0 && port != first) {
@@ -125,9 +123,9 @@ struct Holdings {
 
 Holdings take_over() {
     Holdings holdings{UniqueFd(worker_fd::daemon_lock), UniqueFd(worker_fd::api_socket),
-                      UniqueFd(worker_fd::proxy_socket), UniqueFd()};
-    for (const UniqueFd* fd :
-         {&holdings.daemon_lock, &holdings.api_socket, &holdings.proxy_socket}) {
+                      UniqueFd(worker_fd::proxy_socket), UniqueFd(worker_fd::shim_program)};
+    for (const UniqueFd* fd : {&holdings.daemon_lock, &holdings.api_socket, &holdings.proxy_socket,
+                               &holdings.shim_program}) {
         ::fcntl(fd->get(), F_SETFD, FD_CLOEXEC);
     }
     return holdings;
@@ -159,7 +157,8 @@ Result<Holdings> acquire(int directory, const DaemonOptions& options) {
 }
 
 std::vector<std::string> arguments(const DaemonOptions& options, const char* role) {
-    std::vector<std::string> argv{daemon_program(), "--state-directory", options.state_directory, role};
+    std::vector<std::string> argv{daemon_program(), "--state-directory", options.state_directory,
+                                  role};
     if (options.proxy_port) {
         argv.insert(argv.end(), {"--proxy-port", std::to_string(*options.proxy_port)});
     }
@@ -170,6 +169,7 @@ std::vector<std::string> arguments(const DaemonOptions& options, const char* rol
 }  // namespace
 
 Result<int> keep(const DaemonOptions& options) {
+    ::umask(0077);
     auto directory = open_state_directory(options.state_directory);
     if (!directory) return pass_on(directory);
     if (options.log_to_file) {
@@ -182,9 +182,9 @@ Result<int> keep(const DaemonOptions& options) {
     const std::string shim = helper_program("jamsock-shim");
     holdings->shim_program.reset(::open(shim.c_str(), O_RDONLY | O_CLOEXEC));
     if (!holdings->shim_program) {
-        return refuse(fmt::format("The program {} can't be opened: {}.", in_quotes(shim),
-                                  ::strerror(errno)),
-                      "install jamsock again");
+        return refuse(
+            fmt::format("The program {} can't be opened: {}.", in_quotes(shim), ::strerror(errno)),
+            shell_line({"ls", "-l", shim}));
     }
 
     KeeperPlan plan;

@@ -15,7 +15,8 @@ struct DaemonOptions {
     std::string state_directory;
     std::optional<std::uint16_t> proxy_port;  // the wanted one; 0: any free one
     bool log_to_file = false;                 // jamsockd.log in place of standard error
-    int ready_fd = -1;  // told "ready\n" once requests are served, or the last words of a failed start
+    int ready_fd =
+        -1;  // told "ready\n" once requests are served, or the last words of a failed start
     bool taken_over = false;  // lock and sockets are in hand, from the keeper that exec'ed this one
     bool as_worker = false;   // started by a keeper
 };

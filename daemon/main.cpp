@@ -21,8 +21,8 @@ namespace {
 
 // The last words of a start that failed: for the one who started us, or for the terminal or log.
 void tell(const Error& error, int ready_fd) {
-    const std::string words = error.hint.empty() ? error.message + "\n"
-                                                 : error.message + "\n" + error.hint + "\n";
+    const std::string words =
+        error.hint.empty() ? error.message + "\n" : error.message + "\n" + error.hint + "\n";
     if (ready_fd >= 0) {
         [[maybe_unused]] const auto told = ::write(ready_fd, words.data(), words.size());
     }
@@ -30,7 +30,8 @@ void tell(const Error& error, int ready_fd) {
                error.hint.empty() ? "" : "Try: " + error.hint + "\n");
 }
 
-// A descriptor that the keeper passed; kept from whatever this process starts. Empty if it passed none.
+// A descriptor that the keeper passed; kept from whatever this process starts. Empty if it passed
+// none.
 UniqueFd inherited(int fd) {
     return UniqueFd(::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1);
 }
@@ -50,9 +51,11 @@ int worker_main(const DaemonOptions& options) {
 }
 
 int keeper_main(DaemonOptions options) {
-    Result<int> kept = fail(ErrorCode::daemon_unavailable,
-                            "A daemon can't be started inside a backend: it would end with it.",
-                            "start it outside this backend: jamsock daemon start");
+    Result<int> kept =
+        fail(ErrorCode::daemon_unavailable,
+             "A daemon can't be started inside a backend, with which it would end; start it "
+             "outside this backend.",
+             "jamsock daemon start");
     if (!environment_variable("SESSION_BACKEND_ID")) kept = keep(options);
     if (kept) return *kept;
     tell(kept.error(), options.ready_fd);
@@ -63,8 +66,9 @@ int run(int argc, char** argv) {
     DaemonOptions options;
     CLI::App app{"The jamsock daemon: one running backend for every key.", "jamsockd"};
     app.set_version_flag("--version", fmt::format("jamsockd {}", version()));
-    app.add_option("--state-directory", options.state_directory,
-                   "where the state is kept (default: $JAMSOCK_HOME, or jamsock in $XDG_STATE_HOME)");
+    app.add_option(
+        "--state-directory", options.state_directory,
+        "where the state is kept (default: $JAMSOCK_HOME, or jamsock in $XDG_STATE_HOME)");
     app.add_option("--proxy-port", options.proxy_port,
                    "the port of the connection URLs (default: the last one used, or 9090; 0: any)");
     app.add_flag("--log-to-file", options.log_to_file, "write jamsockd.log in the state directory");

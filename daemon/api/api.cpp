@@ -22,11 +22,16 @@ Response failure(const Error& error) {
 
 ErrorCode code_of(int http_status) {
     switch (http_status) {
-        case 413: return ErrorCode::payload_too_large;
-        case 500: return ErrorCode::internal;
-        case 501: return ErrorCode::unsupported;
-        case 503: return ErrorCode::shutting_down;
-        default: return ErrorCode::invalid_request;
+        case 413:
+            return ErrorCode::payload_too_large;
+        case 500:
+            return ErrorCode::internal;
+        case 501:
+            return ErrorCode::unsupported;
+        case 503:
+            return ErrorCode::shutting_down;
+        default:
+            return ErrorCode::invalid_request;
     }
 }
 
@@ -49,33 +54,39 @@ Result<std::optional<Deadline>> ready_by(const Request& request) {
         return fail(ErrorCode::invalid_request,
                     fmt::format("A connect can wait for 'ready', not for {}.", in_quotes(*wait)));
     }
-    const std::string* prefer = request.header("prefer");
-    constexpr std::string_view wait = "wait=";
-    long long seconds = 0;
-    if (prefer && prefer->starts_with(wait) &&
-        parse_number(std::string_view(*prefer).substr(wait.size()), seconds)) {
-        return after(std::min<std::chrono::nanoseconds>(std::chrono::seconds(seconds), longest_wait));
-    }
-    return std::optional<Deadline>();
+    std::optional<Deadline> deadline;
+    const std::string* prefer = request.header("prefer");  // RFC 7240, 4.3
+    for_each_element(prefer ? *prefer : std::string_view(), [&](std::string_view preference) {
+        constexpr std::string_view wait_is = "wait=";
+        long long seconds = 0;
+        if (preference.starts_with(wait_is) &&
+            parse_number(preference.substr(wait_is.size()), seconds)) {
+            const long long most = std::chrono::seconds(longest_wait).count();
+            deadline = after(std::chrono::seconds(std::min(seconds, most)));
+        }
+    });
+    return deadline;
 }
 
 }  // namespace
 
 std::vector<Endpoint> Api::table() {
-    const auto handler = [this](Task<Response> (Api::*member)(const Request&, const PathParameters&)) {
-        return [this, member](const Request& request, const PathParameters& path) {
-            return (this->*member)(request, path);
+    const auto handler =
+        [this](Task<Response> (Api::*member)(const Request&, const PathParameters&)) {
+            return [this, member](const Request& request, const PathParameters& path) {
+                return (this->*member)(request, path);
+            };
         };
-    };
     return {
         {"POST", "/v2/service/{account}/{service}/connect", handler(&Api::connect),
          "the backend that holds a key, or a new one"},
         {"POST", "/v2/service/{account}/{service}/{environment}/connect",
-         handler(&Api::connect_in_environment),
-         "the same in an environment of the service"},
-        {"GET", "/v2/account/{account}/keys", handler(&Api::keys), "the backends that have not ended"},
+         handler(&Api::connect_in_environment), "the same in an environment of the service"},
+        {"GET", "/v2/account/{account}/keys", handler(&Api::keys),
+         "the backends that have not ended"},
         {"GET", "/v2/backend/{id}", handler(&Api::backend), "all about one backend"},
-        {"GET", "/v2/backend/{id}/status", handler(&Api::backend_status), "a backend's present status"},
+        {"GET", "/v2/backend/{id}/status", handler(&Api::backend_status),
+         "a backend's present status"},
         {"POST", "/v2/backend/{id}/terminate", handler(&Api::terminate), "end a backend"},
         {"GET", "/healthz", handler(&Api::healthz), "whether the daemon answers"},
         {"GET", "/version", handler(&Api::version), "which daemon this is"},
@@ -83,7 +94,8 @@ std::vector<Endpoint> Api::table() {
 }
 
 Api::Api(Registry& registry, std::function<VersionInfo()> version)
-    : registry_(registry), version_(std::move(version)), router_(table()) {}
+    : registry_(registry), version_(std::move(version)), router_(table()) {
+}
 
 Response Api::refuse(int http_status, std::string sentence) {
     Response response = failure({code_of(http_status), std::move(sentence), {}, {}});
@@ -99,11 +111,15 @@ Task<Response> Api::serve(const Request& request) {
     }
     if (match.allowed.empty()) {
         co_return failure({ErrorCode::route_not_found,
-                           fmt::format("The API has no path {}.", in_quotes(request.path)), {}, {}});
+                           fmt::format("The API has no path {}.", in_quotes(request.path)),
+                           {},
+                           {}});
     }
     Response response = failure(
         {ErrorCode::method_not_allowed,
-         fmt::format("{} does not take {}.", in_quotes(request.path), in_quotes(request.method)), {}, {}});
+         fmt::format("{} does not take {}.", in_quotes(request.path), in_quotes(request.method)),
+         {},
+         {}});
     response.headers.emplace_back("Content-Type", "application/json");
     response.headers.emplace_back("Allow", fmt::format("{}", fmt::join(match.allowed, ", ")));
     co_return response;
@@ -148,9 +164,9 @@ Task<Response> Api::backend_status(const Request&, const PathParameters& path) {
     if (!id) co_return failure(id.error());
     const auto status = registry_.status(*id);
     if (!status) co_return failure(status.error());
-    co_return Response{.body = public_status_json(*status),
-                       .headers = {{"Content-Type", "application/json"},
-                                   {"Access-Control-Allow-Origin", "*"}}};
+    co_return Response{
+        .body = public_status_json(*status),
+        .headers = {{"Content-Type", "application/json"}, {"Access-Control-Allow-Origin", "*"}}};
 }
 
 Task<Response> Api::terminate(const Request& request, const PathParameters& path) {

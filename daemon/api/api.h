@@ -1,6 +1,6 @@
-// The HTTP API (CONTRACT, Endpoints): one table lists every endpoint, and each handler decodes, asks
-// the registry and encodes. No rule, SQL or signal here; JSON names are in common/api_types. Control
-// thread.
+// The HTTP API (CONTRACT, Endpoints): one table lists every endpoint, and each handler decodes,
+// asks the registry and encodes. No rule, SQL or signal here; JSON names are in common/api_types.
+// Control thread.
 #pragma once
 
 #include <functional>

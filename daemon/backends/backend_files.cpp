@@ -50,8 +50,8 @@ std::string read_end(int directory, const char* name, std::size_t limit) {
     if (!file || ::fstat(file.get(), &status) != 0) return {};
     const auto size = static_cast<std::size_t>(status.st_size);
     std::string bytes(std::min(size, limit), '\0');
-    const ssize_t length = ::pread(file.get(), bytes.data(), bytes.size(),
-                                   static_cast<off_t>(size - bytes.size()));
+    const ssize_t length =
+        ::pread(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(size - bytes.size()));
     bytes.resize(length < 0 ? 0 : static_cast<std::size_t>(length));
     return bytes;
 }
@@ -112,8 +112,7 @@ std::vector<BackendId> BackendFiles::live() const {
 std::optional<BackendFiles::Found> BackendFiles::read(const BackendId& id) const {
     UniqueFd directory = open_directory(backends_.get(), id.str());
     if (!directory) return std::nullopt;
-    auto record =
-        BackendRecord::decode(read_end(directory.get(), identity_file, largest_identity));
+    auto record = BackendRecord::decode(read_end(directory.get(), identity_file, largest_identity));
     if (!record || record->id != id) return std::nullopt;
     auto shim = read_record(directory.get());
     const bool was_ready = ::faccessat(directory.get(), ready_file, F_OK, 0) == 0;
@@ -136,7 +135,9 @@ std::vector<std::string> BackendFiles::log_tail(const BackendId& id, std::size_t
     UniqueFd directory = open_directory(backends_.get(), id.str());
     if (!directory) directory = open_directory(history_.get(), id.str());
     if (!directory) return {};
-    return last_lines(read_end(directory.get(), output_log, longest_tail), count);
+    std::string text = read_end(directory.get(), output_log, longest_tail);
+    if (text.size() == longest_tail) text.erase(0, text.find('\n') + 1);  // it begins within a line
+    return last_lines(text, count);
 }
 
 }  // namespace jamsock

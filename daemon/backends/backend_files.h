@@ -1,6 +1,7 @@
-// The directories `backends/<id>/` of live backends and `history/<id>/` of ended ones (DESIGN, Files
-// at run time): made before the start, all that recovery needs without a database. File work that
-// may block: for the helper thread. Names come through open directories, so no path is too long.
+// The directories `backends/<id>/` of live backends and `history/<id>/` of ended ones (DESIGN,
+// Files at run time): made before the start, all that recovery needs without a database. File work
+// that may block: for the helper thread. Names come through open directories, so no path is too
+// long.
 #pragma once
 
 #include <optional>

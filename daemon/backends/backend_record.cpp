@@ -45,7 +45,8 @@ std::string BackendRecord::encode() const {
         .add("port", static_cast<std::int64_t>(port));
     if (key) message.add("key", key->str());
     if (tag) message.add("tag", *tag);
-    for (const std::string& argument : command.argv) message.add("arg", argument);
+    for (const std::string& argument : command.argv)
+        message.add("arg", argument);
     return message.encode();
 }
 

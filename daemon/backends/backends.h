@@ -33,11 +33,11 @@ class Backends {
     virtual ~Backends() = default;
 
     // Begins to start the backend and returns at once; events tell how it goes on. The record must
-    // be committed. `environment` is the complete one, but for what differs by backend.
+    // be committed. `environment` is all that the backend gets.
     virtual void start(const BackendRecord& record, const EnvironmentMap& environment) = 0;
 
-    // Asks for the backend's end and returns at once. A hard one overtakes a soft one; else the first
-    // counts. Nothing happens for an unknown id.
+    // Asks for the backend's end and returns at once. A hard one overtakes a soft one; else the
+    // first counts. Nothing happens for an unknown id.
     virtual void terminate(const BackendId& id, const Termination& termination) = 0;
 
     // The fencing token in the key's lock file; 0 if there is none.

@@ -23,8 +23,7 @@ std::string file_name(const ServiceName& service, const std::string& key) {
 }
 
 std::int64_t recorded_token(int locks_directory, const std::string& name) {
-    const UniqueFd file(
-        ::openat(locks_directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    const UniqueFd file(::openat(locks_directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     char text[32];
     const ssize_t length = file ? ::pread(file.get(), text, sizeof text, 0) : 0;
     std::int64_t token = 0;
@@ -41,8 +40,7 @@ std::optional<Inode> inode(int locks_directory, const std::string& name) {
 }
 
 bool is_held(int locks_directory, const std::string& name) {
-    const UniqueFd file(
-        ::openat(locks_directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    const UniqueFd file(::openat(locks_directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     return file && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0;
 }
 

@@ -17,9 +17,10 @@ namespace {
 constexpr int first_free_descriptor = shim_fd::program + 1;
 
 tl::unexpected<Error> spawn_failure(const char* what, int error) {
-    return fail(ErrorCode::spawn_failed,
-                fmt::format("The backend's shim can't be started: {}: {}.", what, ::strerror(error)),
-                "jamsock daemon logs");
+    return fail(
+        ErrorCode::spawn_failed,
+        fmt::format("The backend's shim can't be started: {}: {}.", what, ::strerror(error)),
+        "jamsock daemon logs");
 }
 
 // A copy that dup2 onto a shim_fd can't overwrite before it is used.

@@ -65,8 +65,7 @@ bool read_answer(const char* bytes, std::size_t length, std::uint16_t port,
 std::vector<std::uint32_t> listening_inodes(std::uint16_t port) {
     std::vector<std::uint32_t> inodes;
     for (const int family : {AF_INET, AF_INET6}) {
-        const UniqueFd netlink(
-            ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+        const UniqueFd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
         if (!netlink || !send_query(netlink.get(), family, port)) continue;
         alignas(nlmsghdr) std::array<char, 8192> answer;
         ssize_t length = 0;
@@ -99,8 +98,8 @@ PortOwner port_owner(std::uint16_t port, pid_t root) {
     }
     if (sockets.empty()) return PortOwner::nobody;
     const auto tree = descendants(all_processes(), root);
-    const bool ours =
-        std::ranges::any_of(tree, [&](const Process& member) { return has_socket(member.pid, sockets); });
+    const bool ours = std::ranges::any_of(
+        tree, [&](const Process& member) { return has_socket(member.pid, sockets); });
     return ours ? PortOwner::tree : PortOwner::stranger;
 }
 

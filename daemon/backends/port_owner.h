@@ -1,5 +1,5 @@
-// Who listens on a port (DESIGN, Files at run time): a backend is ready only if the listening socket
-// belongs to its own process tree. Reads /proc: for the helper thread.
+// Who listens on a port (DESIGN, Files at run time): a backend is ready only if the listening
+// socket belongs to its own process tree. Reads /proc: for the helper thread.
 #pragma once
 
 #include <sys/types.h>

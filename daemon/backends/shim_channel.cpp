@@ -23,16 +23,18 @@ ShimChannel::ShimChannel(const asio::any_io_executor& executor, UniqueFd connect
     socket_.non_blocking(true);
 }
 
-std::optional<ShimChannel> ShimChannel::connect(const asio::any_io_executor& executor,
-                                                int backend_directory) {
+// A stopped shim's backlog may be full, or we may be out of descriptors: neither means it is gone.
+ShimChannel::Reached ShimChannel::connect(const asio::any_io_executor& executor,
+                                          int backend_directory) {
     UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path_in(backend_directory, "shim.sock").copy(address.sun_path, sizeof address.sun_path - 1);
+    if (!fd) return {};
     if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-        return std::nullopt;
+        return {.is_gone = errno == ENOENT || errno == ECONNREFUSED};
     }
-    return ShimChannel(executor, std::move(fd));
+    return {.channel = ShimChannel(executor, std::move(fd))};
 }
 
 pid_t ShimChannel::peer() const {
@@ -59,8 +61,8 @@ Task<std::optional<Message>> ShimChannel::receive(std::chrono::nanoseconds limit
 
 bool ShimChannel::send(const Message& message) {
     const std::string& bytes = message.encode();
-    return ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL) ==
-           static_cast<ssize_t>(bytes.size());
+    return ::send(socket_.native_handle(), bytes.data(), bytes.size(),
+                  MSG_DONTWAIT | MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
 }
 
 void ShimChannel::close() {

@@ -15,9 +15,9 @@ class ShimChannel {
   public:
     ShimChannel(const asio::any_io_executor& executor, UniqueFd connected);
 
-    // Connects to `shim.sock` in a backend's directory; nothing if nobody listens there.
-    static std::optional<ShimChannel> connect(const asio::any_io_executor& executor,
-                                              int backend_directory);
+    // Connects to `shim.sock` in a backend's directory.
+    struct Reached;
+    static Reached connect(const asio::any_io_executor& executor, int backend_directory);
 
     // The process that made the other end: for a channel from `connect`, the shim.
     pid_t peer() const;
@@ -35,6 +35,11 @@ class ShimChannel {
 
   private:
     asio::generic::seq_packet_protocol::socket socket_;
+};
+
+struct ShimChannel::Reached {
+    std::optional<ShimChannel> channel;
+    bool is_gone = false;  // nobody listens; with neither, it can't be told now: ask again
 };
 
 }  // namespace jamsock

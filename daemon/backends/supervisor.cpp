@@ -37,14 +37,16 @@ Error start_error(std::string message) {
 
 // Why a shim did not say `locked`.
 Error explain_unlocked(const std::optional<Message>& answer) {
-    if (!answer) return start_error("The backend's shim ended or stalled before it held the key's lock.");
+    if (!answer)
+        return start_error("The backend's shim ended or stalled before it held the key's lock.");
     if (answer->verb() == "busy") {
         return start_error(fmt::format("The key's lock is still held by the backend {}.",
                                        in_quotes(answer->text("holder").value_or("unknown"))));
     }
     if (answer->verb() == "stale") {
-        return start_error(fmt::format("The key's lock has seen the fencing token {}, which is newer.",
-                                       answer->number("token").value_or(0)));
+        return start_error(
+            fmt::format("The key's lock has seen the fencing token {}, which is newer.",
+                        answer->number("token").value_or(0)));
     }
     return start_error(fmt::format(
         "The key's lock can't be taken: {}: {}.", escaped(answer->text("what").value_or("unknown")),
@@ -60,6 +62,14 @@ Error explain_exec(const Message& message, const Command& command) {
                              ::strerror(static_cast<int>(message.number("errno").value_or(0)))),
                  {},
                  {}};
+}
+
+// The shim that a record names, if it lives; else 0.
+pid_t living_shim(const std::optional<ShimRecord>& record) {
+    if (!record || record->boot_id != current_boot_id()) return 0;
+    const auto process = read_process(record->shim_pid);
+    const bool lives = process && process->start_time == record->shim_start_time;
+    return lives ? record->shim_pid : 0;
 }
 
 }  // namespace
@@ -83,7 +93,8 @@ struct Supervisor::Supervised {
 class Supervisor::StartSlot {
   public:
     static Task<StartSlot> take(Supervisor& owner) {
-        while (owner.free_start_slots_ == 0) co_await owner.slot_freed_.wait_until(never);
+        while (owner.free_start_slots_ == 0)
+            co_await owner.slot_freed_.wait_until(never);
         --owner.free_start_slots_;
         co_return StartSlot(owner);
     }
@@ -107,7 +118,8 @@ Supervisor::Supervisor(asio::io_context& loop, const BackendFiles& files, Helper
       helper_(helper),
       settings_(settings),
       on_event_(std::move(on_event)),
-      free_start_slots_(starts_per_core * std::max(1u, std::thread::hardware_concurrency())) {}
+      free_start_slots_(starts_per_core * std::max(1u, std::thread::hardware_concurrency())) {
+}
 
 Supervisor::~Supervisor() = default;
 
@@ -168,8 +180,7 @@ Task<Result<>> Supervisor::launch(const Ref& backend, const EnvironmentMap& envi
     co_return Result<>();
 }
 
-Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend,
-                                              const EnvironmentMap& environment) {
+Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const EnvironmentMap& environment) {
     const BackendRecord& record = backend->record;
     auto directory = co_await make_directory(backend);
     if (!directory) co_return pass_on(directory);
@@ -183,7 +194,8 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend,
     spec.cwd = record.command.cwd;
     spec.grace_milliseconds = std::chrono::milliseconds(timeouts::grace).count();
     spec.descriptor_limit = settings_.backend_descriptor_limit;
-    for (const auto& [name, value] : environment) spec.env.push_back(variable(name, value));
+    for (const auto& [name, value] : environment)
+        spec.env.push_back(variable(name, value));
 
     auto shim = co_await spawn_shim_of(backend, spec);
     if (!shim) co_return pass_on(shim);
@@ -207,13 +219,18 @@ Task<> Supervisor::heed_all(const Ref& backend) {
 // Reads the shim's messages until it is gone, and then settles how the backend ended.
 Task<> Supervisor::follow(const Ref& backend) {
     std::optional<ShimRecord> record;
-    bool is_gone = false;
-    while (!is_gone) {
+    bool reached = backend->channel.has_value();
+    if (!reached) reached = co_await reach_shim(backend);
+    while (reached && !stopping_) {
         co_await heed_all(backend);
         if (stopping_) co_return;
         record = co_await read_record_of(backend);
-        is_gone = (record && record->tree_empty) || !connect_again(*backend);
+        const bool is_over = record && record->tree_empty;
+        reached = false;
+        if (!is_over) reached = co_await reach_shim(backend);
     }
+    if (stopping_) co_return;
+    record = co_await read_record_of(backend);
     if (record && record->tree_empty) {
         co_await conclude(backend, record);
     } else {
@@ -221,14 +238,21 @@ Task<> Supervisor::follow(const Ref& backend) {
     }
 }
 
-// Whether the shim whose channel was closed still lives.
-bool Supervisor::connect_again(Supervised& backend) {
-    auto channel = ShimChannel::connect(loop_.get_executor(), backend.directory.get());
-    if (!channel) return false;
-    log::warn("backend {}: its shim closed the channel and still lives; connected again",
-              backend.record.id.str());
-    backend.channel = std::move(*channel);
-    return true;
+// Whether the shim was connected to; else it is gone. One that doesn't answer is asked again.
+Task<bool> Supervisor::reach_shim(const Ref& backend) {
+    bool is_gone = !backend->directory;
+    while (!is_gone && !stopping_) {
+        auto reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
+        if (reached.channel) {
+            backend->channel.emplace(std::move(*reached.channel));
+            backend->shim = backend->channel->peer();
+            co_return true;
+        }
+        is_gone = reached.is_gone;
+        const Deadline next_try = after(timeouts::unresponsive_pause);
+        if (!is_gone) co_await stopped_.wait_until(next_try);
+    }
+    co_return false;
 }
 
 void Supervisor::heed(const Ref& backend, const Message& message) {
@@ -248,7 +272,6 @@ void Supervisor::heed_hello(const Ref& backend, const Message& hello) {
     if (state == "ending" || state == "exited") {
         heed_ending(backend, hello);
     } else if (state == "running") {
-        if (backend->end) ask_to_end(*backend);
         heed_started(backend, hello);
     }
 }
@@ -257,6 +280,7 @@ void Supervisor::heed_started(const Ref& backend, const Message& started) {
     backend->main = Process{};
     backend->main->pid = static_cast<pid_t>(started.number("pid").value_or(0));
     backend->main->start_time = static_cast<std::uint64_t>(started.number("start").value_or(0));
+    if (backend->end) ask_to_end(*backend);
     change(*backend, {.status = Status::waiting});
     if (backend->last.status == Status::waiting) spawn(watch_readiness(backend));
 }
@@ -274,9 +298,8 @@ Task<> Supervisor::watch_readiness(Ref backend) {
     const auto is_over = [this, backend] {
         return stopping_ || backend->last.status != Status::waiting;
     };
-    const Readiness found =
-        co_await wait_until_ready(backend->record.port, backend->shim,
-                                  after(timeouts::startup_limit), helper_, is_over);
+    const Readiness found = co_await wait_until_ready(
+        backend->record.port, backend->shim, after(timeouts::startup_limit), helper_, is_over);
     if (is_over()) co_return;
     if (found == Readiness::ready) {
         BackendFiles::mark_ready(backend->directory.get());
@@ -287,11 +310,13 @@ Task<> Supervisor::watch_readiness(Ref backend) {
     backend->failure = Error{
         ErrorCode::backend_ended_before_ready,
         found == Readiness::stranger_on_port
-            ? fmt::format("The backend was not ready within {} s: its port {} belongs to another process.",
-                          limit, backend->record.port)
-            : fmt::format("The backend was not ready within {} s: nothing answered HTTP on its port {}.",
-                          limit, backend->record.port),
-        "start the command yourself with PORT set, and see whether it listens there",
+            ? fmt::format(
+                  "The backend was not ready within {} s: its port {} belongs to another process.",
+                  limit, backend->record.port)
+            : fmt::format(
+                  "The backend was not ready within {} s: nothing answered HTTP on its port {}.",
+                  limit, backend->record.port),
+        fmt::format("jamsock status {}", backend->record.id.str()),
         {}};
     terminate(backend->record.id, {TerminationKind::hard, TerminationReason::startuptimeout});
 }
@@ -314,10 +339,12 @@ void Supervisor::terminate(const BackendId& id, const Termination& termination) 
 // The shim runs the whole ending, so nothing is lost if this process dies now. Before `go`
 // there is nothing to end: `launch` looks at `end`.
 void Supervisor::ask_to_end(Supervised& backend) {
-    if (!backend.told_to_go) return;
+    if (!backend.told_to_go || !backend.channel) return;
     const Termination& end = *backend.end;
     Message request("terminate");
-    request.add("kind", word(end.kind)).add("reason", word(end.reason)).add("grace_ms", end.grace.count());
+    request.add("kind", word(end.kind))
+        .add("reason", word(end.reason))
+        .add("grace_ms", end.grace.count());
     backend.channel->send(request);
     if (end.kind == TerminationKind::hard) {
         if (const auto shim = read_process(backend.shim)) signal_process(*shim, SIGCONT);
@@ -349,8 +376,8 @@ Task<std::vector<Supervisor::Found>> Supervisor::find_live() {
         }
         auto backend = std::make_shared<Supervised>(found->record);
         backend->directory = std::move(found->directory);
-        backend->channel = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
-        if (backend->channel) backend->shim = backend->channel->peer();
+        // Known before anything is searched for: a shim that doesn't answer is no survivor.
+        backend->shim = living_shim(found->shim);
         backend->told_to_go = true;
         supervised_.emplace(id, backend);
         all.push_back({found->record, found->was_ready});
@@ -368,25 +395,15 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
     if (!backend) backend = std::make_shared<Supervised>(record);
     backend->last = last;
     if (is_ending(last.status)) {
-        backend->end = Termination{last.kind.value_or(TerminationKind::soft),
-                                   last.reason.value_or(TerminationReason::external),
-                                   timeouts::grace};
+        backend->end =
+            Termination{last.kind.value_or(TerminationKind::soft),
+                        last.reason.value_or(TerminationReason::external), timeouts::grace};
     }
     spawn(follow_adopted(backend));
 }
 
 Task<> Supervisor::follow_adopted(Ref backend) {
-    if (backend->channel) {
-        co_await follow(backend);
-        co_return;
-    }
-    std::optional<ShimRecord> record;
-    if (backend->directory) record = read_record(backend->directory.get());
-    if (record && record->tree_empty) {
-        co_await conclude(backend, record);
-    } else {
-        co_await bury(backend, record);
-    }
+    co_await follow(backend);
 }
 
 SurvivorQuery Supervisor::survivors_of(const Supervised& backend) const {
@@ -415,6 +432,7 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
                       .kind = TerminationKind::hard});
 
     std::chrono::nanoseconds pause = timeouts::survivor_scan_pause;
+    bool told = false;
     while (!stopping_) {
         const SurvivorQuery query = survivors_of(*backend);
         const std::vector<Process> survivors = co_await search(query);
@@ -422,14 +440,19 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
             log::warn("backend {}: killing {}, which its shim left", dead.id.str(), survivor.pid);
             signal_process(survivor, SIGKILL);
         }
-        if (survivors.empty() && !key_lock::is_held(files_.locks(), dead.lock_name)) break;
+        const bool is_held = key_lock::is_held(files_.locks(), dead.lock_name);
+        if (survivors.empty() && !is_held) break;
+        if (survivors.empty() && !told) {
+            log::warn("backend {}: its key's lock is held by a process that can't be found",
+                      dead.id.str());
+            told = true;
+        }
         co_await stopped_.wait_until(after(pause));
         pause = std::min<std::chrono::nanoseconds>(pause * 2, longest_burial_pause);
     }
     if (stopping_) co_return;
     // The shim may have written more before it was gone.
-    std::optional<ShimRecord> last = record;
-    if (backend->directory) last = co_await read_record_of(backend);
+    const std::optional<ShimRecord> last = co_await read_record_of(backend);
     if (stopping_) co_return;
     co_await conclude(backend, last);
 }
@@ -468,7 +491,10 @@ Task<Result<SpawnedShim>> Supervisor::spawn_shim_of(const Ref& backend, const Sh
 }
 
 Task<std::optional<ShimRecord>> Supervisor::read_record_of(const Ref& backend) {
-    return helper_.run([backend] { return read_record(backend->directory.get()); });
+    return helper_.run([backend]() -> std::optional<ShimRecord> {
+        if (!backend->directory) return std::nullopt;
+        return read_record(backend->directory.get());
+    });
 }
 
 Task<std::vector<Process>> Supervisor::search(const SurvivorQuery& query) {

@@ -1,7 +1,7 @@
-// Supervises every backend from its commit to its proven end (DESIGN, The promise): drives it through
-// its statuses by what its shim says, and finds what a dead shim left. One coroutine follows each
-// backend. It reports through one callback and knows neither store, routes nor requests.
-// Control thread; what blocks runs on the helper thread.
+// Supervises every backend from its commit to its proven end (DESIGN, The promise): drives it
+// through its statuses by what its shim says, and finds what a dead shim left. One coroutine
+// follows each backend. It reports through one callback and knows neither store, routes nor
+// requests. Control thread; what blocks runs on the helper thread.
 #pragma once
 
 #include <memory>
@@ -62,7 +62,7 @@ class Supervisor final : public Backends {
     Task<> follow_adopted(Ref backend);
     Task<> follow(const Ref& backend);
     Task<> heed_all(const Ref& backend);
-    bool connect_again(Supervised& backend);
+    Task<bool> reach_shim(const Ref& backend);
     void heed(const Ref& backend, const Message& message);
     void heed_hello(const Ref& backend, const Message& hello);
     void heed_started(const Ref& backend, const Message& started);

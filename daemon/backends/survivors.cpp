@@ -20,7 +20,8 @@ using Pids = std::unordered_set<pid_t>;
 // Every process of `all` that is in `roots` or below one of them.
 Pids with_descendants(const std::vector<Process>& all, const Pids& roots) {
     std::unordered_map<pid_t, std::vector<pid_t>> children;
-    for (const Process& process : all) children[process.parent].push_back(process.pid);
+    for (const Process& process : all)
+        children[process.parent].push_back(process.pid);
     Pids found;
     std::vector<pid_t> left(roots.begin(), roots.end());
     while (!left.empty()) {
@@ -28,7 +29,8 @@ Pids with_descendants(const std::vector<Process>& all, const Pids& roots) {
         left.pop_back();
         if (!found.insert(pid).second) continue;
         const auto below = children.find(pid);
-        if (below != children.end()) left.insert(left.end(), below->second.begin(), below->second.end());
+        if (below != children.end())
+            left.insert(left.end(), below->second.begin(), below->second.end());
     }
     return found;
 }
@@ -46,7 +48,8 @@ bool is_of_session(const Process& process, const std::vector<Process>& all,
 // is no survivor.
 bool carries_lock(pid_t pid, const std::string& descriptor) {
     std::ifstream info(fmt::format("/proc/{}/fdinfo/{}", pid, descriptor));
-    const std::string text((std::istreambuf_iterator<char>(info)), std::istreambuf_iterator<char>());
+    const std::string text((std::istreambuf_iterator<char>(info)),
+                           std::istreambuf_iterator<char>());
     return text.find("FLOCK") != std::string::npos;
 }
 

@@ -1,5 +1,5 @@
-// The search for what a dead shim's backend left behind (DESIGN, The tree is gone). Reads /proc: for
-// the helper thread.
+// The search for what a dead shim's backend left behind (DESIGN, The tree is gone). Reads /proc:
+// for the helper thread.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 namespace jamsock {
 
 struct SurvivorQuery {
-    pid_t keeper = 0;  // 0: no keeper is our parent
-    pid_t worker = 0;  // 0: none
+    pid_t keeper = 0;          // 0: no keeper is our parent
+    pid_t worker = 0;          // 0: none
     std::vector<pid_t> shims;  // all that live and are known
 
     // Of the one backend whose shim is gone:
@@ -23,10 +23,10 @@ struct SurvivorQuery {
     std::string mark;  // JAMSOCK_MARK's value
 };
 
-// The processes that must end before the key may be given again: all below the keeper that is neither
-// worker nor known shim nor below one, and, for the case that keeper and shim both died, all
-// of the backend's session, holding its lock, or with its mark in their environment, and what is
-// below those. Zombies are left out: they hold nothing.
+// The processes that must end before the key may be given again: all below the keeper that is
+// neither worker nor known shim nor below one, and, for the case that keeper and shim both died,
+// all of the backend's session, holding its lock, or with its mark in their environment, and what
+// is below those. Zombies are left out: they hold nothing.
 std::vector<Process> find_survivors(const SurvivorQuery& query);
 
 }  // namespace jamsock

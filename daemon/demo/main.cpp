@@ -73,7 +73,8 @@ void add_routes(httplib::Server& server, Document& document, const PageFacts& fa
 
 int run() {
     long long port = 0;
-    if (!parse_number(environment_variable("PORT").value_or(""), port) || port < 1 || port > 65535) {
+    if (!parse_number(environment_variable("PORT").value_or(""), port) || port < 1 ||
+        port > 65535) {
         fmt::print(stderr, "jamsock-demo: PORT is not set to a port; jamsock sets it.\n");
         return 2;
     }

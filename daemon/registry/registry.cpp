@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <tuple>
 
 #include "common/clock.h"
 #include "common/text.h"
@@ -45,7 +46,8 @@ std::int64_t now_seconds() {
 EnvironmentMap backend_environment(const BackendRecord& record, const std::string& resource_key,
                                    const ConnectRequest& request) {
     EnvironmentMap environment = request.base_environment.value_or(plain_environment());
-    for (const auto& [name, value] : request.env) environment[name] = value;
+    for (const auto& [name, value] : request.env)
+        environment[name] = value;
     environment["HOST"] = "127.0.0.1";
     environment["PORT"] = std::to_string(record.port);
     environment["SESSION_BACKEND_ID"] = record.id.str();
@@ -67,8 +69,9 @@ Result<> check_variables(const EnvironmentMap& variables) {
     return {};
 }
 
-Error ended_before_ready(const BackendId& id, const StatusChange& end, std::vector<std::string> tail) {
-    const std::string how = end.exit                                       ? describe(*end.exit)
+Error ended_before_ready(const BackendId& id, const StatusChange& end,
+                         std::vector<std::string> tail) {
+    const std::string how = end.exit                                    ? describe(*end.exit)
                             : end.reason == TerminationReason::external ? "was terminated"
                                                                         : "ended";
     return Error{ErrorCode::backend_ended_before_ready,
@@ -94,6 +97,8 @@ struct Registry::Entry {
     std::vector<StatusChange> statuses;
     std::shared_ptr<Activity> activity = std::make_shared<Activity>();
     std::optional<Error> failure;  // why it never came up
+    // When an ending that was asked for is over, if all goes well.
+    std::optional<Deadline> end_by;
     Event changed;
 
     Status status() const { return statuses.back().status; }
@@ -103,13 +108,15 @@ Registry::Registry(Store& store, Backends& backends, RouteSink routes, RegistryS
     : store_(store),
       backends_(backends),
       routes_(std::move(routes)),
-      settings_(std::move(settings)) {}
+      settings_(std::move(settings)) {
+}
 
 Registry::~Registry() = default;
 
 void Registry::stop() {
     stopping_ = true;
-    for (auto& [id, entry] : by_id_) entry->changed.notify_all();
+    for (auto& [id, entry] : by_id_)
+        entry->changed.notify_all();
 }
 
 Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
@@ -119,14 +126,10 @@ Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
 
     Ref entry = holder(service, request.key);
     while (entry && is_ending(entry->status()) && request.spawn) {
-        const Deadline limit = after(timeouts::grace + timeouts::ending_margin);
+        Deadline limit = entry->end_by.value_or(after(timeouts::grace + timeouts::ending_margin));
+        if (ready_by) limit = std::min(limit, *ready_by);
         const bool ended = co_await wait_until_ended(entry, limit);
-        if (!ended) {
-            co_return fail(ErrorCode::conflict,
-                           fmt::format("The backend {}, which holds the key, is still ending.",
-                                       entry->record.id.str()),
-                           fmt::format("jamsock terminate --hard {}", entry->record.id.str()));
-        }
+        if (!ended) co_return tl::unexpected(still_ending(*entry));
         entry = holder(service, request.key);
     }
     const bool spawned = !entry;
@@ -150,20 +153,19 @@ Result<> Registry::check(const ServiceName& service, const ConnectRequest& reque
     if (stopping_) return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
     if (service != ServiceName::standard()) {
         return fail(ErrorCode::service_not_found,
-                    fmt::format("There is no service {} here; the default service takes a command in "
-                                "place.",
-                                in_quotes(service.service())),
+                    fmt::format("There is no service {} here, only {}.",
+                                in_quotes(service.service() + "/" + service.environment()),
+                                in_quotes("default/default")),
                     "jamsock connect --key KEY -- COMMAND");
     }
-    if (request.user && std::ranges::any_of(*request.user, [](unsigned char c) {
-            return c < 0x20 || c == 0x7f;
-        })) {
+    if (request.user && has_control_character(*request.user)) {
         return fail(ErrorCode::invalid_request, "The field 'user' has a control character.");
     }
-    if (request.command && (request.command->argv.front().front() != '/' ||
-                            !request.command->cwd.starts_with('/'))) {
-        return fail(ErrorCode::invalid_request,
-                    "A command in place needs an absolute path as its first word and as its 'cwd'.");
+    if (request.command &&
+        (request.command->argv.front().front() != '/' || !request.command->cwd.starts_with('/'))) {
+        return fail(
+            ErrorCode::invalid_request,
+            "A command in place needs an absolute path as its first word and as its 'cwd'.");
     }
     if (auto sound = check_variables(request.env); !sound) return sound;
     return check_variables(request.base_environment.value_or(EnvironmentMap{}));
@@ -173,11 +175,11 @@ Result<> Registry::check(const ServiceName& service, const ConnectRequest& reque
 Result<> Registry::check_same_program(const Entry& holder, const ConnectRequest& request) const {
     const BackendRecord& record = holder.record;
     if (request.command && *request.command != record.command) {
-        return fail(ErrorCode::key_held,
-                    fmt::format("The key is held by backend {}, which runs {}, not {}.",
-                                record.id.str(), described(record.command),
-                                described(*request.command)),
-                    fmt::format("jamsock terminate {}", record.id.str()));
+        return fail(
+            ErrorCode::key_held,
+            fmt::format("The key is held by backend {}, which runs {}, not {}.", record.id.str(),
+                        described(record.command), described(*request.command)),
+            fmt::format("jamsock status {}", record.id.str()));
     }
     if (request.tag && request.tag != record.tag) {
         return fail(ErrorCode::key_held,
@@ -205,7 +207,9 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     if (!record) return pass_on(record);
     auto entry = std::make_shared<Entry>(*record);
     entry->statuses.push_back({.status = Status::scheduled, .time = record->created_at});
-    if (auto held = store_.acquire_key(*record, entry->statuses.back()); !held) return pass_on(held);
+    record_what_waits();
+    if (auto held = store_.acquire_key(*record, entry->statuses.back()); !held)
+        return pass_on(held);
 
     add(entry);
     log::info("backend {}: scheduled for the key {}, fencing token {}", record->id.str(),
@@ -224,8 +228,8 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
     }
     const std::string lock_name = key_lock::file_name(service, resource_key);
     const std::int64_t now = wall_milliseconds();
-    const std::int64_t highest_token = std::max(
-        {store_.last_fencing_token(lock_name), backends_.recorded_token(lock_name), now});
+    const std::int64_t highest_token =
+        std::max({store_.last_fencing_token(lock_name), backends_.recorded_token(lock_name), now});
     return BackendRecord{.id = new_id(),
                          .serial = random_serial(),
                          .mac_key = MacKey::generate(),
@@ -265,7 +269,7 @@ void Registry::publish(const Entry& entry) {
         Route{.id = entry.record.id,
               .serial = entry.record.serial,
               .key = entry.record.mac_key,
-              .state = !is_live(last.status)           ? Route::State::ending
+              .state = !is_live(last.status)          ? Route::State::ending
                        : last.status == Status::ready ? Route::State::ready
                                                       : Route::State::pending,
               .port = entry.record.port,
@@ -282,8 +286,8 @@ Result<ConnectResponse> Registry::grant(Entry& entry, bool spawned, const Connec
     const auto token = ConnectionToken::issue(record.mac_key, record.serial,
                                               static_cast<std::uint32_t>(now), has_identity);
     if (has_identity) {
-        auto remembered =
-            store_.remember_identity(token.hash(), identity, now, now + timeouts::token_life.count());
+        auto remembered = store_.remember_identity(token.hash(), identity, now,
+                                                   now + timeouts::token_life.count());
         if (!remembered) return pass_on(remembered);
     }
     entry.activity->touch();
@@ -318,6 +322,15 @@ Task<Result<>> Registry::wait_until_ready(const Ref& entry, Deadline deadline) {
     Error failure = *entry->failure;
     failure.log_tail = std::move(tail);
     co_return tl::unexpected(std::move(failure));
+}
+
+Error Registry::still_ending(const Entry& entry) const {
+    if (stopping_) return {ErrorCode::shutting_down, "The daemon is shutting down.", {}, {}};
+    const std::string& id = entry.record.id.str();
+    return {ErrorCode::conflict,
+            fmt::format("The backend {} is still ending.", id),
+            fmt::format("jamsock terminate --hard {}", id),
+            {}};
 }
 
 Task<bool> Registry::wait_until_ended(const Ref& entry, Deadline deadline) {
@@ -378,7 +391,8 @@ Result<StatusChange> Registry::status(const BackendId& id) const {
     return info->statuses.back();
 }
 
-Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& request, bool wait) {
+Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& request,
+                                   bool wait) {
     const auto found = by_id_.find(id);
     if (found == by_id_.end()) {
         auto known = backend(id);
@@ -392,13 +406,13 @@ Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& 
                            ? std::chrono::seconds(*request.grace_seconds)
                            : std::chrono::duration_cast<std::chrono::seconds>(timeouts::grace);
     log::info("backend {}: {} termination asked for", id.str(), word(request.kind));
+    if (!entry->end_by || request.kind == TerminationKind::hard) {
+        entry->end_by = after(grace + timeouts::ending_margin);
+    }
     backends_.terminate(id, {request.kind, TerminationReason::external, grace});
     if (!wait) co_return Result<>();
-    const bool ended = co_await wait_until_ended(entry, after(grace + timeouts::ending_margin));
-    if (!ended) {
-        co_return fail(ErrorCode::conflict, fmt::format("The backend {} is still ending.", id.str()),
-                       fmt::format("jamsock terminate --hard {}", id.str()));
-    }
+    const bool ended = co_await wait_until_ended(entry, *entry->end_by);
+    if (!ended) co_return tl::unexpected(still_ending(*entry));
     co_return Result<>();
 }
 
@@ -424,10 +438,22 @@ StatusChange Registry::take_in(const BackendRecord& record, bool was_ready) {
 
 void Registry::enter(Entry& entry, const StatusChange& change) {
     entry.statuses.push_back(change);
-    if (auto recorded = store_.record_status(entry.record.id, change); !recorded) {
-        log::error("backend {}: {} could not be recorded: {}", entry.record.id.str(),
-                   word(change.status), recorded.error().message);
+    unrecorded_.emplace_back(entry.record.id, change);
+    record_what_waits();
+}
+
+// In order, so that no key is freed before it was held.
+void Registry::record_what_waits() {
+    auto next = unrecorded_.begin();
+    for (; next != unrecorded_.end(); ++next) {
+        const auto& [id, change] = *next;
+        if (auto recorded = store_.record_status(id, change); !recorded) {
+            log::error("backend {}: {} is not recorded yet: {}", id.str(), word(change.status),
+                       recorded.error().message);
+            break;
+        }
     }
+    unrecorded_.erase(unrecorded_.begin(), next);
 }
 
 // Routes first, so that no new request reaches a backend that is ending; then the row; then whoever

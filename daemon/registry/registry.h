@@ -1,7 +1,7 @@
 // The rules of keys and backends: connect, look up, list, terminate (CONTRACT, Endpoints). Every
 // decision is made here, on the control thread, so that a second connect finds what the first one
-// decided (DESIGN, The promise, layer 1). Knows no HTTP, no SQL and no signals: it asks the store and
-// the backends, publishes routes, and hears of every change through `on_event`.
+// decided (DESIGN, The promise, layer 1). Knows no HTTP, no SQL and no signals: it asks the store
+// and the backends, publishes routes, and hears of every change through `on_event`.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,8 @@ class Registry {
 
     // The arguments of a task stay alive until it has ended.
 
-    // The backend that holds the request's key, or a new one. With `ready_by`, answers only when it is
-    // ready: TimedOut at that time, BackendEndedBeforeReady or SpawnFailed if it ends first.
+    // The backend that holds the request's key, or a new one. With `ready_by`, answers only when it
+    // is ready: TimedOut at that time, BackendEndedBeforeReady or SpawnFailed if it ends first.
     Task<Result<ConnectResponse>> connect(const ServiceName& service, const ConnectRequest& request,
                                           std::optional<Deadline> ready_by);
 
@@ -57,15 +57,15 @@ class Registry {
     Result<BackendInfo> backend(const BackendId& id) const;
     Result<StatusChange> status(const BackendId& id) const;
 
-    // With `wait`, answers when the backend has ended; Conflict if it is still ending at the grace's
-    // end plus a margin.
+    // With `wait`, answers when the backend has ended; Conflict if it is still ending at the
+    // grace's end plus a margin.
     Task<Result<>> terminate(const BackendId& id, const TerminateRequest& request, bool wait);
 
     std::optional<Identity> identity(const std::string& token_hash) const;
     std::size_t live_count() const { return by_id_.size(); }
 
-    // Takes in what recovery found, before anything else is asked (DESIGN, Recovery). `was_ready` as
-    // the backend's directory has it. Gives the last status known of the backend.
+    // Takes in what recovery found, before anything else is asked (DESIGN, Recovery). `was_ready`
+    // as the backend's directory has it. Gives the last status known of the backend.
     StatusChange take_in(const BackendRecord& record, bool was_ready);
     // The live backends that the store names.
     std::vector<BackendRecord> recorded_live() const { return store_.live_backends(); }
@@ -89,10 +89,12 @@ class Registry {
     BackendId new_id() const;
     Result<ConnectResponse> grant(Entry& entry, bool spawned, const ConnectRequest& request);
     Task<Result<>> wait_until_ready(const Ref& entry, Deadline deadline);
+    Error still_ending(const Entry& entry) const;
     Task<bool> wait_until_ended(const Ref& entry, Deadline deadline);
     void add(const Ref& entry);
     void publish(const Entry& entry);
     void enter(Entry& entry, const StatusChange& change);
+    void record_what_waits();
 
     Store& store_;
     Backends& backends_;
@@ -101,6 +103,9 @@ class Registry {
     Ports ports_;
     std::unordered_map<BackendId, Ref> by_id_;
     std::map<KeyName, Ref> by_key_;
+    // What the store could not take (a full disk, a locked file); tried again before the next
+    // write.
+    std::vector<std::pair<BackendId, StatusChange>> unrecorded_;
     bool stopping_ = false;
 };
 

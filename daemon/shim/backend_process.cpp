@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@ namespace jamsock {
 
 namespace {
 
+constexpr mode_t usual_umask = 022;
 constexpr int not_found = 127;
 constexpr int not_executable = 126;
 
@@ -65,6 +67,7 @@ class Child {
 
     [[noreturn]] void run(pid_t shim) const {
         ::setsid();
+        ::umask(usual_umask);  // the daemon's is for its own files
         die_with_parent(shim);
         set_descriptors();
         limit_descriptors(spec_.descriptor_limit);

@@ -16,6 +16,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/timeouts.h"
 #include "common/unique_fd.h"
 #include "daemon/shim/descriptors.h"
 
@@ -27,7 +28,6 @@ using Milliseconds = long long;
 constexpr Milliseconds first_backoff = 50;
 constexpr Milliseconds last_backoff = 2000;
 constexpr Milliseconds proven_life = 10'000;  // a worker that lived so long resets the backoff
-constexpr Milliseconds stop_limit = 5000;     // from TERM to KILL
 constexpr int exec_failed = 127;
 
 constexpr int first_beyond_worker = worker_fd::ready + 1;
@@ -202,7 +202,8 @@ class Keeper {
     void stop_worker() {
         stopping_ = true;
         if (worker_ != 0) ::kill(worker_, SIGTERM);
-        const Milliseconds limit = boottime_milliseconds() + stop_limit;
+        const Milliseconds limit =
+            boottime_milliseconds() + std::chrono::milliseconds(timeouts::worker_stop).count();
         while (worker_ != 0 && boottime_milliseconds() < limit) {
             wait_for_signal(limit);
             handle_signals();

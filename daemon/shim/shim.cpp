@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "common/timeouts.h"
 #include "daemon/shim/descriptors.h"
 #include "daemon/shim/process_table.h"
 #include "daemon/shim/spec.h"
@@ -23,7 +24,6 @@ namespace jamsock {
 namespace {
 
 constexpr const char* process_name = "jamsock-shim";
-constexpr int lock_retry_milliseconds = 1000;
 constexpr int lock_retry_pause_milliseconds = 5;
 
 constexpr int ended = EXIT_SUCCESS;
@@ -101,7 +101,8 @@ class Start {
 
     bool take_lock() {
         lock_.emplace(locks_directory_.get(), spec_.lock_name);
-        const long long give_up = boottime_milliseconds() + lock_retry_milliseconds;
+        const long long give_up =
+            boottime_milliseconds() + std::chrono::milliseconds(timeouts::lock_retry).count();
         for (;;) {
             const LockAttempt attempt = lock_->try_take(spec_.fencing_token, spec_.backend_id);
             const bool busy = attempt.outcome == LockAttempt::Outcome::busy;

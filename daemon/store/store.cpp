@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "common/text.h"
 #include "daemon/log.h"
 #include "daemon/store/schema.h"
 
@@ -16,7 +17,8 @@ constexpr int busy_timeout_milliseconds = 5000;
 
 std::string joined(const std::vector<std::string>& argv) {
     std::string bytes;
-    for (const std::string& argument : argv) bytes += argument + '\0';
+    for (const std::string& argument : argv)
+        bytes += argument + '\0';
     return bytes;
 }
 
@@ -56,14 +58,25 @@ std::optional<Value> column(const SQLite::Statement& row, int index) {
     }
 }
 
-BackendRecord record_in(const SQLite::Statement& row) {
+// Nothing if the row holds what no backend can have: then somebody else wrote it.
+std::optional<BackendRecord> record_in(const SQLite::Statement& row) {
+    const auto id = BackendId::parse(row.getColumn(0).getString());
+    const auto mac_key = MacKey::from_bytes(row.getColumn(2).getString());
+    const auto service = ServiceName::parse(
+        row.getColumn(3).getString(), row.getColumn(4).getString(), row.getColumn(5).getString());
+    const auto key_text = column<std::string>(row, 6);
+    std::optional<Key> key;
+    if (const auto parsed = Key::parse(key_text.value_or("")); parsed) key = *parsed;
+    if (!id || !mac_key || !service || key.has_value() != key_text.has_value()) {
+        log::error("store: the row of the backend {} makes no sense",
+                   in_quotes(row.getColumn(0).getString()));
+        return std::nullopt;
+    }
     BackendRecord record{
-        .id = BackendId::parse(row.getColumn(0).getString()).value(),
+        .id = *id,
         .serial = static_cast<std::uint64_t>(row.getColumn(1).getInt64()),
-        .mac_key = MacKey::from_bytes(row.getColumn(2).getString()).value(),
-        .service = ServiceName::parse(row.getColumn(3).getString(), row.getColumn(4).getString(),
-                                      row.getColumn(5).getString())
-                       .value(),
+        .mac_key = *mac_key,
+        .service = *service,
         .lock_name = row.getColumn(7).getString(),
         .mark = row.getColumn(8).getString(),
         .fencing_token = row.getColumn(9).getInt64(),
@@ -71,7 +84,7 @@ BackendRecord record_in(const SQLite::Statement& row) {
         .tag = column<std::string>(row, 11),
         .command = Command{split(row.getColumn(12).getString()), row.getColumn(13).getString()},
         .port = static_cast<std::uint16_t>(row.getColumn(14).getInt())};
-    if (auto key = column<std::string>(row, 6)) record.key = Key::parse(*key).value();
+    record.key = key;
     return record;
 }
 
@@ -95,24 +108,27 @@ int pragma_number(SQLite::Database& database, const char* name) {
     return database.execAndGet(fmt::format("PRAGMA {}", name)).getInt();
 }
 
-tl::unexpected<Error> refuse(std::string_view why) {
-    return fail(ErrorCode::daemon_unavailable,
-                fmt::format("The database jamsock.db in the state directory {}; it was left as it is.",
-                            why),
-                "move jamsock.db away and start again: running backends are found without it");
+// Running backends are found without their database, so it may be put aside.
+tl::unexpected<Error> refuse(const std::string& path, std::string_view why) {
+    return fail(
+        ErrorCode::daemon_unavailable,
+        fmt::format("The database jamsock.db in the state directory {}; it was left as it is.",
+                    why),
+        shell_line({"mv", path, path + ".aside"}));
 }
 
 // Reads before anything is written: a foreign, damaged or newer file stays untouched.
-Result<> check_before_writing(SQLite::Database& database) {
+Result<> check_before_writing(SQLite::Database& database, const std::string& path) {
     const int version = pragma_number(database, "user_version");
     const int application = pragma_number(database, "application_id");
     const bool fresh = database.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;
     if (fresh && application == 0 && version == 0) return {};
-    if (application != schema::application_id) return refuse("belongs to another program");
+    if (application != schema::application_id) return refuse(path, "belongs to another program");
     if (version > static_cast<int>(schema::steps.size())) {
-        return refuse("was written by a newer version of jamsock");
+        return refuse(path, "was written by a newer version of jamsock");
     }
-    if (database.execAndGet("PRAGMA quick_check(1)").getString() != "ok") return refuse("is damaged");
+    if (database.execAndGet("PRAGMA quick_check(1)").getString() != "ok")
+        return refuse(path, "is damaged");
     return {};
 }
 
@@ -126,7 +142,8 @@ void migrate(SQLite::Database& database, const std::string& path) {
     const int version = pragma_number(database, "user_version");
     const int newest = static_cast<int>(schema::steps.size());
     if (version == newest) return;
-    if (version > 0) database.backup(fmt::format("{}.v{}", path, version).c_str(), SQLite::Database::Save);
+    if (version > 0)
+        database.backup(fmt::format("{}.v{}", path, version).c_str(), SQLite::Database::Save);
     SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
     for (int step = version; step < newest; ++step) {
         database.exec(schema::steps[static_cast<std::size_t>(step)]);
@@ -155,18 +172,20 @@ struct Store::Connection {
     std::string path;
     SQLite::Database database;
     std::optional<FileIdentity> opened_file;
-    std::unique_ptr<SQLite::Statement> insert_backend, insert_status, insert_held_key, insert_fencing,
-        select_fencing, select_identity;
+    std::unique_ptr<SQLite::Statement> insert_backend, insert_status, insert_held_key,
+        insert_fencing, select_fencing, select_identity;
 };
 
-Store::Store(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+Store::Store(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {
+}
 Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 Store::~Store() = default;
 
 Result<Store> Store::open(const std::string& path) try {
     auto connection = std::make_unique<Connection>(path);
-    if (auto sound = check_before_writing(connection->database); !sound) return pass_on(sound);
+    if (auto sound = check_before_writing(connection->database, path); !sound)
+        return pass_on(sound);
     configure(connection->database);
     migrate(connection->database, path);
     connection->opened_file = file_identity(path);
@@ -175,9 +194,12 @@ Result<Store> Store::open(const std::string& path) try {
     log::error("store: {} (SQLite code {})", failure.what(), failure.getExtendedErrorCode());
     switch (failure.getErrorCode()) {
         case SQLITE_NOTADB:
-        case SQLITE_CORRUPT: return refuse("is damaged or no database");
-        case SQLITE_FULL: return refuse("can't be written, because the disk is full");
-        default: return refuse("can't be opened");
+        case SQLITE_CORRUPT:
+            return refuse(path, "is damaged or no database");
+        case SQLITE_FULL:
+            return refuse(path, "can't be written, because the disk is full");
+        default:
+            return refuse(path, "can't be opened");
     }
 }
 
@@ -203,6 +225,18 @@ Result<> writing(const char* what, Work work) {
     }
 }
 
+// The same for reading: what can't be read counts as absent.
+template <class Work>
+auto reading(const char* what, Work work) -> decltype(work()) {
+    try {
+        return work();
+    } catch (const SQLite::Exception& failure) {
+        log::error("store: {}: {} (SQLite code {})", what, failure.what(),
+                   failure.getExtendedErrorCode());
+        return {};
+    }
+}
+
 }  // namespace
 
 Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& scheduled) {
@@ -216,10 +250,11 @@ Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& sc
         Connection& db = *connection_;
         SQLite::Transaction transaction(db.database, SQLite::TransactionBehavior::IMMEDIATE);
 
-        auto& row = db.prepared(db.insert_backend,
-                                "INSERT INTO backend (id, serial, mac_key, account, service, "
-                                "environment, key, lock_name, mark, fencing_token, created_at, tag, "
-                                "argv, cwd, port) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+        auto& row =
+            db.prepared(db.insert_backend,
+                        "INSERT INTO backend (id, serial, mac_key, account, service, "
+                        "environment, key, lock_name, mark, fencing_token, created_at, tag, "
+                        "argv, cwd, port) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
         const std::string mac_key(backend.mac_key.reveal());
         const std::string argv = joined(backend.command.argv);
         row.bind(1, backend.id.str());
@@ -250,9 +285,10 @@ Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& sc
             held.exec();
         }
 
-        auto& fencing = db.prepared(db.insert_fencing,
-                                    "INSERT INTO fencing (lock_name, token) VALUES (?,?) ON CONFLICT "
-                                    "(lock_name) DO UPDATE SET token = max(token, excluded.token)");
+        auto& fencing =
+            db.prepared(db.insert_fencing,
+                        "INSERT INTO fencing (lock_name, token) VALUES (?,?) ON CONFLICT "
+                        "(lock_name) DO UPDATE SET token = max(token, excluded.token)");
         fencing.bind(1, backend.lock_name);
         fencing.bind(2, backend.fencing_token);
         fencing.exec();
@@ -282,7 +318,8 @@ Result<> Store::record_status(const BackendId& backend, const StatusChange& chan
                                         SQLite::TransactionBehavior::IMMEDIATE);
         insert_status(backend, change);
         if (change.status == Status::terminated) {
-            SQLite::Statement end(connection_->database, "UPDATE backend SET ended = 1 WHERE id = ?");
+            SQLite::Statement end(connection_->database,
+                                  "UPDATE backend SET ended = 1 WHERE id = ?");
             end.bind(1, backend.str());
             end.exec();
             SQLite::Statement free(connection_->database, "DELETE FROM held_key WHERE backend = ?");
@@ -294,44 +331,56 @@ Result<> Store::record_status(const BackendId& backend, const StatusChange& chan
 }
 
 std::int64_t Store::last_fencing_token(const std::string& lock_name) const {
-    auto& query = connection_->prepared(connection_->select_fencing,
-                                        "SELECT token FROM fencing WHERE lock_name = ?");
-    query.bind(1, lock_name);
-    return query.executeStep() ? query.getColumn(0).getInt64() : 0;
+    return reading("last_fencing_token", [&]() -> std::int64_t {
+        auto& query = connection_->prepared(connection_->select_fencing,
+                                            "SELECT token FROM fencing WHERE lock_name = ?");
+        query.bind(1, lock_name);
+        return query.executeStep() ? query.getColumn(0).getInt64() : 0;
+    });
 }
 
 std::vector<BackendRecord> Store::live_backends() const {
-    SQLite::Statement query(connection_->database,
-                            fmt::format("SELECT {} FROM backend WHERE ended = 0", backend_columns));
-    std::vector<BackendRecord> backends;
-    while (query.executeStep()) backends.push_back(record_in(query));
-    return backends;
+    return reading("live_backends", [&]() -> std::vector<BackendRecord> {
+        SQLite::Statement query(
+            connection_->database,
+            fmt::format("SELECT {} FROM backend WHERE ended = 0", backend_columns));
+        std::vector<BackendRecord> backends;
+        while (query.executeStep()) {
+            if (auto record = record_in(query)) backends.push_back(std::move(*record));
+        }
+        return backends;
+    });
 }
 
 std::optional<BackendRecord> Store::find_backend(const BackendId& id) const {
-    SQLite::Statement query(connection_->database,
-                            fmt::format("SELECT {} FROM backend WHERE id = ?", backend_columns));
-    query.bind(1, id.str());
-    if (!query.executeStep()) return std::nullopt;
-    return record_in(query);
+    return reading("find_backend", [&]() -> std::optional<BackendRecord> {
+        SQLite::Statement query(
+            connection_->database,
+            fmt::format("SELECT {} FROM backend WHERE id = ?", backend_columns));
+        query.bind(1, id.str());
+        if (!query.executeStep()) return std::nullopt;
+        return record_in(query);
+    });
 }
 
 std::vector<StatusChange> Store::statuses(const BackendId& id) const {
-    SQLite::Statement query(connection_->database,
-                            "SELECT status, time, reason, kind, exit_code, exit_signal "
-                            "FROM backend_status WHERE backend = ? ORDER BY status");
-    query.bind(1, id.str());
-    std::vector<StatusChange> changes;
-    while (query.executeStep()) {
-        StatusChange change{.status = static_cast<Status>(query.getColumn(0).getInt()),
-                            .time = query.getColumn(1).getInt64(),
-                            .reason = column<TerminationReason>(query, 2),
-                            .kind = column<TerminationKind>(query, 3)};
-        const ProcessExit exit{column<int>(query, 4), column<int>(query, 5)};
-        if (exit.code || exit.signal) change.exit = exit;
-        changes.push_back(change);
-    }
-    return changes;
+    return reading("statuses", [&]() -> std::vector<StatusChange> {
+        SQLite::Statement query(connection_->database,
+                                "SELECT status, time, reason, kind, exit_code, exit_signal "
+                                "FROM backend_status WHERE backend = ? ORDER BY status");
+        query.bind(1, id.str());
+        std::vector<StatusChange> changes;
+        while (query.executeStep()) {
+            StatusChange change{.status = static_cast<Status>(query.getColumn(0).getInt()),
+                                .time = query.getColumn(1).getInt64(),
+                                .reason = column<TerminationReason>(query, 2),
+                                .kind = column<TerminationKind>(query, 3)};
+            const ProcessExit exit{column<int>(query, 4), column<int>(query, 5)};
+            if (exit.code || exit.signal) change.exit = exit;
+            changes.push_back(change);
+        }
+        return changes;
+    });
 }
 
 Result<> Store::remember_identity(const std::string& token_hash, const Identity& identity,
@@ -342,8 +391,9 @@ Result<> Store::remember_identity(const std::string& token_hash, const Identity&
         SQLite::Statement sweep(connection_->database, "DELETE FROM token WHERE expires_at <= ?");
         sweep.bind(1, now);
         sweep.exec();
-        SQLite::Statement insert(connection_->database,
-                                 "INSERT INTO token (hash, user, auth, expires_at) VALUES (?,?,?,?)");
+        SQLite::Statement insert(
+            connection_->database,
+            "INSERT INTO token (hash, user, auth, expires_at) VALUES (?,?,?,?)");
         insert.bind(1, token_hash.data(), static_cast<int>(token_hash.size()));
         bind_optional(insert, 2, identity.user);
         bind_optional(insert, 3, identity.auth);
@@ -354,12 +404,15 @@ Result<> Store::remember_identity(const std::string& token_hash, const Identity&
 }
 
 std::optional<Identity> Store::identity(const std::string& token_hash, std::int64_t now) const {
-    auto& query = connection_->prepared(
-        connection_->select_identity, "SELECT user, auth FROM token WHERE hash = ? AND expires_at > ?");
-    query.bind(1, token_hash.data(), static_cast<int>(token_hash.size()));
-    query.bind(2, now);
-    if (!query.executeStep()) return std::nullopt;
-    return Identity{column<std::string>(query, 0), column<std::string>(query, 1)};
+    return reading("identity", [&]() -> std::optional<Identity> {
+        auto& query =
+            connection_->prepared(connection_->select_identity,
+                                  "SELECT user, auth FROM token WHERE hash = ? AND expires_at > ?");
+        query.bind(1, token_hash.data(), static_cast<int>(token_hash.size()));
+        query.bind(2, now);
+        if (!query.executeStep()) return std::nullopt;
+        return Identity{column<std::string>(query, 0), column<std::string>(query, 1)};
+    });
 }
 
 bool Store::is_in_place() const {
@@ -368,8 +421,7 @@ bool Store::is_in_place() const {
 
 void Store::checkpoint(const std::string& path) {
     try {
-        SQLite::Database database(path, SQLite::OPEN_READWRITE,
-                                  busy_timeout_milliseconds);
+        SQLite::Database database(path, SQLite::OPEN_READWRITE, busy_timeout_milliseconds);
         database.exec("PRAGMA wal_checkpoint(PASSIVE)");
     } catch (const SQLite::Exception& failure) {
         log::warn("store: checkpoint: {}", failure.what());

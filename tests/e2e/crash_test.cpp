@@ -6,6 +6,7 @@
 #include <map>
 
 #include "common/clock.h"
+#include "daemon/shim/process_table.h"
 #include "tests/support/eventually.h"
 #include "tests/support/home.h"
 #include "tests/support/proc.h"
@@ -29,7 +30,8 @@ std::vector<Known> five_backends(Home& home) {
         if (i == 1) home.output_of({"daemon", "start"});
         const auto response = home.connect({.key = key}).value();
         const BackendInfo backend = home.backend(response.backend_id);
-        all.push_back({response.url, response.backend_id, backend.pid.value(), backend.fencing_token});
+        all.push_back(
+            {response.url, response.backend_id, backend.pid.value(), backend.fencing_token});
     }
     return all;
 }
@@ -58,7 +60,8 @@ TEST_CASE("after kill -9 of the worker all URLs answer again within a second, wi
     for (const Known& known : all) {
         CHECK(eventually([&] { return fetch(known.url).status == 200; }));
     }
-    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(BootClock::now() - start);
+    const auto took =
+        std::chrono::duration_cast<std::chrono::milliseconds>(BootClock::now() - start);
     MESSAGE("five URLs answered again after ms: ", took.count());
     CHECK(took < std::chrono::seconds(1));
     CHECK(home.keeper() == keeper);
@@ -71,7 +74,8 @@ TEST_CASE("after kill -9 of keeper and worker the next call adopts every backend
     const auto all = five_backends(home);
     ::kill(home.keeper(), SIGKILL);
     REQUIRE(eventually([&] { return workers_of(home.path()).empty(); }));
-    for (const Known& known : all) CHECK(is_running(known.pid));
+    for (const Known& known : all)
+        CHECK(is_running(known.pid));
     home.output_of({"lookup", "--key", home.own_key("doc-3")});
     check_unchanged(home, all);
     CHECK(keepers_of(home.path()).size() == 1);
@@ -106,13 +110,15 @@ TEST_CASE("kill -9 of a shim ends its backend and all that it left before the ke
     REQUIRE(tree.size() == 2);
     ::kill(parent_of(main), SIGKILL);
     REQUIRE(eventually([&] { return home.keys().empty(); }));
-    for (const pid_t pid : tree) CHECK_FALSE(is_running(pid));
+    for (const pid_t pid : tree)
+        CHECK_FALSE(is_running(pid));
     const BackendInfo ended = home.backend(id);
     CHECK(ended.statuses.back().status == Status::terminated);
     CHECK(ended.statuses.back().reason == TerminationReason::lost);
 }
 
-TEST_CASE("keeper and shim both killed: what the backend left is found before the key is given again") {
+TEST_CASE(
+    "keeper and shim both killed: what the backend left is found before the key is given again") {
     Home home;
     const std::string key = home.own_key("k");
     home.output_of({"connect", "--key", key, "--", test_backend(), "--fork-daemon"});
@@ -125,7 +131,26 @@ TEST_CASE("keeper and shim both killed: what the backend left is found before th
     REQUIRE(eventually([&] { return workers_of(home.path()).empty() && !is_running(shim); }));
     const auto next = home.output_of({"connect", "--key", key, "--timeout", "20"});
     CHECK(fetch(next).status == 200);
-    for (const pid_t pid : tree) CHECK_FALSE(is_running(pid));
+    for (const pid_t pid : tree)
+        CHECK_FALSE(is_running(pid));
+}
+
+TEST_CASE("a stopped shim is not dead: its backend lives on, however often the worker is killed") {
+    Home home;
+    const auto all = five_backends(home);
+    const pid_t shim = parent_of(all[0].pid);
+    ::kill(shim, SIGSTOP);
+    for (int i = 0; i < 12; ++i) {
+        const pid_t worker = home.worker();
+        ::kill(worker, SIGKILL);
+        REQUIRE(eventually([&] { return home.worker() != worker && home.worker() != 0; }));
+    }
+    CHECK(is_running(all[0].pid));
+    ::kill(shim, SIGCONT);
+    REQUIRE(eventually([&] { return home.backend(all[0].id).pid.has_value(); }));
+    check_unchanged(home, all);
+    home.output_of({"terminate", "--key", home.own_key("doc-1")});
+    CHECK_FALSE(is_running(all[0].pid));
 }
 
 TEST_CASE("the exit code of a backend that ended while no daemon ran is known afterwards") {
@@ -147,6 +172,9 @@ TEST_CASE("a worker stopped by kill -STOP delays, and loses nothing") {
     const pid_t worker = home.worker();
     ::kill(worker, SIGSTOP);
     Child waiting = home.start_jamsock({"lookup", "--key", home.own_key("doc-2")});
+    // It waits for an answer: in poll or recv, with its connection in the backlog.
+    REQUIRE(eventually([&] { return read_process(waiting.pid())->state == 'S'; }));
+    CHECK(is_running(waiting.pid()));
     ::kill(worker, SIGCONT);
     CHECK(waiting.wait().exit_code == 0);
     check_unchanged(home, all);

@@ -15,8 +15,8 @@ namespace {
 // A backend that runs a shell line, writes its outcome, and serves nothing.
 std::string run_inside(Home& home, const std::string& line) {
     const std::string outcome = home.path() + "/outcome";
-    const std::string script = "(" + line + ") >" + outcome + ".part 2>&1; echo \"exit $?\" >>" + outcome +
-                               ".part; mv " + outcome + ".part " + outcome + "; sleep 60";
+    const std::string script = "(" + line + ") >" + outcome + ".part 2>&1; echo \"exit $?\" >>" +
+                               outcome + ".part; mv " + outcome + ".part " + outcome + "; sleep 60";
     home.output_of({"connect", "--key", "outer", "--no-wait", "--", "/bin/sh", "-c", script});
     std::string text;
     REQUIRE(eventually([&] {
@@ -53,8 +53,9 @@ TEST_CASE("inside a backend jamsock starts no daemon") {
 
 TEST_CASE("inside a backend jamsock talks to the daemon that runs") {
     Home home;
-    const std::string said = run_inside(
-        home, "JAMSOCK_HOME=" + home.path() + " " JAMSOCK_BUILD_DIR "/bin/jamsock connect --key inner");
+    const std::string said =
+        run_inside(home, "JAMSOCK_HOME=" + home.path() +
+                             " " JAMSOCK_BUILD_DIR "/bin/jamsock connect --key inner");
     CHECK(said.find("http://127.0.0.1:") != std::string::npos);
     CHECK(said.find("exit 0") != std::string::npos);
 }
@@ -62,9 +63,10 @@ TEST_CASE("inside a backend jamsock talks to the daemon that runs") {
 TEST_CASE("a daemon that a backend's tool started in spite of all is gone with the backend") {
     Home home;
     const std::string inner = home.path() + "/inner";
-    // A copy by another name hides the ancestor; setsid and nohup hide the rest.
+    // jamsockd itself looks at its environment alone, which is wiped here.
     run_inside(home, "env -i PATH=/bin:/usr/bin setsid " JAMSOCK_BUILD_DIR
-                     "/bin/jamsockd --state-directory " + inner + " --proxy-port 0 & sleep 0.5");
+                     "/bin/jamsockd --state-directory " +
+                         inner + " --proxy-port 0 & sleep 0.5");
     REQUIRE(eventually([&] { return keepers_of(inner).size() == 1; }));
     home.output_of({"terminate", "--hard", "--key", "outer"});
     CHECK(keepers_of(inner).empty());

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "common/clock.h"
 #include "tests/support/eventually.h"
@@ -111,7 +112,8 @@ TEST_CASE("a bad key is refused alike by the command line and the API, and nothi
     CHECK(home.keys().empty());
 }
 
-TEST_CASE("another command in place, with the caller's directory and PATH, and nothing of the daemon") {
+TEST_CASE(
+    "another command in place, with the caller's directory and PATH, and nothing of the daemon") {
     Home home;
     RunOptions options = home.options();
     options.directory = "/usr";
@@ -144,11 +146,10 @@ TEST_CASE("another command in place, with the caller's directory and PATH, and n
 
 TEST_CASE("a backend's descriptors are 0, 1, 2 and the key's lock") {
     Home home;
-    home.output_of({"connect", "--key", "k", "--", test_backend()});
-    const pid_t pid = home.backend(home.keys().at(0).backend_id).pid.value();
-    auto open = descriptors_of(pid);
-    // What it opened itself: the socket that it listens on.
-    std::erase_if(open, [](const auto& fd) { return fd.second.starts_with("socket:"); });
+    home.output_of({"connect", "--key", "k", "--no-wait", "--", test_backend(), "--never-listen"});
+    const BackendId id = home.keys().at(0).backend_id;
+    REQUIRE(eventually([&] { return home.backend(id).pid.has_value(); }));
+    const auto open = descriptors_of(home.backend(id).pid.value());
     REQUIRE(open.size() == 4);
     CHECK(open[0] == std::pair{0, std::string("/dev/null")});
     CHECK(open[1].first == 1);
@@ -170,13 +171,25 @@ TEST_CASE("a key held by another command is KeyHeld") {
 
 TEST_CASE("a backend that exits before it listens is told with its last lines") {
     Home home;
-    const RunResult failed =
-        home.jamsock({"connect", "--key", "k", "--", "/bin/sh", "-c", "echo no config found; exit 3"});
+    const RunResult failed = home.jamsock(
+        {"connect", "--key", "k", "--", "/bin/sh", "-c", "echo no config found; exit 3"});
     CHECK(failed.exit_code == 5);
     CHECK(failed.out.empty());
     CHECK(failed.err.find("exited with code 3") != std::string::npos);
     CHECK(failed.err.find("no config found") != std::string::npos);
     CHECK(home.keys().empty());
+}
+
+TEST_CASE("last lines that are no UTF-8, or cut within a character, are told all the same") {
+    Home home;
+    for (const char* script :
+         {R"(printf '\377bad bytes\n'; exit 3)",
+          R"(i=0; while [ $i -lt 3000 ]; do printf 'éééé'; i=$((i+1)); done; exit 3)"}) {
+        const RunResult failed =
+            home.jamsock({"connect", "--key", "k", "--", "/bin/sh", "-c", script});
+        CHECK(failed.exit_code == 5);
+        CHECK(failed.err.find("exited with code 3") != std::string::npos);
+    }
 }
 
 TEST_CASE("a command that can't be run is SpawnFailed") {
@@ -262,6 +275,32 @@ TEST_CASE("daemon restart keeps keeper, backends and URLs") {
     CHECK(home.worker() != worker);
     CHECK(home.backend(home.keys().at(0).backend_id).pid == pid);
     CHECK(fetch(url).status == 200);
+    const auto held = descriptors_of(keeper).size();
+    CHECK(home.jamsock({"daemon", "restart"}).exit_code == 0);
+    CHECK(descriptors_of(keeper).size() == held);
+}
+
+TEST_CASE("a connect that waits for a dying holder goes on over a daemon restart") {
+    Home home;
+    home.output_of({"connect", "--key", "k", "--", test_backend(), "--ignore-term"});
+    home.output_of({"terminate", "--key", "k", "--grace", "3", "--no-wait"});
+    Child waiting = home.start_jamsock({"connect", "--key", "k", "--json"});
+    CHECK(home.jamsock({"daemon", "restart"}).exit_code == 0);
+    const RunResult connected = waiting.wait();
+    INFO(connected.err);
+    CHECK(connected.exit_code == 0);
+    CHECK(connected.out.find(R"("spawned":true)") != std::string::npos);
+}
+
+TEST_CASE("the daemon's own files are for nobody else") {
+    Home home;
+    home.output_of({"connect", "--key", "k"});
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(home.path())) {
+        const auto mode = entry.symlink_status().permissions();
+        CAPTURE(entry.path());
+        CHECK((mode & (std::filesystem::perms::group_all | std::filesystem::perms::others_all)) ==
+              std::filesystem::perms::none);
+    }
 }
 
 TEST_CASE("a second daemon on the same state directory is refused") {

@@ -29,8 +29,7 @@ Answer answer_of(const httplib::Result& result) {
 }  // namespace
 
 Home::Home(std::string programs) : programs_(programs.empty() ? JAMSOCK_BUILD_DIR : programs) {
-    std::string pattern =
-        environment_variable("TMPDIR").value_or("/tmp") + "/jamsock-test-XXXXXX";
+    std::string pattern = environment_variable("TMPDIR").value_or("/tmp") + "/jamsock-test-XXXXXX";
     if (!::mkdtemp(pattern.data())) throw std::runtime_error("mkdtemp");
     path_ = pattern;
 }
@@ -134,7 +133,8 @@ pid_t Home::keeper() const {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     (path_ + "/" + state_file::socket).copy(address.sun_path, sizeof address.sun_path - 1);
-    if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return 0;
+    if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        return 0;
     ucred peer{};
     socklen_t size = sizeof peer;
     ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);

@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 std::vector<std::string> words_in(pid_t pid, const char* file) {
     std::ifstream stream(fmt::format("/proc/{}/{}", pid, file), std::ios::binary);
     std::vector<std::string> words;
-    for (std::string word; std::getline(stream, word, '\0');) words.push_back(word);
+    for (std::string word; std::getline(stream, word, '\0');)
+        words.push_back(word);
     return words;
 }
 

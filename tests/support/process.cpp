@@ -29,7 +29,8 @@ Pipe make_pipe() {
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
     std::vector<char*> list;
-    for (std::string& word : words) list.push_back(word.data());
+    for (std::string& word : words)
+        list.push_back(word.data());
     list.push_back(nullptr);
     return list;
 }
@@ -49,7 +50,8 @@ Child Child::start(const std::vector<std::string>& argv, const RunOptions& optio
     Pipe err = make_pipe();
     std::vector<std::string> words = argv;
     std::vector<std::string> variables;
-    for (const auto& [name, value] : options.environment) variables.push_back(name + "=" + value);
+    for (const auto& [name, value] : options.environment)
+        variables.push_back(name + "=" + value);
 
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
@@ -76,7 +78,8 @@ Child::Child(Child&& other) noexcept
       out_(std::move(other.out_)),
       err_(std::move(other.err_)),
       exited_(std::move(other.exited_)),
-      deadline_(other.deadline_) {}
+      deadline_(other.deadline_) {
+}
 
 Child::~Child() {
     if (pid_ == 0) return;
@@ -97,7 +100,8 @@ RunResult Child::wait() {
         ::poll(fds.data(), fds.size(), left.count() <= 0 ? 1000 : static_cast<int>(left.count()));
         if (fds[0].revents && !read_some(out_.get(), result.out)) fds[0].fd = -1;
         if (fds[1].revents && !read_some(err_.get(), result.err)) fds[1].fd = -1;
-        over = fds[2].revents != 0 && (fds[0].revents & POLLIN) == 0 && (fds[1].revents & POLLIN) == 0;
+        over =
+            fds[2].revents != 0 && (fds[0].revents & POLLIN) == 0 && (fds[1].revents & POLLIN) == 0;
     }
     int status = 0;
     ::waitpid(std::exchange(pid_, 0), &status, 0);

@@ -152,8 +152,11 @@ TEST_CASE("the daemon's refusals decide the exit code") {
                                                        {ErrorCode::forbidden, 77},
                                                        {ErrorCode::usage_limit, 1}};
     std::vector<std::string> script;
-    for (const auto& [code, exit_code] : table)
+    for (const auto& [code, exit_code] : table) {
         script.push_back(failed(code, "No."));
+        // A daemon that shuts down may be one that restarts: asked once more.
+        if (code == ErrorCode::shutting_down) script.push_back(failed(code, "No."));
+    }
     const FakeDaemon daemon(state, script);
     for (const auto& [code, exit_code] : table) {
         const Outcome refused = call({"connect", "--key", "k"});

@@ -134,5 +134,5 @@ TEST_CASE("the daemon's details name both of its processes") {
           "proxy port       9090\n"
           "state directory  /home/u/jamsock\n");
     CHECK(render_backends_go_on(1) == "1 backend goes on running");
-    CHECK(render_backends_go_on(0) == "0 backends go on running");
+    CHECK(render_backends_go_on(0) == "no backend was running");
 }

@@ -87,12 +87,24 @@ TEST_CASE("what is no JSON object is refused, with the place but without a libra
 }
 
 TEST_CASE("what this version can't do is refused, never ignored") {
-    for (const char* body : {R"({"spawn":{"max_idle_seconds":5}})",
-                             R"({"spawn":{"lifetime_limit_seconds":5}})",
-                             R"({"spawn":{"executable":{"mount":true}}})",
-                             R"({"spawn":{"executable":{"resource_limits":{"cpu_period":1}}}})"}) {
+    for (const char* body :
+         {R"({"spawn":{"max_idle_seconds":5}})", R"({"spawn":{"lifetime_limit_seconds":5}})",
+          R"({"spawn":{"executable":{"mount":true}}})",
+          R"({"spawn":{"executable":{"resource_limits":{"cpu_period":1}}}})"}) {
         CHECK(refused(body) == ErrorCode::unsupported);
     }
+}
+
+TEST_CASE("the documented defaults are taken, and a directory without a command is not ignored") {
+    CHECK(ConnectRequest::from_json(
+        R"({"spawn":{"executable":{"resource_limits":{},"mount":false,"env":{}}}})"));
+    CHECK(refused(R"({"spawn":{"executable":{"cwd":"/srv"}}})") == ErrorCode::invalid_request);
+}
+
+TEST_CASE("log lines that are no UTF-8 reach the reader with what can't be shown replaced") {
+    const Error error{ErrorCode::backend_ended_before_ready, "Ended.", {}, {"\xff bad"}};
+    CHECK(error_from_json(error_json(error, "id"), 502).log_tail ==
+          std::vector<std::string>{"\uFFFD bad"});
 }
 
 TEST_CASE("a backend's description survives its own JSON") {
@@ -156,8 +168,9 @@ TEST_CASE("the list of keys survives its own JSON, keyless backends too") {
 TEST_CASE("an error survives its way over the API") {
     const Error error{ErrorCode::key_held, "Held.", "jamsock list", {"line 1", "line 2"}};
     const std::string json = error_json(error, "e8f2k1");
-    CHECK(json == R"({"error":{"message":"Held.","status":"Conflict","code":"KeyHeld","id":"e8f2k1",)"
-                  R"("hint":"jamsock list","log_tail":["line 1","line 2"]}})");
+    CHECK(json ==
+          R"({"error":{"message":"Held.","status":"Conflict","code":"KeyHeld","id":"e8f2k1",)"
+          R"("hint":"jamsock list","log_tail":["line 1","line 2"]}})");
     const Error again = error_from_json(json, 409);
     CHECK(again.code == error.code);
     CHECK(again.message == error.message);
@@ -175,6 +188,7 @@ TEST_CASE("a terminate request is soft unless it says hard") {
     CHECK(TerminateRequest::from_json(R"({"hard":true})")->kind == TerminationKind::hard);
     CHECK(TerminateRequest::from_json(R"({"grace_seconds":0})")->grace_seconds == 0);
     CHECK_FALSE(TerminateRequest::from_json(R"({"grace_seconds":-1})"));
+    CHECK_FALSE(TerminateRequest::from_json(R"({"grace_seconds":9223372036854775807})"));
 }
 
 TEST_CASE("times are ISO 8601 in UTC with milliseconds") {

@@ -6,8 +6,8 @@ using namespace jamsock;
 
 namespace {
 
-constexpr Status all[] = {Status::scheduled,   Status::loading,          Status::starting,
-                          Status::waiting,     Status::ready,            Status::terminating,
+constexpr Status all[] = {Status::scheduled,        Status::loading,   Status::starting,
+                          Status::waiting,          Status::ready,     Status::terminating,
                           Status::hard_terminating, Status::terminated};
 
 }  // namespace
@@ -21,7 +21,8 @@ TEST_CASE("a backend may skip statuses and never goes back or stays") {
 }
 
 TEST_CASE("every status, reason and kind has its word, and the word leads back") {
-    for (const Status status : all) CHECK(status_from_word(word(status)) == status);
+    for (const Status status : all)
+        CHECK(status_from_word(word(status)) == status);
     CHECK(word(Status::hard_terminating) == "hard-terminating");
     for (int reason = 0; reason < 6; ++reason) {
         const auto value = static_cast<TerminationReason>(reason);

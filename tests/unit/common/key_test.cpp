@@ -15,7 +15,8 @@ std::string refusal(std::string_view text) {
 
 std::string repeated(std::string_view text, int times) {
     std::string all;
-    for (int i = 0; i < times; ++i) all += text;
+    for (int i = 0; i < times; ++i)
+        all += text;
     return all;
 }
 
@@ -55,12 +56,12 @@ TEST_CASE("what is no UTF-8 is refused with the position and the byte") {
         std::string_view said;
     };
     for (const Case& c : {
-             Case{"ab\xff", "byte 3 (0xff)"},          // never a byte of UTF-8
-             Case{"a\xc3", "byte 2 (0xc3)"},           // cut short
-             Case{"\xc0\xaf", "byte 1 (0xc0)"},        // overlong
-             Case{"x\xed\xa0\x80", "byte 2 (0xed)"},   // a surrogate
+             Case{"ab\xff", "byte 3 (0xff)"},            // never a byte of UTF-8
+             Case{"a\xc3", "byte 2 (0xc3)"},             // cut short
+             Case{"\xc0\xaf", "byte 1 (0xc0)"},          // overlong
+             Case{"x\xed\xa0\x80", "byte 2 (0xed)"},     // a surrogate
              Case{"\xf4\x90\x80\x80", "byte 1 (0xf4)"},  // beyond U+10FFFF
-             Case{"\x80", "byte 1 (0x80)"},            // a continuation without a start
+             Case{"\x80", "byte 1 (0x80)"},              // a continuation without a start
          }) {
         CHECK_MESSAGE(refusal(c.text).find(c.said) != std::string::npos, refusal(c.text));
     }

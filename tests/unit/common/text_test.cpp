@@ -24,6 +24,12 @@ TEST_CASE("text in HTML is text, whatever it looks like") {
     CHECK(html_escaped("<b class=\"x\">&amp;") == "&lt;b class=&quot;x&quot;&gt;&amp;amp;");
 }
 
+TEST_CASE("control characters are found, of C0 and C1 alike") {
+    CHECK_FALSE(has_control_character("naïve 🎈"));
+    for (const char* text : {"a\nb", "\x7f", "a\u0085", "a\xff"})
+        CHECK(has_control_character(text));
+}
+
 TEST_CASE("a number is digits alone and fits") {
     long long number = 0;
     CHECK(parse_number("42", number));

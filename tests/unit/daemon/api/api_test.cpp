@@ -95,12 +95,14 @@ TEST_CASE("a wrong method is told the right ones") {
 
 TEST_CASE("the list, a backend, its status, health and version are answered") {
     Served served;
-    const auto id = ConnectResponse::from_json(served.ask("POST", connect_path, R"({"key":"doc"})").body)
-                        ->backend_id.str();
+    const auto id =
+        ConnectResponse::from_json(served.ask("POST", connect_path, R"({"key":"doc"})").body)
+            ->backend_id.str();
     CHECK(KeyList::from_json(served.ask("GET", "/v2/account/local/keys").body)->keys.size() == 1);
     CHECK(KeyList::from_json(served.ask("GET", "/v2/account/local/keys", "", "prefix=x").body)
               ->keys.empty());
-    CHECK(BackendInfo::from_json(served.ask("GET", ("/v2/backend/" + id).c_str()).body)->id.str() == id);
+    CHECK(BackendInfo::from_json(served.ask("GET", ("/v2/backend/" + id).c_str()).body)->id.str() ==
+          id);
     const Response status = served.ask("GET", ("/v2/backend/" + id + "/status").c_str());
     CHECK(status.body.starts_with(R"({"status":"scheduled","time":")"));
     CHECK(*find_header(status.headers, "access-control-allow-origin") == "*");

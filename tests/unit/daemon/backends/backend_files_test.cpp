@@ -90,7 +90,8 @@ TEST_CASE("the last lines of the output are given in order, live or ended") {
     files.create(record).value();
     CHECK(files.log_tail(record.id, 3).empty());
     std::ofstream log(state.path() + "/backends/knrv5/output.log");
-    for (int line = 1; line <= 10000; ++line) log << "line " << line << '\n';
+    for (int line = 1; line <= 10000; ++line)
+        log << "line " << line << '\n';
     log << "no newline at the end" << std::flush;
     const std::vector<std::string> wanted{"line 9999", "line 10000", "no newline at the end"};
     CHECK(files.log_tail(record.id, 3) == wanted);

@@ -41,7 +41,8 @@ TEST_CASE("the owner of a listening port is told: the tree, somebody else, or no
         const pid_t child = ::fork();  // a tree that has no part in it, once it closed its copy
         if (child == 0) {
             ::close(listener.get());
-            for (;;) ::pause();
+            for (;;)
+                ::pause();
         }
         CHECK(port_owner(port, child) == PortOwner::stranger);
         ::kill(child, SIGKILL);

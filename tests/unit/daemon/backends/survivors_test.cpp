@@ -27,7 +27,8 @@ class Waiting {
     explicit Waiting(Setup setup) : pid_(::fork()) {
         if (pid_ != 0) return;
         setup();
-        for (;;) ::pause();
+        for (;;)
+            ::pause();
     }
     Waiting(const Waiting&) = delete;
     Waiting& operator=(const Waiting&) = delete;
@@ -61,7 +62,8 @@ TEST_CASE("below the keeper all are survivors but the worker, known shims and wh
     CHECK_FALSE(finds(query, stranger.pid()));
 }
 
-TEST_CASE("a process of the backend's session is a survivor, of a session with that number is not") {
+TEST_CASE(
+    "a process of the backend's session is a survivor, of a session with that number is not") {
     const Waiting member([] { ::setsid(); });
     REQUIRE(eventually([&] { return read_process(member.pid())->session == member.pid(); }));
     Process main = *read_process(member.pid());
@@ -96,8 +98,7 @@ TEST_CASE("a lock file says which token it has seen, and whether anybody holds i
     const TemporaryDirectory directory;
     CHECK(key_lock::recorded_token(directory.fd(), "lock") == 0);
     CHECK_FALSE(key_lock::is_held(directory.fd(), "lock"));
-    const UniqueFd lock(
-        ::openat(directory.fd(), "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    const UniqueFd lock(::openat(directory.fd(), "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     REQUIRE(::write(lock.get(), "1764000000126 knrv5\n", 20) == 20);
     CHECK(key_lock::recorded_token(directory.fd(), "lock") == 1764000000126);
     CHECK_FALSE(key_lock::is_held(directory.fd(), "lock"));

@@ -41,7 +41,8 @@ struct World {
     FakeBackends backends;
     std::vector<std::shared_ptr<const Route>> published;
     std::vector<std::uint64_t> removed;
-    Registry registry{store, backends,
+    Registry registry{store,
+                      backends,
                       {[this](auto route) { published.push_back(std::move(route)); },
                        [this](std::uint64_t serial) { removed.push_back(serial); }},
                       {"http://127.0.0.1:9090/", demo}};
@@ -154,17 +155,18 @@ TEST_CASE("a backend gets the contract's environment") {
     request.base_environment = EnvironmentMap{{"PATH", "/my/bin"}};
     const auto response = world.connect(request).value();
     const auto [record, environment] = world.backends.started.at(0);
-    CHECK(environment == EnvironmentMap{
-                             {"HOST", "127.0.0.1"},
-                             {"PORT", std::to_string(record.port)},
-                             {"SESSION_BACKEND_ID", response.backend_id.str()},
-                             {"SESSION_BACKEND_KEY", "doc"},
-                             {"SESSION_BACKEND_FENCING_TOKEN", std::to_string(record.fencing_token)},
-                             {"JAMSOCKET_SERVICE", "local/default"},
-                             {"JAMSOCK_MARK", record.mark},
-                             {"PATH", "/my/bin"},
-                             {"MODE", "test"},
-                         });
+    CHECK(environment ==
+          EnvironmentMap{
+              {"HOST", "127.0.0.1"},
+              {"PORT", std::to_string(record.port)},
+              {"SESSION_BACKEND_ID", response.backend_id.str()},
+              {"SESSION_BACKEND_KEY", "doc"},
+              {"SESSION_BACKEND_FENCING_TOKEN", std::to_string(record.fencing_token)},
+              {"JAMSOCKET_SERVICE", "local/default"},
+              {"JAMSOCK_MARK", record.mark},
+              {"PATH", "/my/bin"},
+              {"MODE", "test"},
+          });
 }
 
 TEST_CASE("a reserved variable is refused and nothing changes") {
@@ -284,7 +286,8 @@ TEST_CASE("many who wait for one dying holder get one new backend") {
     const auto dying = world.connect(for_key("doc")).value();
     world.happens(dying.backend_id, {.status = Status::terminating});
     std::vector<World::Connected> waiting;
-    for (int i = 0; i < 50; ++i) waiting.push_back(world.begin_connect(for_key("doc")));
+    for (int i = 0; i < 50; ++i)
+        waiting.push_back(world.begin_connect(for_key("doc")));
     world.happens(dying.backend_id, {.status = Status::terminated});
     int spawned = 0;
     for (const auto& answer : waiting) {
@@ -314,8 +317,8 @@ TEST_CASE("an ending backend takes no new request, and its route goes at the end
     REQUIRE(activity->enter());
     activity->leave();
 
-    world.happens(backend.backend_id, {.status = Status::terminating,
-                                       .reason = TerminationReason::startuptimeout});
+    world.happens(backend.backend_id,
+                  {.status = Status::terminating, .reason = TerminationReason::startuptimeout});
     CHECK(world.published.back()->state == Route::State::ending);
     CHECK(world.published.back()->startup_limit_passed);
     CHECK_FALSE(activity->enter());
