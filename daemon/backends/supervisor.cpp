@@ -68,8 +68,17 @@ Error explain_exec(const Message& message, const Command& command) {
 pid_t living_shim(const std::optional<ShimRecord>& record) {
     if (!record || record->boot_id != current_boot_id()) return 0;
     const auto process = read_process(record->shim_pid);
-    const bool lives = process && process->start_time == record->shim_start_time;
+    const bool lives =
+        process && !process->is_zombie() && process->start_time == record->shim_start_time;
     return lives ? record->shim_pid : 0;
+}
+
+// A dying process closes its sockets before its children come to its subreaper; so what it left can
+// be found only once it is gone itself. Whether it still is not.
+bool kill_shim(const std::optional<ShimRecord>& record) {
+    const pid_t pid = living_shim(record);
+    if (const auto shim = pid ? read_process(pid) : std::nullopt) signal_process(*shim, SIGKILL);
+    return pid != 0;
 }
 
 }  // namespace
@@ -81,9 +90,10 @@ struct Supervisor::Supervised {
     UniqueFd directory;
     std::optional<ShimChannel> channel;
     pid_t shim = 0;
-    std::optional<Process> main;     // only pid and start time are filled in
-    StatusChange last;               // what was last reported
-    std::optional<Termination> end;  // asked for, through us or found at recovery
+    std::optional<Process> main;           // only pid and start time are filled in
+    StatusChange last;                     // what was last reported
+    std::optional<ShimRecord> found_dead;  // at recovery: its shim is gone, and left this record
+    std::optional<Termination> end;        // asked for, through us or found at recovery
     std::optional<Error> failure;
     bool told_to_go = false;
     bool over = false;
@@ -379,6 +389,9 @@ Task<std::vector<Supervisor::Found>> Supervisor::find_live() {
         // Known before anything is searched for: a shim that doesn't answer is no survivor.
         backend->shim = living_shim(found->shim);
         backend->told_to_go = true;
+        auto reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
+        backend->channel = std::move(reached.channel);
+        if (reached.is_gone) backend->found_dead = found->shim.value_or(ShimRecord{});
         supervised_.emplace(id, backend);
         all.push_back({found->record, found->was_ready});
     }
@@ -392,14 +405,26 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
         return;
     }
     Ref& backend = supervised_[record.id];
-    if (!backend) backend = std::make_shared<Supervised>(record);
+    if (!backend) {
+        backend = std::make_shared<Supervised>(record);
+        backend->told_to_go = true;
+        backend->found_dead.emplace();
+    }
     backend->last = last;
     if (is_ending(last.status)) {
         backend->end =
             Termination{last.kind.value_or(TerminationKind::soft),
                         last.reason.value_or(TerminationReason::external), timeouts::grace};
     }
-    spawn(follow_adopted(backend));
+    // Settled here as far as it can be: nobody is given the URL of a backend that is gone.
+    const Ref adopted = backend;
+    if (adopted->found_dead && adopted->found_dead->tree_empty) {
+        settle(adopted, adopted->found_dead);
+        files_.move_to_history(record.id);
+        return;
+    }
+    if (adopted->found_dead) report_lost(*adopted);
+    spawn(follow_adopted(adopted));
 }
 
 Task<> Supervisor::follow_adopted(Ref backend) {
@@ -416,6 +441,13 @@ SurvivorQuery Supervisor::survivors_of(const Supervised& backend) const {
     return query;
 }
 
+void Supervisor::report_lost(Supervised& backend) {
+    log::warn("backend {}: its shim is gone; looking for what it left", backend.record.id.str());
+    change(backend, {.status = Status::hard_terminating,
+                     .reason = backend.last.reason.value_or(TerminationReason::lost),
+                     .kind = TerminationKind::hard});
+}
+
 // The shim is gone without the proof that its tree is: kills what is left until nothing is found
 // and nobody holds the key's lock.
 Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& record) {
@@ -426,28 +458,29 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
         backend->main->pid = record->started->pid;
         backend->main->start_time = record->started->start_time;
     }
-    log::warn("backend {}: its shim is gone; looking for what it left", dead.id.str());
-    change(*backend, {.status = Status::hard_terminating,
-                      .reason = backend->last.reason.value_or(TerminationReason::lost),
-                      .kind = TerminationKind::hard});
-
+    report_lost(*backend);
     std::chrono::nanoseconds pause = timeouts::survivor_scan_pause;
     bool told = false;
-    while (!stopping_) {
+    bool was_empty = false;  // a look at /proc is no snapshot: what moves can be missed once
+    bool is_empty = false;
+    while (!stopping_ && !(is_empty && was_empty)) {
+        was_empty = is_empty;
+        const bool shim_lives = kill_shim(record);
+        const bool is_held = key_lock::is_held(files_.locks(), dead.lock_name);
         const SurvivorQuery query = survivors_of(*backend);
         const std::vector<Process> survivors = co_await search(query);
         for (const Process& survivor : survivors) {
             log::warn("backend {}: killing {}, which its shim left", dead.id.str(), survivor.pid);
             signal_process(survivor, SIGKILL);
         }
-        const bool is_held = key_lock::is_held(files_.locks(), dead.lock_name);
-        if (survivors.empty() && !is_held) break;
-        if (survivors.empty() && !told) {
+        is_empty = !shim_lives && !is_held && survivors.empty();
+        if (is_held && survivors.empty() && pause == longest_burial_pause && !told) {
             log::warn("backend {}: its key's lock is held by a process that can't be found",
                       dead.id.str());
             told = true;
         }
-        co_await stopped_.wait_until(after(pause));
+        const Deadline next_look = after(pause);
+        co_await stopped_.wait_until(next_look);
         pause = std::min<std::chrono::nanoseconds>(pause * 2, longest_burial_pause);
     }
     if (stopping_) co_return;
@@ -457,8 +490,14 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
     co_await conclude(backend, last);
 }
 
-// Every process of the backend is gone, or none was ever started.
+// The row first: a crash in between leaves a directory that recovery only has to move.
 Task<> Supervisor::conclude(const Ref& backend, const std::optional<ShimRecord>& record) {
+    settle(backend, record);
+    co_await move_to_history(backend->record.id);
+}
+
+// Every process of the backend is gone, or none was ever started.
+void Supervisor::settle(const Ref& backend, const std::optional<ShimRecord>& record) {
     const BackendId id = backend->record.id;
     StatusChange end{.status = Status::terminated};
     if (is_ending(backend->last.status)) {
@@ -476,8 +515,6 @@ Task<> Supervisor::conclude(const Ref& backend, const std::optional<ShimRecord>&
     }
     supervised_.erase(id);
     change(*backend, end);
-    // After the row: a crash in between leaves a directory that recovery only has to move.
-    co_await move_to_history(id);
 }
 
 Task<Result<UniqueFd>> Supervisor::make_directory(const Ref& backend) {

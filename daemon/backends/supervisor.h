@@ -72,6 +72,8 @@ class Supervisor final : public Backends {
     Task<> bury(const Ref& backend, const std::optional<ShimRecord>& record);
     SurvivorQuery survivors_of(const Supervised& backend) const;
     Task<> conclude(const Ref& backend, const std::optional<ShimRecord>& record);
+    void settle(const Ref& backend, const std::optional<ShimRecord>& record);
+    void report_lost(Supervised& backend);
     void change(Supervised& backend, StatusChange change);
 
     // On the helper thread.
