@@ -48,7 +48,7 @@ Claim read_claim(int fd) {
 }
 
 bool write_claim(int fd, std::int64_t token, const std::string& backend_id) {
-    char text[line_length + 1];
+    char text[line_length + 2];  // a sign and the end of text
     ::snprintf(text, sizeof text, line_format, static_cast<long long>(token), backend_id.c_str());
     const ssize_t written = ::pwrite(fd, text, line_length, 0);
     const bool complete = written == static_cast<ssize_t>(line_length);
