@@ -2,131 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
-#include <nlohmann/json.hpp>
-#include <sstream>
-
 #include "common/clock.h"
+#include "common/json_fields.h"
 #include "common/text.h"
 
 namespace jamsock {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using namespace json;
 
-constexpr std::int64_t longest_grace_seconds = 24 * 60 * 60;
 constexpr int signal_exit_base = 128;  // a shell's exit code for "killed by signal n" is 128 + n
-
-std::string dump(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-// A failure to read one field; thrown by the readers below, caught in `read`, so that each
-// from_json reads as the list of its fields.
-struct BadField {
-    Error error;
-};
-
-[[noreturn]] void bad_field(std::string_view field, std::string_view wanted) {
-    throw BadField{{ErrorCode::invalid_request,
-                    fmt::format("The field {} must be {}.", in_quotes(field), wanted),
-                    {},
-                    {}}};
-}
-
-template <class T>
-T value_of(Result<T> parsed) {
-    if (!parsed) throw BadField{std::move(parsed.error())};
-    return *std::move(parsed);
-}
-
-const Json* find(const Json& object, const char* field) {
-    const auto found = object.find(field);
-    return found == object.end() || found->is_null() ? nullptr : &*found;
-}
-
-std::optional<std::string> text(const Json& object, const char* field) {
-    const Json* value = find(object, field);
-    if (!value) return std::nullopt;
-    if (!value->is_string()) bad_field(field, "a string");
-    return value->get<std::string>();
-}
-
-std::string required_text(const Json& object, const char* field) {
-    auto value = text(object, field);
-    if (!value) bad_field(field, "a string");
-    return *value;
-}
-
-std::optional<std::int64_t> number(const Json& object, const char* field) {
-    const Json* value = find(object, field);
-    if (!value) return std::nullopt;
-    if (!value->is_number_integer()) bad_field(field, "a whole number");
-    return value->get<std::int64_t>();
-}
-
-std::optional<bool> boolean(const Json& object, const char* field) {
-    const Json* value = find(object, field);
-    if (!value) return std::nullopt;
-    if (!value->is_boolean()) bad_field(field, "true or false");
-    return value->get<bool>();
-}
-
-EnvironmentMap variables(const Json& value, const char* field) {
-    if (!value.is_object()) bad_field(field, "an object of strings");
-    EnvironmentMap map;
-    for (const auto& [name, entry] : value.items()) {
-        if (!entry.is_string()) bad_field(field, "an object of strings");
-        const auto content = entry.get<std::string>();
-        if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != std::string::npos ||
-            content.find('\0') != std::string::npos) {
-            bad_field(field, "an object whose names have no '=' and whose texts have no U+0000");
-        }
-        map.emplace(name, content);
-    }
-    return map;
-}
-
-std::vector<std::string> strings(const Json& value, const char* field) {
-    if (!value.is_array()) bad_field(field, "an array of strings");
-    std::vector<std::string> list;
-    for (const Json& entry : value) {
-        if (!entry.is_string()) bad_field(field, "an array of strings");
-        list.push_back(entry.get<std::string>());
-        if (list.back().find('\0') != std::string::npos) bad_field(field, "free of U+0000");
-    }
-    return list;
-}
-
-std::int64_t time_from_iso(const std::string& iso) {
-    std::istringstream stream(iso);
-    std::tm parts{};
-    int milliseconds = 0;
-    char dot = 0;
-    stream >> std::get_time(&parts, "%Y-%m-%dT%H:%M:%S") >> dot >> milliseconds;
-    return static_cast<std::int64_t>(::timegm(&parts)) * 1000 + milliseconds;
-}
-
-// An empty body is an empty object.
-template <class T, class Reader>
-Result<T> read(std::string_view json, Reader reader) {
-    try {
-        const Json object = json.empty() ? Json::object() : Json::parse(json);
-        if (!object.is_object()) {
-            return fail(ErrorCode::invalid_request, "The JSON body must be an object.");
-        }
-        return reader(object);
-    } catch (const BadField& bad) {
-        return tl::unexpected(bad.error);
-    } catch (const Json::parse_error& bad) {
-        return fail(ErrorCode::invalid_request,
-                    fmt::format("The body is not valid JSON at byte {}.", bad.byte));
-    } catch (const Json::exception&) {
-        return fail(ErrorCode::invalid_request, "The JSON body has a value out of range.");
-    }
-}
 
 void refuse_unsupported(const Json& object, const char* field, std::string_view what) {
     if (!find(object, field)) return;
@@ -166,8 +52,10 @@ void read_spawn(const Json& spawn, ConnectRequest& request) {
         return;
     }
     if (!spawn.is_object()) bad_field("spawn", "true, false or an object");
-    refuse_unsupported(spawn, "max_idle_seconds", "An idle limit");
-    refuse_unsupported(spawn, "lifetime_limit_seconds", "A lifetime limit");
+    request.limits.max_idle = number_between(spawn, "max_idle_seconds", limit_range::max_idle.least,
+                                             limit_range::max_idle.most);
+    request.limits.lifetime = number_between(
+        spawn, "lifetime_limit_seconds", limit_range::lifetime.least, limit_range::lifetime.most);
     request.tag = text(spawn, "tag");
     const auto cluster = text(spawn, "cluster");
     if (cluster && *cluster != "local") bad_field("spawn.cluster", "'local'");
@@ -197,8 +85,7 @@ Status status_in(const Json& object) {
 }
 
 StatusChange read_change(const Json& json) {
-    StatusChange change{.status = status_in(json),
-                        .time = time_from_iso(required_text(json, "time"))};
+    StatusChange change{.status = status_in(json), .time = time(json, "time")};
     if (auto reason = text(json, "termination_reason")) change.reason = reason_from_word(*reason);
     if (auto kind = text(json, "termination_kind")) change.kind = kind_from_word(*kind);
     if (auto signal = number(json, "exit_signal")) {
@@ -207,12 +94,6 @@ StatusChange read_change(const Json& json) {
         change.exit = ProcessExit{static_cast<int>(*code), std::nullopt};
     }
     return change;
-}
-
-ServiceName service_in(const Json& json) {
-    return value_of(ServiceName::parse(text(json, "account_name").value_or(""),
-                                       required_text(json, "service_name"),
-                                       text(json, "environment_name").value_or("")));
 }
 
 std::optional<Key> key_in(const Json& json) {
@@ -261,6 +142,8 @@ std::string ConnectRequest::to_json() const {
     if (base_environment) executable["base_env"] = *base_environment;
     Json spawn_options = Json::object();
     if (tag) spawn_options["tag"] = *tag;
+    if (limits.max_idle) spawn_options["max_idle_seconds"] = *limits.max_idle;
+    if (limits.lifetime) spawn_options["lifetime_limit_seconds"] = *limits.lifetime;
     if (!executable.empty()) spawn_options["executable"] = executable;
     if (!spawn) {
         json["spawn"] = false;
@@ -298,11 +181,11 @@ Result<KeyList> KeyList::from_json(std::string_view json) {
         for (const Json& entry : *keys) {
             list.keys.push_back(KeyEntry{
                 .key = key_in(entry),
-                .service = service_in(entry),
+                .service = service_name(entry),
                 .backend_id = id_in(entry, "backend_id"),
                 .status = status_in(entry),
                 .fencing_token = number(entry, "fencing_token").value_or(0),
-                .created_at = time_from_iso(required_text(entry, "created_at")),
+                .created_at = time(entry, "created_at"),
                 .connections = static_cast<std::uint32_t>(number(entry, "connections").value_or(0)),
                 .idle_seconds = number(entry, "idle_seconds").value_or(0)});
         }
@@ -330,9 +213,9 @@ std::string KeyList::to_json() const {
 
 Result<BackendInfo> BackendInfo::from_json(std::string_view json) {
     return read<BackendInfo>(json, [](const Json& object) {
-        BackendInfo info{.id = id_in(object, "id"), .service = service_in(object)};
+        BackendInfo info{.id = id_in(object, "id"), .service = service_name(object)};
         info.key = key_in(object);
-        info.created_at = time_from_iso(required_text(object, "created_at"));
+        info.created_at = time(object, "created_at");
         const Json* statuses = find(object, "statuses");
         if (!statuses || !statuses->is_array()) bad_field("statuses", "an array");
         for (const Json& change : *statuses)
@@ -345,6 +228,8 @@ Result<BackendInfo> BackendInfo::from_json(std::string_view json) {
         if (auto pid = number(object, "pid")) info.pid = static_cast<int>(*pid);
         info.connections = static_cast<std::uint32_t>(number(object, "connections").value_or(0));
         info.idle_seconds = number(object, "idle_seconds").value_or(0);
+        info.max_idle_seconds = number(object, "max_idle_seconds").value_or(0);
+        if (find(object, "expires_at")) info.expires_at = json::time(object, "expires_at");
         return info;
     });
 }
@@ -369,7 +254,9 @@ std::string BackendInfo::to_json() const {
               {"port", port},
               {"fencing_token", fencing_token},
               {"connections", connections},
-              {"idle_seconds", idle_seconds}};
+              {"idle_seconds", idle_seconds},
+              {"max_idle_seconds", max_idle_seconds}};
+    if (expires_at) json["expires_at"] = iso_time(*expires_at);
     if (key) json["key"] = key->str();
     if (pid) json["pid"] = *pid;
     return dump(json);
@@ -385,11 +272,8 @@ Result<TerminateRequest> TerminateRequest::from_json(std::string_view json) {
     return read<TerminateRequest>(json, [](const Json& object) {
         TerminateRequest request;
         if (boolean(object, "hard").value_or(false)) request.kind = TerminationKind::hard;
-        request.grace_seconds = number(object, "grace_seconds");
-        if (request.grace_seconds &&
-            (*request.grace_seconds < 0 || *request.grace_seconds > longest_grace_seconds)) {
-            bad_field("grace_seconds", "0 to 86400");
-        }
+        request.grace_seconds = number_between(object, "grace_seconds", limit_range::grace.least,
+                                               limit_range::grace.most);
         return request;
     });
 }
@@ -405,7 +289,7 @@ Result<VersionInfo> VersionInfo::from_json(std::string_view json) {
         return VersionInfo{
             .version = required_text(object, "version"),
             .pid = static_cast<int>(number(object, "pid").value_or(0)),
-            .started_at = time_from_iso(required_text(object, "started_at")),
+            .started_at = time(object, "started_at"),
             .proxy_port = static_cast<std::uint16_t>(number(object, "proxy_port").value_or(0)),
             .backends = static_cast<std::size_t>(number(object, "backends").value_or(0))};
     });

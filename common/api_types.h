@@ -13,6 +13,7 @@
 #include "common/environment.h"
 #include "common/ids.h"
 #include "common/key.h"
+#include "common/limits.h"
 #include "common/result.h"
 
 namespace jamsock {
@@ -28,6 +29,7 @@ struct ConnectRequest {
     std::optional<Key> key;
     bool spawn = true;  // false: look up only
     std::optional<std::string> tag;
+    Limits limits;  // of a new backend, over the service's; only max_idle and lifetime are read
     EnvironmentMap env;
     std::optional<Command> command;                  // in place of the service's
     std::optional<EnvironmentMap> base_environment;  // the caller's, with `command`
@@ -81,6 +83,8 @@ struct BackendInfo {
     std::optional<int> pid;  // while its main process lives
     std::uint32_t connections = 0;
     std::int64_t idle_seconds = 0;
+    std::int64_t max_idle_seconds = 0;
+    std::optional<std::int64_t> expires_at;  // wall milliseconds
 
     static Result<BackendInfo> from_json(std::string_view json);
     std::string to_json() const;

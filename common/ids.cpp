@@ -69,6 +69,10 @@ Result<ServiceName> ServiceName::parse(std::string_view service_and_environment)
                  service_and_environment.substr(slash + 1));
 }
 
+std::string ServiceName::str() const {
+    return environment_ == default_environment ? service_ : service_ + "/" + environment_;
+}
+
 ServiceName ServiceName::standard() {
     return ServiceName(std::string(local_account), std::string(default_service),
                        std::string(default_environment));

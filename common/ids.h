@@ -38,6 +38,8 @@ class ServiceName {
 
     static ServiceName standard();
 
+    // "editor", or "editor/staging" for an environment other than the default one.
+    std::string str() const;
     const std::string& account() const { return account_; }
     const std::string& service() const { return service_; }
     const std::string& environment() const { return environment_; }

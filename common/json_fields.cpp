@@ -1,0 +1,142 @@
+#include "common/json_fields.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iomanip>
+#include <sstream>
+
+#include "common/text.h"
+
+namespace jamsock::json {
+
+namespace {
+
+std::int64_t time_from_iso(const std::string& iso) {
+    std::istringstream stream(iso);
+    std::tm parts{};
+    int milliseconds = 0;
+    char dot = 0;
+    stream >> std::get_time(&parts, "%Y-%m-%dT%H:%M:%S") >> dot >> milliseconds;
+    return static_cast<std::int64_t>(::timegm(&parts)) * 1000 + milliseconds;
+}
+
+}  // namespace
+
+void bad_field(std::string_view field, std::string_view wanted) {
+    throw BadField{{ErrorCode::invalid_request,
+                    fmt::format("The field {} must be {}.", in_quotes(field), wanted),
+                    {},
+                    {}}};
+}
+
+std::string dump(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+const Json* find(const Json& object, const char* field) {
+    const auto found = object.find(field);
+    return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+std::optional<std::string> text(const Json& object, const char* field) {
+    const Json* value = find(object, field);
+    if (!value) return std::nullopt;
+    if (!value->is_string()) bad_field(field, "a string");
+    return value->get<std::string>();
+}
+
+std::string required_text(const Json& object, const char* field) {
+    auto value = text(object, field);
+    if (!value) bad_field(field, "a string");
+    return *value;
+}
+
+std::optional<std::int64_t> number(const Json& object, const char* field) {
+    const Json* value = find(object, field);
+    if (!value) return std::nullopt;
+    if (!value->is_number_integer()) bad_field(field, "a whole number");
+    return value->get<std::int64_t>();
+}
+
+std::optional<std::int64_t> number_between(const Json& object, const char* field,
+                                           std::int64_t least, std::int64_t most) {
+    const auto value = number(object, field);
+    if (value && (*value < least || *value > most)) {
+        bad_field(field, fmt::format("{} to {}", least, most));
+    }
+    return value;
+}
+
+std::optional<bool> boolean(const Json& object, const char* field) {
+    const Json* value = find(object, field);
+    if (!value) return std::nullopt;
+    if (!value->is_boolean()) bad_field(field, "true or false");
+    return value->get<bool>();
+}
+
+std::int64_t time(const Json& object, const char* field) {
+    return time_from_iso(required_text(object, field));
+}
+
+void check_variable(const std::string& name, const std::string& content, const char* field) {
+    if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != std::string::npos ||
+        content.find('\0') != std::string::npos) {
+        bad_field(field, "an object whose names have no '=' and whose texts have no U+0000");
+    }
+}
+
+EnvironmentMap variables(const Json& value, const char* field) {
+    if (!value.is_object()) bad_field(field, "an object of strings");
+    EnvironmentMap map;
+    for (const auto& [name, entry] : value.items()) {
+        if (!entry.is_string()) bad_field(field, "an object of strings");
+        check_variable(name, entry.get<std::string>(), field);
+        map.emplace(name, entry.get<std::string>());
+    }
+    return map;
+}
+
+std::vector<std::string> strings(const Json& value, const char* field) {
+    if (!value.is_array()) bad_field(field, "an array of strings");
+    std::vector<std::string> list;
+    for (const Json& entry : value) {
+        if (!entry.is_string()) bad_field(field, "an array of strings");
+        list.push_back(entry.get<std::string>());
+        if (list.back().find('\0') != std::string::npos) bad_field(field, "free of U+0000");
+    }
+    return list;
+}
+
+ServiceName service_name(const Json& object) {
+    return value_of(ServiceName::parse(text(object, "account_name").value_or(""),
+                                       required_text(object, "service_name"),
+                                       text(object, "environment_name").value_or("")));
+}
+
+void allow_only(const Json& object, std::initializer_list<std::string_view> known,
+                std::string_view what) {
+    for (const auto& [name, value] : object.items()) {
+        if (std::ranges::find(known, name) != known.end()) continue;
+        throw BadField{{ErrorCode::invalid_request,
+                        fmt::format("{} has no field {}; it has {}.", what, in_quotes(name),
+                                    fmt::join(known, ", ")),
+                        {},
+                        {}}};
+    }
+}
+
+Result<Json> parse_object(std::string_view text) {
+    try {
+        Json object = text.empty() ? Json::object() : Json::parse(text);
+        if (object.is_object()) return object;
+        return fail(ErrorCode::invalid_request, "The JSON body must be an object.");
+    } catch (const Json::parse_error& bad) {
+        return fail(ErrorCode::invalid_request,
+                    fmt::format("The body is not valid JSON at byte {}.", bad.byte));
+    } catch (const Json::exception&) {
+        return fail(ErrorCode::invalid_request, "The JSON body has a value out of range.");
+    }
+}
+
+}  // namespace jamsock::json

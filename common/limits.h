@@ -1,0 +1,49 @@
+// How long a backend may be idle, live, and take to end or to start (CONTRACT, Life of a backend).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace jamsock {
+
+// As a request, an environment or a service sets them, in seconds; what is empty is not set there.
+struct Limits {
+    std::optional<std::int64_t> max_idle;  // 0: ends with its last connection
+    std::optional<std::int64_t> lifetime;
+    std::optional<std::int64_t> grace;
+    std::optional<std::int64_t> startup;
+
+    // These, and what they don't set as `base` has it.
+    Limits over(const Limits& base) const;
+    friend bool operator==(const Limits&, const Limits&) = default;
+};
+
+// The least and the most that a limit may be.
+struct LimitRange {
+    std::int64_t least;
+    std::int64_t most;
+};
+namespace limit_range {
+inline constexpr std::int64_t longest = 1'000'000'000;  // 31 years: sums of times can't overflow
+inline constexpr LimitRange max_idle{0, longest};
+inline constexpr LimitRange lifetime{1, longest};
+inline constexpr LimitRange grace{0, 24 * 60 * 60};
+inline constexpr LimitRange startup{1, 60 * 60};
+}  // namespace limit_range
+
+// Those in force for one backend.
+struct LifeLimits {
+    std::chrono::seconds max_idle;
+    std::optional<std::chrono::seconds> lifetime;  // from `scheduled`
+    std::chrono::seconds grace;
+    std::chrono::seconds startup;
+
+    // What `set` leaves empty has its default.
+    explicit LifeLimits(const Limits& set);
+    LifeLimits() : LifeLimits(Limits{}) {}
+    Limits as_set() const;
+    friend bool operator==(const LifeLimits&, const LifeLimits&) = default;
+};
+
+}  // namespace jamsock

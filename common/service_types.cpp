@@ -1,0 +1,258 @@
+#include "common/service_types.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/clock.h"
+#include "common/json_fields.h"
+
+namespace jamsock {
+
+namespace {
+
+using namespace json;
+
+struct LimitField {
+    const char* name;
+    LimitRange range;
+    std::optional<std::int64_t> Limits::*limit;
+    ServiceUpdateRequest::Change<std::int64_t> ServiceUpdateRequest::*change;
+};
+
+constexpr std::array limit_fields{
+    LimitField{"max_idle_seconds", limit_range::max_idle, &Limits::max_idle,
+               &ServiceUpdateRequest::max_idle},
+    LimitField{"lifetime_limit_seconds", limit_range::lifetime, &Limits::lifetime,
+               &ServiceUpdateRequest::lifetime},
+    LimitField{"grace_seconds", limit_range::grace, &Limits::grace, &ServiceUpdateRequest::grace},
+    LimitField{"startup_limit_seconds", limit_range::startup, &Limits::startup,
+               &ServiceUpdateRequest::startup},
+};
+
+std::optional<Command> command_in(const Json& object) {
+    const Json* argv = find(object, "command");
+    const auto cwd = text(object, "cwd");
+    if (!argv && cwd) bad_field("cwd", "given together with a 'command'");
+    if (!argv) return std::nullopt;
+    Command command{strings(*argv, "command"), cwd.value_or("")};
+    if (command.argv.empty()) bad_field("command", "not empty");
+    return command;
+}
+
+EnvironmentMap variables_in(const Json& object, const char* field) {
+    const Json* value = find(object, field);
+    return value ? variables(*value, field) : EnvironmentMap{};
+}
+
+ServiceDefinition definition_in(const Json& object) {
+    ServiceDefinition definition{.command = command_in(object),
+                                 .base_environment = variables_in(object, "base_env"),
+                                 .env = variables_in(object, "env")};
+    for (const LimitField& field : limit_fields) {
+        definition.limits.*field.limit =
+            number_between(object, field.name, field.range.least, field.range.most);
+    }
+    return definition;
+}
+
+void add_command(Json& json, const std::optional<Command>& command,
+                 const EnvironmentMap& base_environment) {
+    if (!command) return;
+    json["command"] = command->argv;
+    json["cwd"] = command->cwd;
+    if (!base_environment.empty()) json["base_env"] = base_environment;
+}
+
+void add_definition(Json& json, const ServiceDefinition& definition) {
+    add_command(json, definition.command, definition.base_environment);
+    if (!definition.env.empty()) json["env"] = definition.env;
+    for (const LimitField& field : limit_fields) {
+        const auto& limit = definition.limits.*field.limit;
+        if (limit) json[field.name] = *limit;
+    }
+}
+
+void allow_only_definition(const Json& object) {
+    allow_only(object,
+               {"name", "command", "cwd", "base_env", "env", "max_idle_seconds",
+                "lifetime_limit_seconds", "grace_seconds", "startup_limit_seconds"},
+               "A service");
+}
+
+// Jamsocket's services run images; here they run commands.
+void refuse_image(const Json& object) {
+    if (!object.contains("image_tag")) return;
+    throw BadField{{ErrorCode::unsupported,
+                    "A service here runs a command and has no image: give it a 'command'.",
+                    "jamsock service update SERVICE -- COMMAND",
+                    {}}};
+}
+
+void read_env_changes(const Json& env, ServiceUpdateRequest& request) {
+    if (!env.is_object()) bad_field("env", "an object of strings and nulls");
+    for (const auto& [name, value] : env.items()) {
+        if (!value.is_string() && !value.is_null()) {
+            bad_field("env", "an object of strings and nulls");
+        }
+        std::optional<std::string> content;
+        if (value.is_string()) content = value.get<std::string>();
+        check_variable(name, content.value_or(""), "env");
+        request.env.emplace(name, std::move(content));
+    }
+}
+
+EnvironmentInfo environment_in(const Json& object) {
+    EnvironmentInfo environment{.name = required_text(object, "name"),
+                                .definition = definition_in(object),
+                                .created_at = json::time(object, "created_at")};
+    if (find(object, "last_spawned_at")) {
+        environment.last_spawned_at = json::time(object, "last_spawned_at");
+    }
+    return environment;
+}
+
+Json environment_json(const EnvironmentInfo& environment) {
+    Json object{{"name", environment.name},
+                {"image_tag", ""},
+                {"cluster", "local"},
+                {"created_at", iso_time(environment.created_at)}};
+    if (environment.last_spawned_at) {
+        object["last_spawned_at"] = iso_time(*environment.last_spawned_at);
+    }
+    add_definition(object, environment.definition);
+    return object;
+}
+
+}  // namespace
+
+ServiceDefinition ServiceDefinition::over(const ServiceDefinition& base) const {
+    ServiceDefinition whole{.command = command ? command : base.command,
+                            .base_environment = command ? base_environment : base.base_environment,
+                            .env = env,
+                            .limits = limits.over(base.limits)};
+    whole.env.insert(base.env.begin(), base.env.end());
+    return whole;
+}
+
+Result<ServiceCreateRequest> ServiceCreateRequest::from_json(std::string_view json) {
+    return read<ServiceCreateRequest>(json, [](const Json& object) {
+        refuse_image(object);
+        allow_only_definition(object);
+        const std::string name = required_text(object, "name");
+        if (name.empty()) bad_field("name", "not empty");
+        return ServiceCreateRequest{value_of(ServiceName::parse(name)), definition_in(object)};
+    });
+}
+
+std::string ServiceCreateRequest::to_json() const {
+    Json object{{"name", name.str()}};
+    add_definition(object, definition);
+    return dump(object);
+}
+
+ServiceDefinition ServiceUpdateRequest::applied_to(ServiceDefinition definition) const {
+    if (command) {
+        definition.command = command;
+        definition.base_environment = base_environment;
+    }
+    for (const auto& [variable, value] : env) {
+        if (value) {
+            definition.env.insert_or_assign(variable, *value);
+        } else {
+            definition.env.erase(variable);
+        }
+    }
+    for (const LimitField& field : limit_fields) {
+        const auto& change = this->*field.change;
+        if (change) definition.limits.*field.limit = *change;
+    }
+    return definition;
+}
+
+Result<ServiceUpdateRequest> ServiceUpdateRequest::from_json(std::string_view json) {
+    return read<ServiceUpdateRequest>(json, [](const Json& object) {
+        refuse_image(object);
+        allow_only_definition(object);
+        if (object.contains("name")) bad_field("name", "left out: a service keeps its name");
+        ServiceUpdateRequest request{.command = command_in(object),
+                                     .base_environment = variables_in(object, "base_env")};
+        if (const Json* env = find(object, "env")) read_env_changes(*env, request);
+        for (const LimitField& field : limit_fields) {
+            if (!object.contains(field.name)) continue;
+            request.*field.change =
+                number_between(object, field.name, field.range.least, field.range.most);
+        }
+        return request;
+    });
+}
+
+std::string ServiceUpdateRequest::to_json() const {
+    Json object = Json::object();
+    add_command(object, command, base_environment);
+    for (const auto& [variable, value] : env)
+        object["env"][variable] = value ? Json(*value) : Json();
+    for (const LimitField& field : limit_fields) {
+        const auto& change = this->*field.change;
+        if (change) object[field.name] = *change ? Json(**change) : Json();
+    }
+    return dump(object);
+}
+
+Result<ServiceDeleteRequest> ServiceDeleteRequest::from_json(std::string_view json) {
+    return read<ServiceDeleteRequest>(json, [](const Json& object) {
+        allow_only(object, {"force"}, "A deletion");
+        return ServiceDeleteRequest{boolean(object, "force").value_or(false)};
+    });
+}
+
+std::string ServiceDeleteRequest::to_json() const {
+    return dump({{"force", force}});
+}
+
+Result<ServiceInfo> ServiceInfo::from_json(std::string_view json) {
+    return read<ServiceInfo>(json, [](const Json& object) {
+        ServiceInfo info{.account = required_text(object, "account_name"),
+                         .name = required_text(object, "name")};
+        const Json* environments = find(object, "environments");
+        if (!environments || !environments->is_array() || environments->empty()) {
+            bad_field("environments", "an array of at least one");
+        }
+        for (const Json& environment : *environments)
+            info.environments.push_back(environment_in(environment));
+        return info;
+    });
+}
+
+std::string ServiceInfo::to_json() const {
+    Json list = Json::array();
+    std::optional<std::int64_t> last_spawned_at;
+    for (const EnvironmentInfo& environment : environments) {
+        list.push_back(environment_json(environment));
+        last_spawned_at = std::max(last_spawned_at, environment.last_spawned_at);
+    }
+    Json object{{"name", name},
+                {"account_name", account},
+                {"created_at", iso_time(environments.front().created_at)},
+                {"image_name", ""}};
+    if (last_spawned_at) object["last_spawned_at"] = iso_time(*last_spawned_at);
+    object["environments"] = std::move(list);
+    return dump(object);
+}
+
+std::string no_images_json() {
+    return dump({{"images", Json::array()}});
+}
+
+Result<ServiceList> ServiceList::from_json(std::string_view json) {
+    return read<ServiceList>(json, [](const Json& object) {
+        const Json* services = find(object, "services");
+        if (!services) bad_field("services", "an array of strings");
+        return ServiceList{strings(*services, "services")};
+    });
+}
+
+std::string ServiceList::to_json() const {
+    return dump({{"services", services}});
+}
+
+}  // namespace jamsock

@@ -1,0 +1,109 @@
+#include "common/service_types.h"
+
+#include <doctest/doctest.h>
+
+using namespace jamsock;
+
+namespace {
+
+ServiceName named(const char* text) {
+    return ServiceName::parse(text).value();
+}
+
+std::string refused(std::string_view json) {
+    const auto request = ServiceCreateRequest::from_json(json);
+    REQUIRE_FALSE(request);
+    CHECK(request.error().code == ErrorCode::invalid_request);
+    return request.error().message;
+}
+
+}  // namespace
+
+TEST_CASE("a service's definition comes back from its JSON as it went in") {
+    const ServiceCreateRequest in{
+        named("editor/staging"),
+        {.command = Command{{"/usr/bin/node", "a b"}, "/srv"},
+         .base_environment = {{"PATH", "/bin"}},
+         .env = {{"A", "1"}},
+         .limits = {.max_idle = 0, .lifetime = 9, .grace = 1, .startup = 2}}};
+    const auto out = ServiceCreateRequest::from_json(in.to_json());
+    REQUIRE(out);
+    CHECK(out->name == in.name);
+    CHECK(out->definition == in.definition);
+}
+
+TEST_CASE("a name alone makes a service") {
+    const auto request = ServiceCreateRequest::from_json(R"({"name":"editor"})");
+    REQUIRE(request);
+    CHECK(request->name == named("editor"));
+    CHECK(request->definition == ServiceDefinition{});
+}
+
+TEST_CASE("what a definition can't be is refused by the field's name") {
+    CHECK(refused(R"({})").find("'name'") != std::string::npos);
+    CHECK(refused(R"({"name":""})").find("'name'") != std::string::npos);
+    CHECK(refused(R"({"name":"a/b/c"})").find("'b/c'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","command":"node"})").find("'command'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","command":[]})").find("'command'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","cwd":"/"})").find("'cwd'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","env":{"A":null}})").find("'env'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","env":{"A=":"1"}})").find("'env'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","grace_seconds":86401})").find("0 to 86400") != std::string::npos);
+    CHECK(refused(R"({"name":"x","startup_limit_seconds":0})").find("1 to 3600") !=
+          std::string::npos);
+    CHECK(refused(R"({"name":"x","max_idle_seconds":"5"})").find("'max_idle_seconds'") !=
+          std::string::npos);
+    CHECK(refused(R"({"name":"x","max_idle":5})").find("no field 'max_idle'") != std::string::npos);
+}
+
+TEST_CASE("an update changes what it names, and null takes back") {
+    const ServiceDefinition before{.command = Command{{"/bin/a"}, "/"},
+                                   .env = {{"A", "1"}, {"B", "2"}},
+                                   .limits = {.max_idle = 5, .grace = 6}};
+    const auto change = ServiceUpdateRequest::from_json(
+        R"({"env":{"A":null,"C":"3"},"max_idle_seconds":null,"startup_limit_seconds":7})");
+    REQUIRE(change);
+    const auto sent = ServiceUpdateRequest::from_json(change->to_json());
+    REQUIRE(sent);
+    for (const auto& request : {*change, *sent}) {
+        const ServiceDefinition after = request.applied_to(before);
+        CHECK(after.command == before.command);
+        CHECK(after.env == EnvironmentMap{{"B", "2"}, {"C", "3"}});
+        CHECK(after.limits == Limits{.grace = 6, .startup = 7});
+    }
+    CHECK_FALSE(ServiceUpdateRequest::from_json(R"({"name":"other"})"));
+    CHECK(ServiceUpdateRequest::from_json(R"({"image_tag":"latest"})").error().code ==
+          ErrorCode::unsupported);
+}
+
+TEST_CASE("a service's answer has what Jamsocket's clients read, and nothing null") {
+    const ServiceInfo info{
+        .account = "local",
+        .name = "editor",
+        .environments = {{.name = "default", .definition = {}, .created_at = 1000},
+                         {.name = "staging", .definition = {}, .last_spawned_at = 5000}}};
+    const std::string json = info.to_json();
+    for (const char* part : {R"("name":"editor")", R"("account_name":"local")",
+                             R"("created_at":"1970-01-01T00:00:01.000Z")",
+                             R"("last_spawned_at":"1970-01-01T00:00:05.000Z")", R"("image_name":)",
+                             R"("image_tag":)", R"("cluster":"local")"}) {
+        CAPTURE(part);
+        CHECK(json.find(part) != std::string::npos);
+    }
+    CHECK(json.find("null") == std::string::npos);
+    const auto back = ServiceInfo::from_json(json);
+    REQUIRE(back);
+    CHECK(back->environments.size() == 2);
+    CHECK(back->environments[1].last_spawned_at == 5000);
+}
+
+TEST_CASE("limits are taken from the nearest that sets them, else the defaults") {
+    const Limits request{.lifetime = 1};
+    const Limits service{.max_idle = 2, .lifetime = 3};
+    const LifeLimits limits(request.over(service));
+    CHECK(limits.max_idle == std::chrono::seconds(2));
+    CHECK(limits.lifetime == std::chrono::seconds(1));
+    CHECK(limits.grace == std::chrono::seconds(10));
+    CHECK(limits.startup == std::chrono::seconds(30));
+    CHECK(LifeLimits(limits.as_set()) == limits);
+}
