@@ -43,6 +43,15 @@ std::string BackendRecord::encode() const {
         .add("created_at", created_at)
         .add("cwd", command.cwd)
         .add("port", static_cast<std::int64_t>(port));
+    const Limits set = limits.as_set();
+    const auto add_number = [&](std::string_view name, const std::optional<std::int64_t>& number) {
+        if (number) message.add(name, *number);
+    };
+    add_number("max_idle", set.max_idle);
+    add_number("lifetime", set.lifetime);
+    add_number("grace", set.grace);
+    add_number("startup", set.startup);
+    add_number("expires_at_boot", expires_at_boot);
     if (key) message.add("key", key->str());
     if (tag) message.add("tag", *tag);
     for (const std::string& argument : command.argv)
@@ -70,7 +79,12 @@ std::optional<BackendRecord> BackendRecord::decode(std::string_view bytes) {
                          .fencing_token = number("token"),
                          .created_at = number("created_at"),
                          .command = Command{message->all("arg"), std::string(text("cwd"))},
-                         .port = static_cast<std::uint16_t>(number("port"))};
+                         .port = static_cast<std::uint16_t>(number("port")),
+                         .limits = LifeLimits({.max_idle = message->number("max_idle"),
+                                               .lifetime = message->number("lifetime"),
+                                               .grace = message->number("grace"),
+                                               .startup = message->number("startup")}),
+                         .expires_at_boot = message->number("expires_at_boot")};
     if (const auto key = message->text("key")) {
         auto parsed = Key::parse(*key);
         if (!parsed) return std::nullopt;

@@ -24,6 +24,9 @@ struct BackendRecord {
     std::optional<std::string> tag;
     Command command;
     std::uint16_t port = 0;
+    LifeLimits limits;
+    // With a lifetime: its end, in milliseconds of CLOCK_BOOTTIME.
+    std::optional<std::int64_t> expires_at_boot;
 
     // For the file `identity`.
     std::string encode() const;

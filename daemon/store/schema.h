@@ -66,6 +66,33 @@ inline constexpr std::array steps{
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX token_expiry ON token (expires_at);
     )sql",
+    // 1 → 2: services, and the limits of backends
+    R"sql(
+    -- The environment 'default' is the service itself. Empty columns are inherited.
+    CREATE TABLE service (
+        account TEXT NOT NULL,
+        service TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        argv BLOB,              -- arguments, each ended by a NUL byte
+        cwd TEXT,
+        base_env BLOB NOT NULL, -- NAME=value entries, each ended by a NUL byte; as is env
+        env BLOB NOT NULL,
+        max_idle INTEGER,
+        lifetime INTEGER,
+        grace INTEGER,
+        startup INTEGER,
+        CHECK ((argv IS NULL) = (cwd IS NULL)),
+        PRIMARY KEY (account, service, environment)
+    ) STRICT, WITHOUT ROWID;
+
+    ALTER TABLE backend ADD COLUMN max_idle INTEGER;
+    ALTER TABLE backend ADD COLUMN lifetime INTEGER;
+    ALTER TABLE backend ADD COLUMN grace INTEGER;
+    ALTER TABLE backend ADD COLUMN startup INTEGER;
+    ALTER TABLE backend ADD COLUMN expires_at_boot INTEGER;
+    CREATE INDEX backend_by_service ON backend (account, service, environment, created_at);
+    )sql",
 };
 
 }  // namespace jamsock::schema

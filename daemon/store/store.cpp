@@ -32,6 +32,27 @@ std::vector<std::string> split(std::string_view bytes) {
     return argv;
 }
 
+std::string joined(const EnvironmentMap& variables) {
+    std::string bytes;
+    for (const auto& [name, value] : variables)
+        bytes += name + '=' + value + '\0';
+    return bytes;
+}
+
+EnvironmentMap split_variables(std::string_view bytes) {
+    EnvironmentMap variables;
+    for (const std::string& entry : split(bytes)) {
+        const auto equals = std::min(entry.find('='), entry.size());
+        variables.emplace(entry.substr(0, equals),
+                          entry.substr(std::min(equals + 1, entry.size())));
+    }
+    return variables;
+}
+
+void bind_bytes(SQLite::Statement& statement, int index, const std::string& bytes) {
+    statement.bind(index, bytes.data(), static_cast<int>(bytes.size()));
+}
+
 template <class Value>
 void bind_optional(SQLite::Statement& statement, int index, const std::optional<Value>& value) {
     if (value) {
@@ -54,8 +75,19 @@ std::optional<Value> column(const SQLite::Statement& row, int index) {
     if constexpr (std::is_same_v<Value, std::string>) {
         return value.getString();
     } else {
-        return static_cast<Value>(value.getInt());
+        return static_cast<Value>(value.getInt64());
     }
+}
+
+// Four columns, from `first` on.
+void bind_limits(SQLite::Statement& statement, int first, const Limits& limits) {
+    for (const auto& limit : {limits.max_idle, limits.lifetime, limits.grace, limits.startup})
+        bind_optional(statement, first++, limit);
+}
+
+Limits limits_in(const SQLite::Statement& row, int first) {
+    return {column<std::int64_t>(row, first), column<std::int64_t>(row, first + 1),
+            column<std::int64_t>(row, first + 2), column<std::int64_t>(row, first + 3)};
 }
 
 // Nothing if the row holds what no backend can have: then somebody else wrote it.
@@ -83,14 +115,36 @@ std::optional<BackendRecord> record_in(const SQLite::Statement& row) {
         .created_at = row.getColumn(10).getInt64(),
         .tag = column<std::string>(row, 11),
         .command = Command{split(row.getColumn(12).getString()), row.getColumn(13).getString()},
-        .port = static_cast<std::uint16_t>(row.getColumn(14).getInt())};
+        .port = static_cast<std::uint16_t>(row.getColumn(14).getInt()),
+        .limits = LifeLimits(limits_in(row, 15)),
+        .expires_at_boot = column<std::int64_t>(row, 19)};
     record.key = key;
     return record;
 }
 
 constexpr const char* backend_columns =
     "id, serial, mac_key, account, service, environment, key, lock_name, mark, fencing_token, "
-    "created_at, tag, argv, cwd, port";
+    "created_at, tag, argv, cwd, port, max_idle, lifetime, grace, startup, expires_at_boot";
+
+constexpr const char* service_columns =
+    "account, service, environment, created_at, argv, cwd, base_env, env, "
+    "max_idle, lifetime, grace, startup";
+
+// Nothing if the row holds what no service can have: then somebody else wrote it.
+std::optional<Store::ServiceRow> service_in(const SQLite::Statement& row) {
+    auto name = ServiceName::parse(row.getColumn(0).getString(), row.getColumn(1).getString(),
+                                   row.getColumn(2).getString());
+    if (!name) return std::nullopt;
+    Store::ServiceRow service{.name = std::move(*name), .created_at = row.getColumn(3).getInt64()};
+    if (!row.getColumn(4).isNull()) {
+        service.definition.command =
+            Command{split(row.getColumn(4).getString()), row.getColumn(5).getString()};
+    }
+    service.definition.base_environment = split_variables(row.getColumn(6).getString());
+    service.definition.env = split_variables(row.getColumn(7).getString());
+    service.definition.limits = limits_in(row, 8);
+    return service;
+}
 
 struct FileIdentity {
     dev_t device = 0;
@@ -254,12 +308,13 @@ Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& sc
             db.prepared(db.insert_backend,
                         "INSERT INTO backend (id, serial, mac_key, account, service, "
                         "environment, key, lock_name, mark, fencing_token, created_at, tag, "
-                        "argv, cwd, port) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                        "argv, cwd, port, max_idle, lifetime, grace, startup, expires_at_boot) "
+                        "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
         const std::string mac_key(backend.mac_key.reveal());
         const std::string argv = joined(backend.command.argv);
         row.bind(1, backend.id.str());
         row.bind(2, static_cast<std::int64_t>(backend.serial));
-        row.bind(3, mac_key.data(), static_cast<int>(mac_key.size()));
+        bind_bytes(row, 3, mac_key);
         row.bind(4, backend.service.account());
         row.bind(5, backend.service.service());
         row.bind(6, backend.service.environment());
@@ -269,9 +324,11 @@ Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& sc
         row.bind(10, backend.fencing_token);
         row.bind(11, backend.created_at);
         bind_optional(row, 12, backend.tag);
-        row.bind(13, argv.data(), static_cast<int>(argv.size()));
+        bind_bytes(row, 13, argv);
         row.bind(14, backend.command.cwd);
         row.bind(15, static_cast<int>(backend.port));
+        bind_limits(row, 16, backend.limits.as_set());
+        bind_optional(row, 20, backend.expires_at_boot);
         row.exec();
 
         if (backend.key) {
@@ -394,7 +451,7 @@ Result<> Store::remember_identity(const std::string& token_hash, const Identity&
         SQLite::Statement insert(
             connection_->database,
             "INSERT INTO token (hash, user, auth, expires_at) VALUES (?,?,?,?)");
-        insert.bind(1, token_hash.data(), static_cast<int>(token_hash.size()));
+        bind_bytes(insert, 1, token_hash);
         bind_optional(insert, 2, identity.user);
         bind_optional(insert, 3, identity.auth);
         insert.bind(4, expires_at);
@@ -408,10 +465,74 @@ std::optional<Identity> Store::identity(const std::string& token_hash, std::int6
         auto& query =
             connection_->prepared(connection_->select_identity,
                                   "SELECT user, auth FROM token WHERE hash = ? AND expires_at > ?");
-        query.bind(1, token_hash.data(), static_cast<int>(token_hash.size()));
+        bind_bytes(query, 1, token_hash);
         query.bind(2, now);
         if (!query.executeStep()) return std::nullopt;
         return Identity{column<std::string>(query, 0), column<std::string>(query, 1)};
+    });
+}
+
+std::vector<Store::ServiceRow> Store::services() const {
+    return reading("services", [&]() -> std::vector<ServiceRow> {
+        SQLite::Statement query(connection_->database,
+                                fmt::format("SELECT {} FROM service", service_columns));
+        std::vector<ServiceRow> rows;
+        while (query.executeStep()) {
+            if (auto row = service_in(query)) rows.push_back(std::move(*row));
+        }
+        return rows;
+    });
+}
+
+Result<> Store::record_service(const ServiceRow& row) {
+    return writing("record_service", [&] {
+        SQLite::Statement insert(
+            connection_->database,
+            fmt::format("INSERT OR REPLACE INTO service ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+                        service_columns));
+        const ServiceDefinition& definition = row.definition;
+        const std::string argv = definition.command ? joined(definition.command->argv) : "";
+        const std::string base_env = joined(definition.base_environment);
+        const std::string env = joined(definition.env);
+        insert.bind(1, row.name.account());
+        insert.bind(2, row.name.service());
+        insert.bind(3, row.name.environment());
+        insert.bind(4, row.created_at);
+        if (definition.command) {
+            bind_bytes(insert, 5, argv);
+            insert.bind(6, definition.command->cwd);
+        }
+        bind_bytes(insert, 7, base_env);
+        bind_bytes(insert, 8, env);
+        bind_limits(insert, 9, definition.limits);
+        insert.exec();
+    });
+}
+
+Result<> Store::remove_service(const ServiceName& name) {
+    return writing("remove_service", [&] {
+        const bool whole = name.environment() == ServiceName::default_environment;
+        SQLite::Statement remove(
+            connection_->database,
+            fmt::format("DELETE FROM service WHERE account = ? AND service = ?{}",
+                        whole ? "" : " AND environment = ?"));
+        remove.bind(1, name.account());
+        remove.bind(2, name.service());
+        if (!whole) remove.bind(3, name.environment());
+        remove.exec();
+    });
+}
+
+std::optional<std::int64_t> Store::last_spawned_at(const ServiceName& name) const {
+    return reading("last_spawned_at", [&]() -> std::optional<std::int64_t> {
+        SQLite::Statement query(connection_->database,
+                                "SELECT max(created_at) FROM backend WHERE account = ? AND "
+                                "service = ? AND environment = ?");
+        query.bind(1, name.account());
+        query.bind(2, name.service());
+        query.bind(3, name.environment());
+        if (!query.executeStep()) return std::nullopt;
+        return column<std::int64_t>(query, 0);
     });
 }
 

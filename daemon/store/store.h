@@ -11,6 +11,7 @@
 
 #include "common/backend_state.h"
 #include "common/result.h"
+#include "common/service_types.h"
 #include "daemon/backends/backend_record.h"
 #include "daemon/proxy/proxy.h"
 
@@ -45,6 +46,19 @@ class Store {
     Result<> remember_identity(const std::string& token_hash, const Identity& identity,
                                std::int64_t now, std::int64_t expires_at);
     std::optional<Identity> identity(const std::string& token_hash, std::int64_t now) const;
+
+    // The definitions of services and of their environments.
+    struct ServiceRow {
+        ServiceName name;
+        std::int64_t created_at = 0;  // wall milliseconds
+        ServiceDefinition definition;
+    };
+    std::vector<ServiceRow> services() const;
+    Result<> record_service(const ServiceRow& row);  // made or changed
+    // With the environment `default`, all of the service's.
+    Result<> remove_service(const ServiceName& name);
+    // When a backend of this service and environment was last scheduled.
+    std::optional<std::int64_t> last_spawned_at(const ServiceName& name) const;
 
     // Whether the path still leads to the file that was opened: a database deleted or replaced
     // under the daemon can't be trusted to grant keys.

@@ -25,7 +25,9 @@ BackendRecord a_record() {
                          .created_at = 1764000000125,
                          .tag = "blue",
                          .command = {{"/bin/sh", "-c", "echo a=b", ""}, "/srv"},
-                         .port = 23456};
+                         .port = 23456,
+                         .limits = LifeLimits({.max_idle = 0, .lifetime = 4, .grace = 5}),
+                         .expires_at_boot = 99};
     return record;
 }
 
@@ -36,6 +38,8 @@ TEST_CASE("a backend's record survives its file") {
     const auto out = BackendRecord::decode(in.encode());
     REQUIRE(out);
     CHECK(out->id == in.id);
+    CHECK(out->limits == in.limits);
+    CHECK(out->expires_at_boot == in.expires_at_boot);
     CHECK(out->serial == in.serial);
     CHECK(out->mac_key.reveal() == in.mac_key.reveal());
     CHECK(out->service == in.service);

@@ -6,7 +6,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include <SQLiteCpp/SQLiteCpp.h>
+
 #include "common/clock.h"
+#include "daemon/store/schema.h"
 
 using namespace jamsock;
 
@@ -46,6 +49,8 @@ TEST_CASE("a backend comes back from the store as it went in") {
     Store store = Store::open(":memory:").value();
     BackendRecord in = record("b1", "k");
     in.tag = "blue";
+    in.limits = LifeLimits({.max_idle = 0, .lifetime = 1, .grace = 2, .startup = 3});
+    in.expires_at_boot = 77;
     REQUIRE(store.acquire_key(in, scheduled));
     const auto out = store.find_backend(in.id).value();
     CHECK(out.serial == in.serial);
@@ -58,6 +63,8 @@ TEST_CASE("a backend comes back from the store as it went in") {
     CHECK(out.tag == in.tag);
     CHECK(out.command == in.command);
     CHECK(out.port == in.port);
+    CHECK(out.limits == in.limits);
+    CHECK(out.expires_at_boot == in.expires_at_boot);
     CHECK(store.statuses(in.id) == std::vector{scheduled});
 }
 
@@ -168,4 +175,62 @@ TEST_CASE("a checkpoint folds the log into the file") {
     const auto size_before = std::filesystem::file_size(directory.database());
     Store::checkpoint(directory.database());
     CHECK(std::filesystem::file_size(directory.database()) > size_before);
+}
+
+TEST_CASE("services come back as they went in, and go one by one or with their environments") {
+    Store store = Store::open(":memory:").value();
+    const auto name = [](const char* text) { return ServiceName::parse(text).value(); };
+    const Store::ServiceRow editor{name("editor"),
+                                   5,
+                                   {.command = Command{{"/bin/x", ""}, "/srv"},
+                                    .base_environment = {{"PATH", ""}},
+                                    .env = {{"A", "b=c"}},
+                                    .limits = {.lifetime = 9}}};
+    REQUIRE(store.record_service(editor));
+    REQUIRE(store.record_service({name("editor/staging"), 6, {}}));
+    REQUIRE(store.record_service({name("viewer"), 7, {}}));
+    REQUIRE(store.services().size() == 3);
+    CHECK(store.services()[0].definition == editor.definition);
+    CHECK(store.services()[0].created_at == 5);
+    CHECK(store.services()[1].definition == ServiceDefinition{});
+
+    REQUIRE(store.record_service({name("editor/staging"), 6, {.env = {{"B", ""}}}}));
+    CHECK(store.services()[1].definition.env == EnvironmentMap{{"B", ""}});
+    REQUIRE(store.remove_service(name("editor/staging")));
+    CHECK(store.services().size() == 2);
+    REQUIRE(store.record_service({name("editor/staging"), 6, {}}));
+    REQUIRE(store.remove_service(name("editor")));
+    REQUIRE(store.services().size() == 1);
+    CHECK(store.services()[0].name == name("viewer"));
+}
+
+TEST_CASE("the last start of a service is its newest backend's") {
+    Store store = Store::open(":memory:").value();
+    CHECK_FALSE(store.last_spawned_at(ServiceName::standard()));
+    REQUIRE(store.acquire_key(record("b1", "k"), scheduled));
+    CHECK(store.last_spawned_at(ServiceName::standard()) == 5);
+    CHECK_FALSE(store.last_spawned_at(ServiceName::parse("default/other").value()));
+}
+
+TEST_CASE("a database of the first version is brought up to date, after a copy") {
+    const Directory directory;
+    {
+        SQLite::Database old(directory.database(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        old.exec(schema::steps[0]);
+        old.exec(
+            "INSERT INTO backend VALUES ('b1', 7, zeroblob(32), 'local', 'default', 'default', "
+            "'k', 'lock', 'm', 100, 5, NULL, CAST('/bin/x' || char(0) AS BLOB), '/srv', 12345, 0);"
+            "INSERT INTO held_key VALUES ('local', 'default', 'k', 'b1');"
+            "PRAGMA user_version=1;");
+        old.exec("PRAGMA application_id=" + std::to_string(schema::application_id));
+    }
+    const std::string before = bytes_of(directory.database());
+    const Store store = Store::open(directory.database()).value();
+    const auto live = store.live_backends();
+    REQUIRE(live.size() == 1);
+    CHECK(live[0].command == Command{{"/bin/x"}, "/srv"});
+    CHECK(live[0].limits == LifeLimits());
+    CHECK_FALSE(live[0].expires_at_boot);
+    CHECK(store.services().empty());
+    CHECK(std::filesystem::file_size(directory.database() + ".v1") == before.size());
 }
