@@ -18,6 +18,7 @@
 #include "common/version.h"
 #include "daemon/api/api.h"
 #include "daemon/asio.h"
+#include "daemon/backends/program_check.h"
 #include "daemon/backends/supervisor.h"
 #include "daemon/helper_thread.h"
 #include "daemon/http/server.h"
@@ -66,7 +67,7 @@ class Worker {
   private:
     Task<> serve();
     Task<> recover();
-    Task<> keep_checkpointing();
+    Task<> keep_house();
     Task<> checkpoint();
     Task<> stop();
     VersionInfo version_info() const;
@@ -82,6 +83,7 @@ class Worker {
     BackendFiles files_;
     Supervisor supervisor_;
     Proxy proxy_;
+    Services services_;
     Registry registry_;
     Api api_;
     Server server_;
@@ -105,12 +107,12 @@ Worker::Worker(WorkerInputs inputs, Store store, BackendFiles files, UniqueFd& r
                      answer(registry_.identity(hash));
                  });
              }),
-      registry_(store_, supervisor_,
+      services_(store_, Command{{helper_program("jamsock-demo")}, "/"}, &check_program),
+      registry_(store_, services_, supervisor_,
                 {[this](auto route) { proxy_.publish(std::move(route)); },
                  [this](std::uint64_t serial) { proxy_.remove(serial); }},
-                {fmt::format("http://127.0.0.1:{}/", proxy_port_),
-                 Command{{helper_program("jamsock-demo")}, "/"}}),
-      api_(registry_, [this] { return version_info(); }),
+                {fmt::format("http://127.0.0.1:{}/", proxy_port_)}),
+      api_(registry_, services_, [this] { return version_info(); }),
       server_(loop_, std::move(inputs_.api_socket),
               [this](const Request& request) { return api_.serve(request); },
               {.refuse = &Api::refuse,
@@ -142,7 +144,7 @@ Task<> Worker::serve() {
         [[maybe_unused]] const auto told = ::write(ready_.get(), ready.data(), ready.size());
         ready_.reset();
     }
-    co_await keep_checkpointing();
+    co_await keep_house();
     co_await stop();
 }
 
@@ -162,10 +164,17 @@ Task<> Worker::recover() {
     }
 }
 
-Task<> Worker::keep_checkpointing() {
+Task<> Worker::keep_house() {
+    Deadline next_checkpoint = after(timeouts::checkpoint_pause);
     while (!stopping_) {
-        const bool told = co_await stop_.wait_until(after(timeouts::checkpoint_pause));
-        if (!told) co_await checkpoint();
+        const Deadline next_look = after(timeouts::idle_look);
+        co_await stop_.wait_until(next_look);
+        if (stopping_) co_return;
+        registry_.end_idle();
+        if (std::chrono::steady_clock::now() >= next_checkpoint) {
+            co_await checkpoint();
+            next_checkpoint = after(timeouts::checkpoint_pause);
+        }
     }
 }
 

@@ -11,8 +11,9 @@ namespace jamsock {
 
 namespace {
 
-// Longer than a backend may take to become ready, or to end after that.
-constexpr auto longest_wait = timeouts::startup_limit + timeouts::grace + timeouts::ending_margin;
+// Longer than any backend may take to become ready, or to end after that: its own limits end the
+// wait before.
+constexpr std::chrono::seconds longest_wait{limit_range::startup.most + limit_range::grace.most};
 
 Response failure(const Error& error) {
     const std::string id = new_request_id();
@@ -42,10 +43,10 @@ Result<> check_account(const std::string& account) {
                 fmt::format("There is no account {} here, only 'local'.", in_quotes(account)));
 }
 
-Result<ServiceName> service_of(const std::string& account, const std::string& service,
-                               const std::string& environment = {}) {
-    if (auto known = check_account(account); !known) return pass_on(known);
-    return ServiceName::parse(account, service, environment);
+// Of a path that names an account, a service and, or not, an environment.
+Result<ServiceName> service_in(const PathParameters& path) {
+    if (auto known = check_account(path["account"]); !known) return pass_on(known);
+    return ServiceName::parse(path["account"], path["service"], path.value_or_empty("environment"));
 }
 
 Result<std::optional<Deadline>> ready_by(const Request& request) {
@@ -80,21 +81,38 @@ std::vector<Endpoint> Api::table() {
     return {
         {"POST", "/v2/service/{account}/{service}/connect", handler(&Api::connect),
          "the backend that holds a key, or a new one"},
-        {"POST", "/v2/service/{account}/{service}/{environment}/connect",
-         handler(&Api::connect_in_environment), "the same in an environment of the service"},
+        {"POST", "/v2/service/{account}/{service}/{environment}/connect", handler(&Api::connect),
+         "the same in an environment of the service"},
         {"GET", "/v2/account/{account}/keys", handler(&Api::keys),
          "the backends that have not ended"},
         {"GET", "/v2/backend/{id}", handler(&Api::backend), "all about one backend"},
         {"GET", "/v2/backend/{id}/status", handler(&Api::backend_status),
          "a backend's present status"},
         {"POST", "/v2/backend/{id}/terminate", handler(&Api::terminate), "end a backend"},
+        {"POST", "/v2/account/{account}/service", handler(&Api::create_service),
+         "a new service, or environment of one"},
+        {"GET", "/v2/account/{account}/services", handler(&Api::services), "the services' names"},
+        {"GET", "/v2/service/{account}/{service}", handler(&Api::service),
+         "a service and its environments"},
+        {"POST", "/v2/service/{account}/{service}/update", handler(&Api::update_service),
+         "change a service (a JSON Merge Patch)"},
+        {"POST", "/v2/service/{account}/{service}/{environment}/update",
+         handler(&Api::update_service), "change an environment"},
+        {"POST", "/v2/service/{account}/{service}/delete", handler(&Api::delete_service),
+         "delete a service with its environments"},
+        {"POST", "/v2/service/{account}/{service}/{environment}/delete",
+         handler(&Api::delete_service), "delete an environment"},
+        {"GET", "/v2/service/{account}/{service}/images", handler(&Api::images),
+         "no images: services run commands"},
+        {"GET", "/service/{account}/{service}/image-name", handler(&Api::image_name),
+         "unsupported: services run commands"},
         {"GET", "/healthz", handler(&Api::healthz), "whether the daemon answers"},
         {"GET", "/version", handler(&Api::version), "which daemon this is"},
     };
 }
 
-Api::Api(Registry& registry, std::function<VersionInfo()> version)
-    : registry_(registry), version_(std::move(version)), router_(table()) {
+Api::Api(Registry& registry, Services& services, std::function<VersionInfo()> version)
+    : registry_(registry), services_(services), version_(std::move(version)), router_(table()) {
 }
 
 Response Api::refuse(int http_status, std::string sentence) {
@@ -126,14 +144,7 @@ Task<Response> Api::serve(const Request& request) {
 }
 
 Task<Response> Api::connect(const Request& request, const PathParameters& path) {
-    return connect_to(service_of(path["account"], path["service"]), request);
-}
-
-Task<Response> Api::connect_in_environment(const Request& request, const PathParameters& path) {
-    return connect_to(service_of(path["account"], path["service"], path["environment"]), request);
-}
-
-Task<Response> Api::connect_to(Result<ServiceName> service, const Request& request) {
+    const auto service = service_in(path);
     if (!service) co_return failure(service.error());
     auto wanted = ConnectRequest::from_json(request.body);
     if (!wanted) co_return failure(wanted.error());
@@ -178,6 +189,66 @@ Task<Response> Api::terminate(const Request& request, const PathParameters& path
     const auto ended = co_await registry_.terminate(*id, *wanted, wait);
     if (!ended) co_return failure(ended.error());
     co_return Response{.body = ok_json()};
+}
+
+Task<Response> Api::create_service(const Request& request, const PathParameters& path) {
+    if (auto known = check_account(path["account"]); !known) co_return failure(known.error());
+    const auto wanted = ServiceCreateRequest::from_json(request.body);
+    if (!wanted) co_return failure(wanted.error());
+    const auto created = services_.create(wanted->name, wanted->definition);
+    if (!created) co_return failure(created.error());
+    co_return Response{.body = ok_json()};
+}
+
+Task<Response> Api::services(const Request&, const PathParameters& path) {
+    if (auto known = check_account(path["account"]); !known) co_return failure(known.error());
+    co_return Response{.body = services_.list().to_json()};
+}
+
+Task<Response> Api::service(const Request&, const PathParameters& path) {
+    const auto name = service_in(path);
+    if (!name) co_return failure(name.error());
+    const auto info = services_.info(*name);
+    if (!info) co_return failure(info.error());
+    co_return Response{.body = info->to_json()};
+}
+
+Task<Response> Api::update_service(const Request& request, const PathParameters& path) {
+    const auto name = service_in(path);
+    if (!name) co_return failure(name.error());
+    const auto change = ServiceUpdateRequest::from_json(request.body);
+    if (!change) co_return failure(change.error());
+    const auto updated = services_.update(*name, *change);
+    if (!updated) co_return failure(updated.error());
+    co_return Response{.body = ok_json()};
+}
+
+Task<Response> Api::delete_service(const Request& request, const PathParameters& path) {
+    const auto name = service_in(path);
+    if (!name) co_return failure(name.error());
+    const auto wanted = ServiceDeleteRequest::from_json(request.body);
+    if (!wanted) co_return failure(wanted.error());
+    const auto deleted = co_await registry_.delete_service(*name, *wanted);
+    if (!deleted) co_return failure(deleted.error());
+    co_return Response{.body = ok_json()};
+}
+
+// Services run commands: they have no images.
+Task<Response> Api::images(const Request&, const PathParameters& path) {
+    const auto name = service_in(path);
+    if (!name) co_return failure(name.error());
+    const auto info = services_.info(*name);
+    if (!info) co_return failure(info.error());
+    co_return Response{.body = no_images_json()};
+}
+
+Task<Response> Api::image_name(const Request&, const PathParameters& path) {
+    const auto name = service_in(path);
+    if (!name) co_return failure(name.error());
+    co_return failure({ErrorCode::unsupported,
+                       "Services run commands here, so there is no image to push.",
+                       shell_line({"jamsock", "service", "update", name->str()}) + " -- COMMAND",
+                       {}});
 }
 
 Task<Response> Api::healthz(const Request&, const PathParameters&) {

@@ -15,7 +15,7 @@ namespace jamsock {
 
 class Api {
   public:
-    Api(Registry& registry, std::function<VersionInfo()> version);
+    Api(Registry& registry, Services& services, std::function<VersionInfo()> version);
 
     // Answers any request; a failed one is logged with the id that its answer carries.
     Task<Response> serve(const Request& request);
@@ -27,18 +27,24 @@ class Api {
 
   private:
     Task<Response> connect(const Request& request, const PathParameters& path);
-    Task<Response> connect_in_environment(const Request& request, const PathParameters& path);
-    Task<Response> connect_to(Result<ServiceName> service, const Request& request);
     Task<Response> keys(const Request& request, const PathParameters& path);
     Task<Response> backend(const Request& request, const PathParameters& path);
     Task<Response> backend_status(const Request& request, const PathParameters& path);
     Task<Response> terminate(const Request& request, const PathParameters& path);
+    Task<Response> create_service(const Request& request, const PathParameters& path);
+    Task<Response> services(const Request& request, const PathParameters& path);
+    Task<Response> service(const Request& request, const PathParameters& path);
+    Task<Response> update_service(const Request& request, const PathParameters& path);
+    Task<Response> delete_service(const Request& request, const PathParameters& path);
+    Task<Response> images(const Request& request, const PathParameters& path);
+    Task<Response> image_name(const Request& request, const PathParameters& path);
     Task<Response> healthz(const Request& request, const PathParameters& path);
     Task<Response> version(const Request& request, const PathParameters& path);
 
     std::vector<Endpoint> table();
 
     Registry& registry_;
+    Services& services_;
     std::function<VersionInfo()> version_;
     Router router_;
 };

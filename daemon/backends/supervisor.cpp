@@ -187,6 +187,7 @@ Task<Result<>> Supervisor::launch(const Ref& backend, const EnvironmentMap& envi
     change(*backend, {.status = Status::starting});
     backend->channel->send(Message("go"));
     backend->told_to_go = true;
+    tell_deadline(*backend);
     co_return Result<>();
 }
 
@@ -202,7 +203,7 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const EnvironmentM
     spec.fencing_token = record.fencing_token;
     spec.argv = record.command.argv;
     spec.cwd = record.command.cwd;
-    spec.grace_milliseconds = std::chrono::milliseconds(timeouts::grace).count();
+    spec.grace_milliseconds = std::chrono::milliseconds(record.limits.grace).count();
     spec.descriptor_limit = settings_.backend_descriptor_limit;
     for (const auto& [name, value] : environment)
         spec.env.push_back(variable(name, value));
@@ -282,6 +283,7 @@ void Supervisor::heed_hello(const Ref& backend, const Message& hello) {
     if (state == "ending" || state == "exited") {
         heed_ending(backend, hello);
     } else if (state == "running") {
+        tell_deadline(*backend);
         heed_started(backend, hello);
     }
 }
@@ -304,19 +306,26 @@ void Supervisor::heed_ending(const Ref& backend, const Message& ending) {
                       .kind = reason ? kind : std::nullopt});
 }
 
+// The shim enforces it, also while no daemon lives. Telling it again changes nothing.
+void Supervisor::tell_deadline(Supervised& backend) {
+    if (!backend.record.expires_at_boot || !backend.channel) return;
+    backend.channel->send(Message("deadline").add("boottime_ms", *backend.record.expires_at_boot));
+}
+
 Task<> Supervisor::watch_readiness(Ref backend) {
     const auto is_over = [this, backend] {
         return stopping_ || backend->last.status != Status::waiting;
     };
-    const Readiness found = co_await wait_until_ready(
-        backend->record.port, backend->shim, after(timeouts::startup_limit), helper_, is_over);
+    const Readiness found =
+        co_await wait_until_ready(backend->record.port, backend->shim,
+                                  after(backend->record.limits.startup), helper_, is_over);
     if (is_over()) co_return;
     if (found == Readiness::ready) {
         BackendFiles::mark_ready(backend->directory.get());
         change(*backend, {.status = Status::ready});
         co_return;
     }
-    const auto limit = std::chrono::seconds(timeouts::startup_limit).count();
+    const auto limit = backend->record.limits.startup.count();
     backend->failure = Error{
         ErrorCode::backend_ended_before_ready,
         found == Readiness::stranger_on_port
@@ -414,7 +423,7 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
     if (is_ending(last.status)) {
         backend->end =
             Termination{last.kind.value_or(TerminationKind::soft),
-                        last.reason.value_or(TerminationReason::external), timeouts::grace};
+                        last.reason.value_or(TerminationReason::external), record.limits.grace};
     }
     // Settled here as far as it can be: nobody is given the URL of a backend that is gone.
     const Ref adopted = backend;

@@ -67,6 +67,7 @@ class Supervisor final : public Backends {
     void heed_hello(const Ref& backend, const Message& hello);
     void heed_started(const Ref& backend, const Message& started);
     void heed_ending(const Ref& backend, const Message& ending);
+    void tell_deadline(Supervised& backend);
     Task<> watch_readiness(Ref backend);
     void ask_to_end(Supervised& backend);
     Task<> bury(const Ref& backend, const std::optional<ShimRecord>& record);

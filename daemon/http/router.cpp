@@ -51,6 +51,11 @@ const std::string& PathParameters::operator[](std::string_view name) const {
     throw std::logic_error("a handler asks for a path parameter that its pattern lacks");
 }
 
+std::string PathParameters::value_or_empty(std::string_view name) const {
+    const auto found = std::ranges::find(values_, name, &decltype(values_)::value_type::first);
+    return found == values_.end() ? "" : found->second;
+}
+
 Match Router::find(std::string_view method, std::string_view path) const {
     Match found;
     for (const Endpoint& endpoint : endpoints_) {

@@ -19,6 +19,8 @@ class PathParameters {
   public:
     // `name` must be one of the pattern's; anything else is a bug and throws.
     const std::string& operator[](std::string_view name) const;
+    // The same of a name that only some patterns of a handler have: empty where this one lacks it.
+    std::string value_or_empty(std::string_view name) const;
     void add(std::string_view name, std::string value) {
         values_.emplace_back(name, std::move(value));
     }

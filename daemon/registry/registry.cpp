@@ -44,10 +44,15 @@ std::int64_t now_seconds() {
 
 // The environment that a backend of this record gets (CONTRACT, What a backend gets).
 EnvironmentMap backend_environment(const BackendRecord& record, const std::string& resource_key,
-                                   const ConnectRequest& request) {
-    EnvironmentMap environment = request.base_environment.value_or(plain_environment());
-    for (const auto& [name, value] : request.env)
-        environment[name] = value;
+                                   const ConnectRequest& request,
+                                   const ServiceDefinition& definition) {
+    EnvironmentMap environment = request.base_environment.value_or(
+        request.command ? EnvironmentMap{} : definition.base_environment);
+    if (environment.empty()) environment = plain_environment();
+    for (const EnvironmentMap* variables : {&definition.env, &request.env}) {
+        for (const auto& [name, value] : *variables)
+            environment[name] = value;
+    }
     environment["HOST"] = "127.0.0.1";
     environment["PORT"] = std::to_string(record.port);
     environment["SESSION_BACKEND_ID"] = record.id.str();
@@ -58,17 +63,6 @@ EnvironmentMap backend_environment(const BackendRecord& record, const std::strin
     return environment;
 }
 
-Result<> check_variables(const EnvironmentMap& variables) {
-    for (const auto& [name, value] : variables) {
-        if (is_reserved_variable(name)) {
-            return fail(ErrorCode::reserved_env_var,
-                        fmt::format("The variable {} is set by jamsock itself and can't be given.",
-                                    in_quotes(name)));
-        }
-    }
-    return {};
-}
-
 Error ended_before_ready(const BackendId& id, const StatusChange& end,
                          std::vector<std::string> tail) {
     const std::string how = end.exit                                    ? describe(*end.exit)
@@ -77,6 +71,23 @@ Error ended_before_ready(const BackendId& id, const StatusChange& end,
     return Error{ErrorCode::backend_ended_before_ready,
                  fmt::format("The backend {} {} before it was ready.", id.str(), how),
                  fmt::format("jamsock status {}", id.str()), std::move(tail)};
+}
+
+std::string connect_line(const ServiceName& service, const Key& key) {
+    std::vector<std::string> words{"jamsock", "connect"};
+    if (service != ServiceName::standard()) words.push_back(service.str());
+    words.insert(words.end(), {"--key", key.str()});
+    return shell_line(words);
+}
+
+std::int64_t milliseconds(std::chrono::seconds duration) {
+    return std::chrono::milliseconds(duration).count();
+}
+
+std::int64_t boot_milliseconds() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               BootClock::now().time_since_epoch())
+        .count();
 }
 
 bool matches(const BackendRecord& record, const KeyFilter& filter) {
@@ -104,8 +115,10 @@ struct Registry::Entry {
     Status status() const { return statuses.back().status; }
 };
 
-Registry::Registry(Store& store, Backends& backends, RouteSink routes, RegistrySettings settings)
+Registry::Registry(Store& store, Services& services, Backends& backends, RouteSink routes,
+                   RegistrySettings settings)
     : store_(store),
+      services_(services),
       backends_(backends),
       routes_(std::move(routes)),
       settings_(std::move(settings)) {
@@ -122,11 +135,12 @@ void Registry::stop() {
 Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
                                                 const ConnectRequest& request,
                                                 std::optional<Deadline> ready_by) {
-    if (auto checked = check(service, request); !checked) co_return pass_on(checked);
+    if (auto checked = check(request); !checked) co_return pass_on(checked);
 
     Ref entry = holder(service, request.key);
     while (entry && is_ending(entry->status()) && request.spawn) {
-        Deadline limit = entry->end_by.value_or(after(timeouts::grace + timeouts::ending_margin));
+        Deadline limit =
+            entry->end_by.value_or(after(entry->record.limits.grace + timeouts::ending_margin));
         if (ready_by) limit = std::min(limit, *ready_by);
         const bool ended = co_await wait_until_ended(entry, limit);
         if (!ended) co_return tl::unexpected(still_ending(*entry));
@@ -134,7 +148,8 @@ Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
     }
     const bool spawned = !entry;
     if (entry) {
-        if (auto same = check_same_program(*entry, request); !same) co_return pass_on(same);
+        auto same = check_same_program(*entry, service, request);
+        if (!same) co_return pass_on(same);
     } else {
         auto started = spawn(service, request);
         if (!started) co_return pass_on(started);
@@ -149,15 +164,8 @@ Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
     co_return response;
 }
 
-Result<> Registry::check(const ServiceName& service, const ConnectRequest& request) const {
+Result<> Registry::check(const ConnectRequest& request) const {
     if (stopping_) return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
-    if (service != ServiceName::standard()) {
-        return fail(ErrorCode::service_not_found,
-                    fmt::format("There is no service {} here, only {}.",
-                                in_quotes(service.service() + "/" + service.environment()),
-                                in_quotes("default/default")),
-                    "jamsock connect --key KEY -- COMMAND");
-    }
     if (request.user && has_control_character(*request.user)) {
         return fail(ErrorCode::invalid_request, "The field 'user' has a control character.");
     }
@@ -172,8 +180,15 @@ Result<> Registry::check(const ServiceName& service, const ConnectRequest& reque
 }
 
 // A key held by another program than was asked for: never that program's URL.
-Result<> Registry::check_same_program(const Entry& holder, const ConnectRequest& request) const {
+Result<> Registry::check_same_program(const Entry& holder, const ServiceName& service,
+                                      const ConnectRequest& request) const {
     const BackendRecord& record = holder.record;
+    if (record.service != service) {
+        return fail(ErrorCode::key_held,
+                    fmt::format("The key is held by backend {} of {}, not of {}.", record.id.str(),
+                                in_quotes(record.service.str()), in_quotes(service.str())),
+                    connect_line(record.service, *record.key));
+    }
     if (request.command && *request.command != record.command) {
         return fail(
             ErrorCode::key_held,
@@ -197,13 +212,15 @@ Registry::Ref Registry::holder(const ServiceName& service, const std::optional<K
 }
 
 Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectRequest& request) {
+    auto definition = services_.definition(service);
+    if (!definition) return pass_on(definition);
     if (!request.spawn) {
         return fail(ErrorCode::key_unheld_no_spawn_config,
                     fmt::format("No backend holds the key {}.", in_quotes(request.key->str())),
-                    shell_line({"jamsock", "connect", "--key", request.key->str()}));
+                    connect_line(service, *request.key));
     }
     const std::string resource_key = request.key ? request.key->str() : random_mark();
-    auto record = new_record(service, request, resource_key);
+    auto record = new_record(service, request, *definition, resource_key);
     if (!record) return pass_on(record);
     auto entry = std::make_shared<Entry>(*record);
     entry->statuses.push_back({.status = Status::scheduled, .time = record->created_at});
@@ -214,13 +231,20 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     add(entry);
     log::info("backend {}: scheduled for the key {}, fencing token {}", record->id.str(),
               record->key ? in_quotes(record->key->str()) : "none", record->fencing_token);
-    backends_.start(*record, backend_environment(*record, resource_key, request));
+    backends_.start(*record, backend_environment(*record, resource_key, request, *definition));
     return entry;
 }
 
 Result<BackendRecord> Registry::new_record(const ServiceName& service,
                                            const ConnectRequest& request,
+                                           const ServiceDefinition& definition,
                                            const std::string& resource_key) {
+    const auto& command = request.command ? request.command : definition.command;
+    if (!command) {
+        return fail(ErrorCode::spawn_failed,
+                    fmt::format("The service {} has no command to run.", in_quotes(service.str())),
+                    shell_line({"jamsock", "service", "update", service.str()}) + " -- COMMAND");
+    }
     const auto port = ports_.pick();
     if (!port) {
         return fail(ErrorCode::usage_limit, "No TCP port is free for another backend.",
@@ -230,6 +254,9 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
     const std::int64_t now = wall_milliseconds();
     const std::int64_t highest_token =
         std::max({store_.last_fencing_token(lock_name), backends_.recorded_token(lock_name), now});
+    const LifeLimits limits(request.limits.over(definition.limits));
+    std::optional<std::int64_t> expires_at_boot;
+    if (limits.lifetime) expires_at_boot = boot_milliseconds() + milliseconds(*limits.lifetime);
     return BackendRecord{.id = new_id(),
                          .serial = random_serial(),
                          .mac_key = MacKey::generate(),
@@ -240,8 +267,10 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
                          .fencing_token = highest_token + 1,
                          .created_at = now,
                          .tag = request.tag,
-                         .command = request.command.value_or(settings_.default_command),
-                         .port = *port};
+                         .command = *command,
+                         .port = *port,
+                         .limits = limits,
+                         .expires_at_boot = expires_at_boot};
 }
 
 BackendId Registry::new_id() const {
@@ -313,7 +342,7 @@ Task<Result<>> Registry::wait_until_ready(const Ref& entry, Deadline deadline) {
     }
     if (entry->status() == Status::ready) co_return Result<>();
 
-    co_await wait_until_ended(entry, after(timeouts::grace + timeouts::ending_margin));
+    co_await wait_until_ended(entry, after(entry->record.limits.grace + timeouts::ending_margin));
     auto tail = backends_.log_tail(entry->record.id, told_log_lines);
     if (!entry->failure) {
         co_return tl::unexpected(
@@ -376,7 +405,11 @@ Result<BackendInfo> Registry::backend(const BackendId& id) const {
                      .statuses = ended ? store_.statuses(id) : live->second->statuses,
                      .command = record.command,
                      .fencing_token = record.fencing_token,
-                     .port = record.port};
+                     .port = record.port,
+                     .max_idle_seconds = record.limits.max_idle.count()};
+    if (record.limits.lifetime) {
+        info.expires_at = record.created_at + milliseconds(*record.limits.lifetime);
+    }
     if (!ended) {
         info.pid = backends_.pid(id);
         info.connections = live->second->activity->in_flight();
@@ -402,18 +435,69 @@ Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& 
                        fmt::format("jamsock status {}", id.str()));
     }
     const Ref entry = found->second;
-    const auto grace = request.grace_seconds
-                           ? std::chrono::seconds(*request.grace_seconds)
-                           : std::chrono::duration_cast<std::chrono::seconds>(timeouts::grace);
+    const auto grace = request.grace_seconds ? std::chrono::seconds(*request.grace_seconds)
+                                             : entry->record.limits.grace;
     log::info("backend {}: {} termination asked for", id.str(), word(request.kind));
-    if (!entry->end_by || request.kind == TerminationKind::hard) {
-        entry->end_by = after(grace + timeouts::ending_margin);
-    }
-    backends_.terminate(id, {request.kind, TerminationReason::external, grace});
+    begin_ending(*entry, {request.kind, TerminationReason::external, grace});
     if (!wait) co_return Result<>();
     const bool ended = co_await wait_until_ended(entry, *entry->end_by);
     if (!ended) co_return tl::unexpected(still_ending(*entry));
     co_return Result<>();
+}
+
+void Registry::begin_ending(Entry& entry, const Termination& termination) {
+    if (!entry.end_by || termination.kind == TerminationKind::hard) {
+        entry.end_by = after(termination.grace + timeouts::ending_margin);
+    }
+    backends_.terminate(entry.record.id, termination);
+}
+
+std::vector<Registry::Ref> Registry::backends_of(const ServiceName& name) const {
+    const bool whole = name == whole_service(name);
+    std::vector<Ref> found;
+    for (const auto& [id, entry] : by_id_) {
+        const ServiceName& service = entry->record.service;
+        if (service == name || (whole && whole_service(service) == name)) found.push_back(entry);
+    }
+    return found;
+}
+
+Task<Result<>> Registry::delete_service(const ServiceName& name,
+                                        const ServiceDeleteRequest& request) {
+    auto deletion = services_.begin_deletion(name);
+    if (!deletion) co_return pass_on(deletion);
+    const std::vector<Ref> running = backends_of(name);
+    if (!running.empty() && !request.force) {
+        co_return fail(ErrorCode::conflict,
+                       fmt::format("The service {} has {} running {}.", in_quotes(name.str()),
+                                   running.size(), running.size() == 1 ? "backend" : "backends"),
+                       shell_line({"jamsock", "service", "delete", name.str(), "--force"}));
+    }
+    for (const Ref& entry : running) {
+        begin_ending(*entry, {TerminationKind::soft, TerminationReason::external,
+                              entry->record.limits.grace});
+    }
+    for (const Ref& entry : running) {
+        const Deadline limit = *entry->end_by;
+        const bool ended = co_await wait_until_ended(entry, limit);
+        if (!ended) co_return tl::unexpected(still_ending(*entry));
+    }
+    co_return deletion->finish();
+}
+
+void Registry::end_idle() {
+    std::vector<Ref> idle;  // an ending changes `by_id_`
+    for (const auto& [id, entry] : by_id_) {
+        const LifeLimits& limits = entry->record.limits;
+        if (entry->status() != Status::ready) continue;
+        if (!entry->activity->close_if_idle(limits.max_idle)) continue;
+        idle.push_back(entry);
+    }
+    for (const Ref& entry : idle) {
+        const LifeLimits& limits = entry->record.limits;
+        log::info("backend {}: idle for {} s", entry->record.id.str(), limits.max_idle.count());
+        begin_ending(*entry, {TerminationKind::soft, TerminationReason::swept, limits.grace});
+    }
 }
 
 std::optional<Identity> Registry::identity(const std::string& token_hash) const {
@@ -467,6 +551,7 @@ void Registry::on_event(const BackendEvent& event) {
     if (!is_live(event.change.status)) entry->activity->close();
     enter(*entry, event.change);
     if (event.failure) entry->failure = event.failure;
+    if (event.change.status == Status::ready) entry->activity->touch();
     if (event.change.status == Status::terminated) {
         routes_.remove(record.serial);
         by_id_.erase(event.id);

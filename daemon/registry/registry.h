@@ -17,6 +17,7 @@
 #include "daemon/backends/backends.h"
 #include "daemon/backends/ports.h"
 #include "daemon/proxy/routes.h"
+#include "daemon/registry/services.h"
 #include "daemon/store/store.h"
 
 namespace jamsock {
@@ -28,8 +29,7 @@ struct RouteSink {
 };
 
 struct RegistrySettings {
-    std::string url_base;     // "http://127.0.0.1:9090/": a connection token and "/" make the URL
-    Command default_command;  // of the default service
+    std::string url_base;  // "http://127.0.0.1:9090/": a connection token and "/" make the URL
 };
 
 // Which backends a list shall have; what is empty restricts nothing.
@@ -40,7 +40,8 @@ struct KeyFilter {
 
 class Registry {
   public:
-    Registry(Store& store, Backends& backends, RouteSink routes, RegistrySettings settings);
+    Registry(Store& store, Services& services, Backends& backends, RouteSink routes,
+             RegistrySettings settings);
     ~Registry();
 
     // The arguments of a task stay alive until it has ended.
@@ -61,6 +62,13 @@ class Registry {
     // grace's end plus a margin.
     Task<Result<>> terminate(const BackendId& id, const TerminateRequest& request, bool wait);
 
+    // Removes a service or one of its environments from `services`. Conflict while backends of it
+    // run; with `force` they are ended first, each with its own grace.
+    Task<Result<>> delete_service(const ServiceName& name, const ServiceDeleteRequest& request);
+
+    // Ends the backends that nobody has used for their `max_idle`. To be called every second.
+    void end_idle();
+
     std::optional<Identity> identity(const std::string& token_hash) const;
     std::size_t live_count() const { return by_id_.size(); }
 
@@ -80,12 +88,14 @@ class Registry {
     using Ref = std::shared_ptr<Entry>;
     using KeyName = std::tuple<std::string, std::string, Key>;  // account, service, key
 
-    Result<> check(const ServiceName& service, const ConnectRequest& request) const;
-    Result<> check_same_program(const Entry& holder, const ConnectRequest& request) const;
+    Result<> check(const ConnectRequest& request) const;
+    Result<> check_same_program(const Entry& holder, const ServiceName& service,
+                                const ConnectRequest& request) const;
     Ref holder(const ServiceName& service, const std::optional<Key>& key) const;
     Result<Ref> spawn(const ServiceName& service, const ConnectRequest& request);
     Result<BackendRecord> new_record(const ServiceName& service, const ConnectRequest& request,
-                                     const std::string& lock_key);
+                                     const ServiceDefinition& definition,
+                                     const std::string& resource_key);
     BackendId new_id() const;
     Result<ConnectResponse> grant(Entry& entry, bool spawned, const ConnectRequest& request);
     Task<Result<>> wait_until_ready(const Ref& entry, Deadline deadline);
@@ -95,8 +105,11 @@ class Registry {
     void publish(const Entry& entry);
     void enter(Entry& entry, const StatusChange& change);
     void record_what_waits();
+    void begin_ending(Entry& entry, const Termination& termination);
+    std::vector<Ref> backends_of(const ServiceName& name) const;
 
     Store& store_;
+    Services& services_;
     Backends& backends_;
     RouteSink routes_;
     RegistrySettings settings_;

@@ -19,8 +19,9 @@ struct NoBackends final : Backends {
 struct Served {
     Store store = Store::open(":memory:").value();
     NoBackends backends;
-    Registry registry{store, backends, {[](auto) {}, [](auto) {}}, {"http://x/", {{"/demo"}, "/"}}};
-    Api api{registry, [] { return VersionInfo{.version = "1.2.3", .pid = 7}; }};
+    Services services{store, {{"/demo"}, "/"}, [](const Command&) { return Result<>(); }};
+    Registry registry{store, services, backends, {[](auto) {}, [](auto) {}}, {"http://x/"}};
+    Api api{registry, services, [] { return VersionInfo{.version = "1.2.3", .pid = 7}; }};
 
     Response ask(const char* method, const char* path, const char* body = "",
                  const char* query = "") {

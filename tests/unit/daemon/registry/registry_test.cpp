@@ -41,22 +41,24 @@ struct World {
     FakeBackends backends;
     std::vector<std::shared_ptr<const Route>> published;
     std::vector<std::uint64_t> removed;
+    Services services{store, demo, [](const Command&) { return Result<>(); }};
     Registry registry{store,
+                      services,
                       backends,
                       {[this](auto route) { published.push_back(std::move(route)); },
                        [this](std::uint64_t serial) { removed.push_back(serial); }},
-                      {"http://127.0.0.1:9090/", demo}};
+                      {"http://127.0.0.1:9090/"}};
     asio::io_context loop;
 
     using Connected = std::shared_ptr<std::optional<Result<ConnectResponse>>>;
 
     // Begins a connect and runs all that can run; the answer is empty while it waits.
-    Connected begin_connect(ConnectRequest request, bool wait = false) {
+    Connected begin_connect(ConnectRequest request, bool wait = false,
+                            ServiceName service = ServiceName::standard()) {
         auto answer = std::make_shared<std::optional<Result<ConnectResponse>>>();
         asio::co_spawn(
             loop,
-            [this, request = std::move(request), wait, answer]() mutable -> Task<> {
-                const ServiceName service = ServiceName::standard();
+            [this, request = std::move(request), wait, service, answer]() mutable -> Task<> {
                 std::optional<Deadline> ready_by;
                 if (wait) ready_by = after(std::chrono::seconds(10));
                 auto connected = co_await registry.connect(service, request, ready_by);
@@ -67,10 +69,26 @@ struct World {
         return answer;
     }
 
-    Result<ConnectResponse> connect(ConnectRequest request) {
-        const auto answer = begin_connect(std::move(request));
+    Result<ConnectResponse> connect(ConnectRequest request, const char* service = "default") {
+        const auto answer =
+            begin_connect(std::move(request), false, ServiceName::parse(service).value());
         REQUIRE(answer->has_value());
         return **answer;
+    }
+
+    // The answer is empty while it waits.
+    std::shared_ptr<std::optional<Result<>>> begin_deletion(const char* service, bool force) {
+        auto answer = std::make_shared<std::optional<Result<>>>();
+        asio::co_spawn(
+            loop,
+            [this, name = ServiceName::parse(service).value(), force, answer]() -> Task<> {
+                const ServiceDeleteRequest request{force};
+                auto deleted = co_await registry.delete_service(name, request);
+                *answer = std::move(deleted);
+            },
+            asio::detached);
+        settle();
+        return answer;
     }
 
     void happens(const BackendId& id, StatusChange change, std::optional<Error> failure = {}) {
@@ -437,9 +455,140 @@ TEST_CASE("recovery goes on from what the database says") {
     World world;
     const auto backend = world.connect(for_key("doc")).value();
     world.happens(backend.backend_id, {.status = Status::waiting});
-    Registry next(world.store, world.backends, {[](auto) {}, [](auto) {}}, {"http://x/", demo});
+    Registry next(world.store, world.services, world.backends, {[](auto) {}, [](auto) {}},
+                  {"http://x/"});
     for (const BackendRecord& record : next.recorded_live()) {
         CHECK(next.take_in(record, false).status == Status::waiting);
     }
     CHECK(next.live_count() == 1);
+}
+
+TEST_CASE("services have their own keys, programs, variables and limits") {
+    World world;
+    const auto name = [](const char* text) { return ServiceName::parse(text).value(); };
+    REQUIRE(world.services.create(name("editor"),
+                                  {.command = Command{{"/usr/bin/node", "server.js"}, "/srv"},
+                                   .base_environment = {{"PATH", "/opt/bin"}},
+                                   .env = {{"MODE", "prod"}, {"LEVEL", "1"}},
+                                   .limits = {.max_idle = 60, .grace = 3}}));
+    REQUIRE(world.services.create(name("editor/staging"),
+                                  {.env = {{"MODE", "stage"}}, .limits = {.max_idle = 5}}));
+
+    const auto standard = world.connect(for_key("doc")).value();
+    const auto editor = world.connect(for_key("doc"), "editor").value();
+    CHECK(editor.spawned);
+    CHECK(editor.backend_id != standard.backend_id);
+    const auto& started = world.backends.started.back();
+    CHECK(started.record.command == Command{{"/usr/bin/node", "server.js"}, "/srv"});
+    CHECK(started.record.limits.max_idle == std::chrono::seconds(60));
+    CHECK(started.record.limits.grace == std::chrono::seconds(3));
+    CHECK(started.record.limits.startup == std::chrono::seconds(30));
+    CHECK(started.environment.at("PATH") == "/opt/bin");
+    CHECK(started.environment.at("MODE") == "prod");
+    CHECK(started.environment.at("JAMSOCKET_SERVICE") == "local/editor");
+
+    ConnectRequest staging = for_key("other");
+    staging.env = {{"LEVEL", "2"}};
+    staging.limits.lifetime = 100;
+    REQUIRE(world.connect(staging, "editor/staging"));
+    const auto& variant = world.backends.started.back();
+    CHECK(variant.record.command == started.record.command);
+    CHECK(variant.environment.at("MODE") == "stage");
+    CHECK(variant.environment.at("LEVEL") == "2");
+    CHECK(variant.record.limits.max_idle == std::chrono::seconds(5));
+    CHECK(variant.record.limits.grace == std::chrono::seconds(3));
+    CHECK(variant.record.limits.lifetime == std::chrono::seconds(100));
+    CHECK(variant.record.expires_at_boot.has_value());
+}
+
+TEST_CASE("a key held in one environment of a service is not given in another") {
+    World world;
+    const auto name = [](const char* text) { return ServiceName::parse(text).value(); };
+    REQUIRE(world.services.create(name("editor"), {.command = demo}));
+    REQUIRE(world.services.create(name("editor/staging"), {}));
+    const auto held = world.connect(for_key("doc"), "editor").value();
+    for (const ConnectRequest& request : {for_key("doc"), look_up("doc")}) {
+        const auto refused = world.connect(request, "editor/staging");
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == ErrorCode::key_held);
+        CHECK(refused.error().message.find("'editor/staging'") != std::string::npos);
+        CHECK(refused.error().hint == "jamsock connect editor --key doc");
+    }
+    CHECK(world.backends.started.size() == 1);
+}
+
+TEST_CASE("a service that isn't there, or has no command, starts nothing") {
+    World world;
+    CHECK(world.connect(for_key("doc"), "editor").error().code == ErrorCode::service_not_found);
+    CHECK(world.connect(look_up("doc"), "editor").error().code == ErrorCode::service_not_found);
+    REQUIRE(world.services.create(ServiceName::parse("editor").value(), {}));
+    const auto without_command = world.connect(for_key("doc"), "editor");
+    CHECK(without_command.error().code == ErrorCode::spawn_failed);
+    CHECK(without_command.error().hint == "jamsock service update editor -- COMMAND");
+    CHECK(world.backends.started.empty());
+    ConnectRequest in_place = for_key("doc");
+    in_place.command = demo;
+    CHECK(world.connect(in_place, "editor")->spawned);
+}
+
+TEST_CASE("a service with running backends is deleted only by force, once they have ended") {
+    World world;
+    const auto editor = ServiceName::parse("editor").value();
+    REQUIRE(world.services.create(editor, {.command = demo, .limits = {.grace = 4}}));
+    const auto backend = world.connect(for_key("doc"), "editor").value();
+    world.happens(backend.backend_id, {.status = Status::ready});
+
+    const auto refused = world.begin_deletion("editor", false);
+    CHECK((*refused)->error().code == ErrorCode::conflict);
+    CHECK((*refused)->error().hint == "jamsock service delete editor --force");
+    CHECK(world.backends.terminated.empty());
+    CHECK(world.services.definition(editor));
+
+    const auto forced = world.begin_deletion("editor", true);
+    CHECK_FALSE(forced->has_value());
+    REQUIRE(world.backends.terminated.size() == 1);
+    CHECK(world.backends.terminated[0].second.kind == TerminationKind::soft);
+    CHECK(world.backends.terminated[0].second.grace == std::chrono::seconds(4));
+    // Meanwhile nobody starts another one, nor deletes it a second time.
+    CHECK(world.connect(for_key("new"), "editor").error().code == ErrorCode::conflict);
+    CHECK((*world.begin_deletion("editor", true))->error().code == ErrorCode::conflict);
+
+    world.happens(backend.backend_id, {.status = Status::terminated});
+    CHECK((*forced)->has_value());
+    CHECK(world.connect(for_key("new"), "editor").error().code == ErrorCode::service_not_found);
+}
+
+TEST_CASE("deleting an environment leaves the service and its other backends alone") {
+    World world;
+    const auto name = [](const char* text) { return ServiceName::parse(text).value(); };
+    REQUIRE(world.services.create(name("editor"), {.command = demo}));
+    REQUIRE(world.services.create(name("editor/staging"), {}));
+    REQUIRE(world.connect(for_key("doc"), "editor"));
+    CHECK((*world.begin_deletion("editor/staging", false))->has_value());
+    CHECK(world.services.definition(name("editor")));
+    CHECK_FALSE(world.services.definition(name("editor/staging")));
+}
+
+TEST_CASE("a backend that nobody uses for its idle limit is swept, with its own grace") {
+    World world;
+    ConnectRequest request = for_key("doc");
+    request.limits.max_idle = 0;
+    const auto backend = world.connect(request).value();
+    world.connect(for_key("other")).value();
+    world.happens(backend.backend_id, {.status = Status::waiting});
+    world.registry.end_idle();
+    world.happens(backend.backend_id, {.status = Status::ready});
+    world.registry.end_idle();  // 0 means the end of the last use, and there was none
+    CHECK(world.backends.terminated.empty());
+
+    const auto activity = world.published.back()->activity;
+    REQUIRE(activity->enter());
+    world.registry.end_idle();
+    CHECK(world.backends.terminated.empty());
+    activity->leave();
+    world.registry.end_idle();
+    REQUIRE(world.backends.terminated.size() == 1);
+    CHECK(world.backends.terminated[0].first == backend.backend_id);
+    CHECK(world.backends.terminated[0].second.reason == TerminationReason::swept);
+    CHECK_FALSE(activity->enter());
 }

@@ -1,0 +1,41 @@
+#include "daemon/backends/program_check.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "common/text.h"
+
+namespace jamsock {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+tl::unexpected<Error> refuse(std::string_view what, const std::string& path, const char* why,
+                             std::string hint = {}) {
+    return fail(ErrorCode::invalid_request,
+                fmt::format("The {} {} {}.", what, in_quotes(path), why), std::move(hint));
+}
+
+}  // namespace
+
+Result<> check_program(const Command& command) {
+    const std::string& program = command.argv.front();
+    std::error_code unreadable;
+    if (!program.starts_with('/')) return refuse("program", program, "is no absolute path");
+    if (!command.cwd.starts_with('/'))
+        return refuse("directory", command.cwd, "is no absolute path");
+    if (!fs::exists(program, unreadable)) return refuse("program", program, "doesn't exist");
+    if (!fs::is_regular_file(program, unreadable)) return refuse("program", program, "is no file");
+    if (::access(program.c_str(), X_OK) != 0) {
+        return refuse("program", program, "is not executable",
+                      shell_line({"chmod", "+x", program}));
+    }
+    if (!fs::is_directory(command.cwd, unreadable))
+        return refuse("directory", command.cwd, "doesn't exist");
+    return {};
+}
+
+}  // namespace jamsock

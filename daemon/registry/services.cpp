@@ -1,0 +1,184 @@
+#include "daemon/registry/services.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "common/clock.h"
+#include "common/text.h"
+#include "daemon/log.h"
+
+namespace jamsock {
+
+namespace {
+
+bool is_whole(const ServiceName& name) {
+    return name.environment() == ServiceName::default_environment;
+}
+
+bool is_standard(const ServiceName& name) {
+    return whole_service(name) == ServiceName::standard();
+}
+
+bool are_of_one_service(const ServiceName& a, const ServiceName& b) {
+    return whole_service(a) == whole_service(b);
+}
+
+}  // namespace
+
+ServiceName whole_service(const ServiceName& name) {
+    return ServiceName::parse(name.account(), name.service()).value();
+}
+
+Result<> check_variables(const EnvironmentMap& variables) {
+    for (const auto& [name, value] : variables) {
+        if (is_reserved_variable(name)) {
+            return fail(ErrorCode::reserved_env_var,
+                        fmt::format("The variable {} is set by jamsock itself and can't be given.",
+                                    in_quotes(name)));
+        }
+    }
+    return {};
+}
+
+Services::Services(Store& store, Command standard, CheckProgram check_program)
+    : store_(store), standard_(std::move(standard)), check_program_(std::move(check_program)) {
+    for (auto& row : store_.services())
+        definitions_.emplace(row.name, Definition{row.created_at, std::move(row.definition)});
+    ensure_standard();
+}
+
+void Services::ensure_standard() {
+    const ServiceName name = ServiceName::standard();
+    if (find(name)) return;
+    if (auto recorded = record(name, {.created_at = wall_milliseconds()}); !recorded)
+        log::error("services: {}", recorded.error().message);
+}
+
+const Services::Definition* Services::find(const ServiceName& name) const {
+    const auto found = definitions_.find(name);
+    return found == definitions_.end() ? nullptr : &found->second;
+}
+
+Result<const Services::Definition*> Services::known(const ServiceName& name) const {
+    if (being_deleted_.contains(name) || being_deleted_.contains(whole_service(name))) {
+        return fail(ErrorCode::conflict,
+                    fmt::format("The service {} is being deleted.", in_quotes(name.str())),
+                    "jamsock service list");
+    }
+    if (const Definition* found = find(name)) return found;
+    const bool lacks_service = !find(whole_service(name));
+    const std::string missing = lacks_service ? name.service() : name.str();
+    return fail(ErrorCode::service_not_found,
+                fmt::format("There is no {} {}.", lacks_service ? "service" : "environment",
+                            in_quotes(missing)),
+                shell_line({"jamsock", "service", "create", missing}) +
+                    (lacks_service ? " -- COMMAND" : " -e NAME=VALUE"));
+}
+
+Result<> Services::check(const ServiceDefinition& definition) const {
+    if (auto sound = check_variables(definition.env); !sound) return sound;
+    if (auto sound = check_variables(definition.base_environment); !sound) return sound;
+    return definition.command ? check_program_(*definition.command) : Result<>();
+}
+
+Result<> Services::record(const ServiceName& name, Definition definition) {
+    auto recorded = store_.record_service({name, definition.created_at, definition.own});
+    if (recorded) definitions_.insert_or_assign(name, std::move(definition));
+    return recorded;
+}
+
+Result<> Services::create(const ServiceName& name, const ServiceDefinition& definition) {
+    if (!is_whole(name)) {
+        if (auto service = known(whole_service(name)); !service) return pass_on(service);
+    }
+    if (find(name)) {
+        return fail(ErrorCode::conflict,
+                    fmt::format("There is a service {} already.", in_quotes(name.str())),
+                    shell_line({"jamsock", "service", "update", name.str()}) + " -- COMMAND");
+    }
+    if (auto sound = check(definition); !sound) return sound;
+    return record(name, {wall_milliseconds(), definition});
+}
+
+Result<> Services::update(const ServiceName& name, const ServiceUpdateRequest& change) {
+    auto present = known(name);
+    if (!present) return pass_on(present);
+    Definition updated{(*present)->created_at, change.applied_to((*present)->own)};
+    // What was sound when it was given isn't asked again: its program may have moved since.
+    ServiceDefinition given = updated.own;
+    if (!change.command) given.command.reset();
+    if (auto sound = check(given); !sound) return sound;
+    return record(name, std::move(updated));
+}
+
+ServiceList Services::list() const {
+    ServiceList list;
+    for (const auto& [name, definition] : definitions_) {
+        if (is_whole(name)) list.services.push_back(name.service());
+    }
+    return list;
+}
+
+Result<ServiceInfo> Services::info(const ServiceName& name) const {
+    if (auto present = known(whole_service(name)); !present) return pass_on(present);
+    ServiceInfo info{.account = name.account(), .name = name.service()};
+    for (const auto& [environment, definition] : definitions_) {
+        if (!are_of_one_service(environment, name)) continue;
+        EnvironmentInfo one{.name = environment.environment(),
+                            .definition = definition.own,
+                            .created_at = definition.created_at,
+                            .last_spawned_at = store_.last_spawned_at(environment)};
+        const auto place =
+            is_whole(environment) ? info.environments.begin() : info.environments.end();
+        info.environments.insert(place, std::move(one));
+    }
+    auto& command = info.environments.front().definition.command;
+    if (!command && is_standard(name)) command = standard_;
+    return info;
+}
+
+Result<ServiceDefinition> Services::definition(const ServiceName& name) const {
+    auto own = known(name);
+    if (!own) return pass_on(own);
+    ServiceDefinition whole = (*own)->own;
+    if (const Definition* service = find(whole_service(name)); service && !is_whole(name))
+        whole = whole.over(service->own);
+    if (!whole.command && is_standard(name)) whole.command = standard_;
+    return whole;
+}
+
+void Services::forget(const ServiceName& name) {
+    std::erase_if(definitions_, [&](const auto& entry) {
+        return is_whole(name) ? are_of_one_service(entry.first, name) : entry.first == name;
+    });
+}
+
+Result<Services::Deletion> Services::begin_deletion(const ServiceName& name) {
+    auto present = known(name);
+    if (!present) return pass_on(present);
+    return Deletion(*this, name);
+}
+
+Services::Deletion::Deletion(Services& services, ServiceName name)
+    : services_(&services), name_(std::move(name)) {
+    services_->being_deleted_.insert(name_);
+}
+
+Services::Deletion::Deletion(Deletion&& other) noexcept
+    : services_(std::exchange(other.services_, nullptr)), name_(std::move(other.name_)) {
+}
+
+Services::Deletion::~Deletion() {
+    if (services_) services_->being_deleted_.erase(name_);
+}
+
+Result<> Services::Deletion::finish() {
+    auto removed = services_->store_.remove_service(name_);
+    if (!removed) return removed;
+    services_->forget(name_);
+    services_->ensure_standard();
+    return {};
+}
+
+}  // namespace jamsock
