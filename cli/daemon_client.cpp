@@ -111,6 +111,10 @@ std::string backend_path(const BackendId& id) {
     return "/v2/backend/" + id.str();
 }
 
+std::string service_path(const ServiceName& name) {
+    return fmt::format("/v2/service/{}/{}/{}", name.account(), name.service(), name.environment());
+}
+
 }  // namespace
 
 Result<std::optional<DaemonClient>> DaemonClient::open(int state_directory_fd) {
@@ -158,6 +162,12 @@ Result<std::string> DaemonClient::call(std::string_view method, const std::strin
     return tl::unexpected(error_from_json(parser.get().body(), status));
 }
 
+Result<> DaemonClient::order(const std::string& target, std::string body, Deadline deadline) {
+    auto answer = call("POST", target, std::move(body), deadline);
+    if (!answer) return pass_on(answer);
+    return {};
+}
+
 template <class T>
 Result<ApiAnswer<T>> DaemonClient::call_for(std::string_view method, const std::string& target,
                                             std::string body, Deadline deadline) {
@@ -175,8 +185,7 @@ Result<ApiAnswer<ConnectResponse>> DaemonClient::connect(const ServiceName& serv
                                                          const ConnectRequest& request,
                                                          bool wait_until_ready, Deadline deadline) {
     const std::string target =
-        fmt::format("/v2/service/{}/{}/{}/connect{}", service.account(), service.service(),
-                    service.environment(), wait_until_ready ? "?wait=ready" : "");
+        service_path(service) + (wait_until_ready ? "/connect?wait=ready" : "/connect");
     return call_for<ConnectResponse>("POST", target, request.to_json(), deadline);
 }
 
@@ -192,10 +201,32 @@ Result<ApiAnswer<BackendInfo>> DaemonClient::backend(const BackendId& id, Deadli
 Result<> DaemonClient::terminate(const BackendId& id, const TerminateRequest& request,
                                  bool wait_until_ended, Deadline deadline) {
     const char* query = wait_until_ended ? "?wait=terminated" : "";
-    auto answer =
-        call("POST", backend_path(id) + "/terminate" + query, request.to_json(), deadline);
-    if (!answer) return pass_on(answer);
-    return {};
+    return order(backend_path(id) + "/terminate" + query, request.to_json(), deadline);
+}
+
+Result<> DaemonClient::create_service(const ServiceCreateRequest& request, Deadline deadline) {
+    return order(fmt::format("/v2/account/{}/service", request.name.account()), request.to_json(),
+                 deadline);
+}
+
+Result<ApiAnswer<ServiceList>> DaemonClient::services(Deadline deadline) {
+    return call_for<ServiceList>(
+        "GET", fmt::format("/v2/account/{}/services", ServiceName::local_account), {}, deadline);
+}
+
+Result<ApiAnswer<ServiceInfo>> DaemonClient::service(const ServiceName& name, Deadline deadline) {
+    return call_for<ServiceInfo>(
+        "GET", fmt::format("/v2/service/{}/{}", name.account(), name.service()), {}, deadline);
+}
+
+Result<> DaemonClient::update_service(const ServiceName& name, const ServiceUpdateRequest& change,
+                                      Deadline deadline) {
+    return order(service_path(name) + "/update", change.to_json(), deadline);
+}
+
+Result<> DaemonClient::delete_service(const ServiceName& name, const ServiceDeleteRequest& request,
+                                      Deadline deadline) {
+    return order(service_path(name) + "/delete", request.to_json(), deadline);
 }
 
 Result<ApiAnswer<VersionInfo>> DaemonClient::version(Deadline deadline) {

@@ -10,6 +10,7 @@
 
 #include "cli/deadline.h"
 #include "common/api_types.h"
+#include "common/service_types.h"
 #include "common/unique_fd.h"
 
 namespace jamsock {
@@ -43,6 +44,14 @@ class DaemonClient {
     // With `wait_until_ended`, the answer comes when every process of the backend is gone.
     Result<> terminate(const BackendId& id, const TerminateRequest& request, bool wait_until_ended,
                        Deadline deadline);
+    Result<> create_service(const ServiceCreateRequest& request, Deadline deadline);
+    Result<ApiAnswer<ServiceList>> services(Deadline deadline);
+    // With all its environments, whichever `name` has.
+    Result<ApiAnswer<ServiceInfo>> service(const ServiceName& name, Deadline deadline);
+    Result<> update_service(const ServiceName& name, const ServiceUpdateRequest& change,
+                            Deadline deadline);
+    Result<> delete_service(const ServiceName& name, const ServiceDeleteRequest& request,
+                            Deadline deadline);
     Result<ApiAnswer<VersionInfo>> version(Deadline deadline);
 
     // About the last call that failed.
@@ -58,6 +67,8 @@ class DaemonClient {
     // The answer's body; an answer other than 2xx is the Error in it.
     Result<std::string> call(std::string_view method, const std::string& target, std::string body,
                              Deadline deadline);
+    // A call whose answer says no more than that it was done.
+    Result<> order(const std::string& target, std::string body, Deadline deadline);
     template <class T>
     Result<ApiAnswer<T>> call_for(std::string_view method, const std::string& target,
                                   std::string body, Deadline deadline);

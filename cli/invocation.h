@@ -14,6 +14,12 @@ namespace jamsock {
 // Whether a call is made again when its connection was lost midway, and may have been done.
 enum class Repeat { never, once };
 
+// What a command that starts the daemon gives where there is none all the same.
+template <class T = void>
+Result<T> no_daemon() {
+    return fail(ErrorCode::daemon_unavailable, "The daemon isn't running.", "jamsock daemon start");
+}
+
 struct Invocation {
     Terminal& terminal;
     StartRule start = StartRule::never;

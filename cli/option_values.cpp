@@ -11,9 +11,6 @@ namespace jamsock {
 
 namespace {
 
-// The longest time that makes sense as a limit, so that sums of times can't overflow.
-constexpr long long largest_count = 1'000'000'000;
-
 tl::unexpected<Error> unfit(std::string_view option, std::string_view wanted,
                             const std::string& text) {
     return fail(ErrorCode::invalid_request, fmt::format("The option {} needs {}; {} is none.",
@@ -33,10 +30,11 @@ Result<std::chrono::duration<double>> parse_seconds(std::string_view option,
     return std::chrono::duration<double>(seconds);
 }
 
-Result<long long> parse_count(std::string_view option, const std::string& text) {
+Result<long long> parse_count(std::string_view option, const std::string& text, long long least,
+                              long long most) {
     long long count = 0;
-    if (!parse_number(text, count) || count > largest_count) {
-        return unfit(option, "a whole number, 0 or more", text);
+    if (!parse_number(text, count) || count < least || count > most) {
+        return unfit(option, fmt::format("a whole number from {} to {}", least, most), text);
     }
     return count;
 }
@@ -55,6 +53,11 @@ Result<EnvironmentMap> parse_variables(const std::vector<std::string>& texts) {
         variables.insert_or_assign(name, text.substr(equals + 1));
     }
     return variables;
+}
+
+Result<ServiceName> parse_service(const std::string& text) {
+    if (text.empty()) return fail(ErrorCode::invalid_request, "The name of the service is empty.");
+    return ServiceName::parse(text);
 }
 
 Result<> require_utf8(std::string_view what, std::string_view text) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/environment.h"
+#include "common/ids.h"
 #include "common/result.h"
 
 namespace jamsock {
@@ -15,11 +16,15 @@ namespace jamsock {
 Result<std::chrono::duration<double>> parse_seconds(std::string_view option,
                                                     const std::string& text);
 
-// "10": whole, 0 or more.
-Result<long long> parse_count(std::string_view option, const std::string& text);
+// "10": whole, `least` to `most`.
+Result<long long> parse_count(std::string_view option, const std::string& text, long long least = 0,
+                              long long most = 1'000'000'000);
 
 // "NAME=VALUE" texts; of two with one name the later counts. Reserved names are refused.
 Result<EnvironmentMap> parse_variables(const std::vector<std::string>& texts);
+
+// "editor" or "editor/staging"; unlike where a service may be left out, an empty one is refused.
+Result<ServiceName> parse_service(const std::string& text);
 
 // What goes into JSON must be UTF-8; `what` names the thing in the error ("The tag").
 Result<> require_utf8(std::string_view what, std::string_view text);

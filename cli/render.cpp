@@ -19,8 +19,7 @@ namespace jamsock {
 namespace {
 
 constexpr std::int64_t minute = 60, hour = 60 * minute, day = 24 * hour;
-constexpr std::size_t key_columns = 7;
-using KeyRow = std::array<std::string, key_columns>;
+using Row = std::vector<std::string>;
 using Details = std::vector<std::pair<std::string_view, std::string>>;
 
 // Of the columns of text that is not ASCII only a locale knows; this one is always there.
@@ -42,11 +41,6 @@ class WideTextLocale {
     locale_t before_;
 };
 
-std::string service_text(const ServiceName& service) {
-    if (service.environment() == ServiceName::default_environment) return service.service();
-    return fmt::format("{}/{}", service.service(), service.environment());
-}
-
 std::string key_text(const std::optional<Key>& key) {
     return key ? escaped(key->str()) : "-";
 }
@@ -57,9 +51,9 @@ std::int64_t seconds_since(std::int64_t time, std::int64_t now) {
 
 // `duration` says how the two times are written.
 template <class Duration>
-KeyRow key_row(const KeyEntry& entry, std::int64_t now, Duration duration) {
+Row key_row(const KeyEntry& entry, std::int64_t now, Duration duration) {
     return {key_text(entry.key),
-            service_text(entry.service),
+            entry.service.str(),
             entry.backend_id.str(),
             std::string(word(entry.status)),
             std::to_string(entry.connections),
@@ -70,6 +64,26 @@ KeyRow key_row(const KeyEntry& entry, std::int64_t now, Duration duration) {
 std::string padded(const std::string& text, std::size_t width) {
     const std::size_t used = display_width(text);
     return text + std::string(width > used ? width - used : 0, ' ');
+}
+
+// The first row is the header.
+std::string table(const std::vector<Row>& rows) {
+    std::vector<std::size_t> widths(rows.front().size());
+    for (const Row& row : rows) {
+        for (std::size_t i = 0; i < row.size(); ++i)
+            widths[i] = std::max(widths[i], display_width(row[i]));
+    }
+    std::string text;
+    for (const Row& row : rows) {
+        for (std::size_t i = 0; i + 1 < row.size(); ++i)
+            text += padded(row[i], widths[i]) + "  ";
+        text += row.back() + '\n';
+    }
+    return text;
+}
+
+std::string between_tabs(const Row& row) {
+    return fmt::format("{}\n", fmt::join(row, "\t"));
 }
 
 // Lines of `label` and `text`, the texts below one another.
@@ -84,6 +98,46 @@ std::string aligned(const Details& details, std::string_view indent) {
     return lines;
 }
 
+std::string time_ago(std::int64_t time, std::int64_t now) {
+    return render_duration(seconds_since(time, now)) + " ago";
+}
+
+// `time_text` says how the time of the last start is written.
+template <class TimeText>
+Row service_row(const ServiceInfo& service, TimeText time_text) {
+    std::vector<std::string_view> environments;
+    std::optional<std::int64_t> last;
+    for (const EnvironmentInfo& environment : service.environments) {
+        last = std::max(last, environment.last_spawned_at);
+        if (environment.name != ServiceName::default_environment)
+            environments.push_back(environment.name);
+    }
+    const auto& command = service.environments.front().definition.command;
+    return {escaped(service.name), last ? time_text(*last) : "-",
+            environments.empty() ? "-" : escaped(fmt::format("{}", fmt::join(environments, ","))),
+            command ? escaped(command->cwd) : "-",
+            command ? escaped(shell_line(command->argv)) : "-"};
+}
+
+void add_definition(Details& details, const ServiceDefinition& definition) {
+    const auto& [command, base_environment, env, limits] = definition;
+    if (command) {
+        details.emplace_back("command", escaped(shell_line(command->argv)));
+        details.emplace_back("directory", escaped(command->cwd));
+    }
+    const auto path = base_environment.find("PATH");
+    if (path != base_environment.end()) details.emplace_back("PATH", escaped(path->second));
+    for (const auto& [name, value] : env)
+        details.emplace_back("variable", escaped(name + "=" + value));
+    const auto add_limit = [&](std::string_view label, const std::optional<std::int64_t>& limit) {
+        if (limit) details.emplace_back(label, fmt::format("{} s", *limit));
+    };
+    add_limit("idle limit", limits.max_idle);
+    add_limit("lifetime", limits.lifetime);
+    add_limit("grace", limits.grace);
+    add_limit("startup limit", limits.startup);
+}
+
 std::string describe_end(const StatusChange& end) {
     std::string text = end.exit ? describe(*end.exit) : "ended, and nobody saw how";
     if (end.reason) {
@@ -94,8 +148,8 @@ std::string describe_end(const StatusChange& end) {
 }
 
 std::string status_text(const StatusChange& latest, std::int64_t now) {
-    return fmt::format("{} since {} ({} ago)", word(latest.status), iso_time(latest.time),
-                       render_duration(seconds_since(latest.time, now)));
+    return fmt::format("{} since {} ({})", word(latest.status), iso_time(latest.time),
+                       time_ago(latest.time, now));
 }
 
 }  // namespace
@@ -133,29 +187,50 @@ std::string render_duration(std::int64_t seconds) {
 }
 
 std::string render_key_table(const KeyList& list, std::int64_t now) {
-    std::vector<KeyRow> rows{{"KEY", "SERVICE", "BACKEND", "STATUS", "CONNECTIONS", "IDLE", "AGE"}};
+    std::vector<Row> rows{{"KEY", "SERVICE", "BACKEND", "STATUS", "CONNECTIONS", "IDLE", "AGE"}};
     for (const KeyEntry& entry : list.keys)
         rows.push_back(key_row(entry, now, render_duration));
-    std::array<std::size_t, key_columns> widths{};
-    for (const KeyRow& row : rows) {
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            widths[i] = std::max(widths[i], display_width(row[i]));
-        }
-    }
-    std::string text;
-    for (const KeyRow& row : rows) {
-        for (std::size_t i = 0; i + 1 < row.size(); ++i)
-            text += padded(row[i], widths[i]) + "  ";
-        text += row.back() + '\n';
-    }
-    return text;
+    return table(rows);
 }
 
 std::string render_key_rows(const KeyList& list, std::int64_t now) {
     const auto plain = [](std::int64_t seconds) { return std::to_string(seconds); };
     std::string text;
-    for (const KeyEntry& entry : list.keys) {
-        text += fmt::format("{}\n", fmt::join(key_row(entry, now, plain), "\t"));
+    for (const KeyEntry& entry : list.keys)
+        text += between_tabs(key_row(entry, now, plain));
+    return text;
+}
+
+std::string render_service_table(const std::vector<ServiceInfo>& services, std::int64_t now) {
+    std::vector<Row> rows{{"SERVICE", "LAST START", "ENVIRONMENTS", "DIRECTORY", "COMMAND"}};
+    for (const ServiceInfo& service : services) {
+        rows.push_back(
+            service_row(service, [now](std::int64_t time) { return time_ago(time, now); }));
+    }
+    return table(rows);
+}
+
+std::string render_service_rows(const std::vector<ServiceInfo>& services, std::int64_t now) {
+    std::string text;
+    for (const ServiceInfo& service : services) {
+        text += between_tabs(service_row(service, [now](std::int64_t time) {
+            return std::to_string(seconds_since(time, now));
+        }));
+    }
+    return text;
+}
+
+std::string render_service(const ServiceInfo& service, std::int64_t now) {
+    std::string text;
+    for (const EnvironmentInfo& environment : service.environments) {
+        const auto name = ServiceName::parse(service.account, service.name, environment.name);
+        Details details{{"service", name ? name->str() : escaped(environment.name)}};
+        add_definition(details, environment.definition);
+        details.emplace_back("created", iso_time(environment.created_at));
+        details.emplace_back("last start", environment.last_spawned_at
+                                               ? time_ago(*environment.last_spawned_at, now)
+                                               : "never");
+        text += (text.empty() ? "" : "\n") + aligned(details, "");
     }
     return text;
 }
@@ -171,7 +246,7 @@ std::string render_connect_details(const ConnectResponse& response, const std::o
 std::string render_backend(const BackendInfo& backend, std::int64_t now) {
     Details details{{"backend", backend.id.str()},
                     {"key", key_text(backend.key)},
-                    {"service", service_text(backend.service)}};
+                    {"service", backend.service.str()}};
     const StatusChange* latest = backend.statuses.empty() ? nullptr : &backend.statuses.back();
     if (latest) details.emplace_back("status", status_text(*latest, now));
     if (latest && latest->status == Status::terminated) {
@@ -185,7 +260,9 @@ std::string render_backend(const BackendInfo& backend, std::int64_t now) {
     details.emplace_back("fencing token", std::to_string(backend.fencing_token));
     if (!latest || latest->status != Status::terminated) {
         details.emplace_back("connections", std::to_string(backend.connections));
-        details.emplace_back("idle", render_duration(backend.idle_seconds));
+        details.emplace_back("idle", fmt::format("{} of {}", render_duration(backend.idle_seconds),
+                                                 render_duration(backend.max_idle_seconds)));
+        if (backend.expires_at) details.emplace_back("expires", iso_time(*backend.expires_at));
     }
     return aligned(details, "");
 }

@@ -6,8 +6,10 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/api_types.h"
+#include "common/service_types.h"
 
 namespace jamsock {
 
@@ -21,6 +23,13 @@ std::string render_duration(std::int64_t seconds);
 std::string render_key_table(const KeyList& list, std::int64_t now);
 // The same columns between tabs, without header, times in seconds: for scripts.
 std::string render_key_rows(const KeyList& list, std::int64_t now);
+
+// Services, likewise; an environment's name alone tells it from the default one.
+std::string render_service_table(const std::vector<ServiceInfo>& services, std::int64_t now);
+std::string render_service_rows(const std::vector<ServiceInfo>& services, std::int64_t now);
+
+// A service with its environments: what each sets itself.
+std::string render_service(const ServiceInfo& service, std::int64_t now);
 
 // Which backend a connect or a look-up found: lines for people, beside the URL.
 std::string render_connect_details(const ConnectResponse& response, const std::optional<Key>& key);

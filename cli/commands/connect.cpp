@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <memory>
 
 #include "cli/commands/commands.h"
+#include "cli/given_program.h"
 #include "cli/option_values.h"
-#include "cli/program_path.h"
 #include "cli/render.h"
 #include "common/environment.h"
 #include "common/text.h"
@@ -20,8 +19,6 @@ namespace {
 using Seconds = std::chrono::duration<double>;
 using ConnectAnswer = Result<ApiAnswer<ConnectResponse>>;
 
-constexpr const char* login_path = "/usr/local/bin:/usr/bin:/bin";
-
 Result<std::optional<Key>> chosen_key(const ConnectOptions& options) {
     const auto variable = environment_variable("JAMSOCK_KEY");
     const bool given = options.key_option->count() > 0;
@@ -31,46 +28,12 @@ Result<std::optional<Key>> chosen_key(const ConnectOptions& options) {
     return std::move(*key);
 }
 
-// The words after "--" as the daemon wants them: run here, by the program's absolute path.
-Result<Command> command_of(std::vector<std::string> words) {
-    if (words.empty()) {
-        return fail(ErrorCode::invalid_request, "After '--' must come a command to run.");
-    }
-    std::error_code failed;
-    const std::string directory = std::filesystem::current_path(failed).string();
-    if (failed) {
-        return fail(ErrorCode::spawn_failed,
-                    fmt::format("The working directory can't be told: {}.", failed.message()));
-    }
-    auto program =
-        find_program(words[0], directory, environment_variable("PATH").value_or(login_path));
-    if (!program) return pass_on(program);
-    words[0] = std::move(*program);
-    for (const std::string& word : words) {
-        if (auto valid = require_utf8("The command", word); !valid) return pass_on(valid);
-    }
-    if (auto valid = require_utf8("The working directory", directory); !valid)
-        return pass_on(valid);
-    return Command{std::move(words), directory};
-}
-
-Result<EnvironmentMap> checked_base_environment() {
-    EnvironmentMap variables = base_environment();
-    for (const auto& [name, value] : variables) {
-        auto valid = require_utf8(fmt::format("The environment variable {}", name), value);
-        if (!valid) return pass_on(valid);
-    }
-    return variables;
-}
-
 Result<> add_command(const Invocation& invocation, ConnectRequest& request) {
     if (!invocation.program) return {};
-    auto command = command_of(*invocation.program);
-    if (!command) return pass_on(command);
-    auto environment = checked_base_environment();
-    if (!environment) return pass_on(environment);
-    request.command = std::move(*command);
-    request.base_environment = std::move(*environment);
+    auto given = given_program(*invocation.program);
+    if (!given) return pass_on(given);
+    request.command = std::move(given->command);
+    request.base_environment = std::move(given->base_environment);
     return {};
 }
 
@@ -114,22 +77,25 @@ bool waits_until_ready(const ConnectOptions& options) {
 Result<Seconds> limit_of(const ConnectOptions& options) {
     if (options.timeout_option->count() > 0) return parse_seconds("--timeout", options.timeout);
     if (!waits_until_ready(options)) return timeouts::client_answer;
-    return timeouts::startup_limit + timeouts::client_margin;
+    return std::chrono::seconds(limit_range::startup.most) + timeouts::client_margin;
 }
 
-std::vector<std::string> with_key(std::vector<std::string> words, const std::optional<Key>& key) {
+// "jamsock VERB [SERVICE] [--key KEY]"
+std::string line_for(const char* verb, const ServiceName& service, const std::optional<Key>& key) {
+    std::vector<std::string> words{"jamsock", verb};
+    if (service != ServiceName::standard()) words.push_back(service.str());
     if (key) words.insert(words.end(), {"--key", key->str()});
-    return words;
+    return shell_line(words);
 }
 
-Error timed_out(const ConnectOptions& options, const std::optional<Key>& key, Seconds limit) {
+Error timed_out(const ConnectOptions& options, const ServiceName& service,
+                const std::optional<Key>& key, Seconds limit) {
     const bool waited = waits_until_ready(options);
     return Error{ErrorCode::timed_out,
                  fmt::format("{} within {:.3g} s.",
                              waited ? "The backend wasn't ready" : "The daemon didn't answer",
                              limit.count()),
-                 shell_line(key && waited ? with_key({"jamsock", "status"}, key)
-                                          : std::vector<std::string>{"jamsock", "list"}),
+                 key && waited ? line_for("status", service, key) : "jamsock list",
                  {}};
 }
 
@@ -152,10 +118,10 @@ ConnectAnswer ask_for_url(const ConnectOptions& options, const ConnectRequest& r
     const bool limited = waits_until_ready(options) || options.timeout_option->count() > 0;
     const bool too_late = limited && answer.error().code == ErrorCode::daemon_unavailable &&
                           std::chrono::steady_clock::now() >= deadline;
-    if (too_late) return tl::unexpected(timed_out(options, request.key, limit));
+    if (too_late) return tl::unexpected(timed_out(options, service, request.key, limit));
     const bool is_unheld = answer.error().code == ErrorCode::key_unheld_no_spawn_config;
     if (is_unheld && answer.error().hint.empty()) {
-        answer.error().hint = shell_line(with_key({"jamsock", "connect"}, request.key));
+        answer.error().hint = line_for("connect", service, request.key);
     }
     return answer;
 }
@@ -212,7 +178,7 @@ VerbRun prepare_connect(CLI::App& app) {
     app.footer(
         "Prints the URL, once the backend is ready. Who has the URL can use the backend.\n"
         "A COMMAND runs in place of the service's, in this directory; it must serve HTTP on\n"
-        "127.0.0.1, port $PORT.\n");
+        "127.0.0.1, port $PORT. Without --timeout, the service's startup limit counts.\n");
     return [options](Invocation& invocation) { return run_connect(*options, invocation); };
 }
 

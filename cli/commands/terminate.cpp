@@ -30,7 +30,8 @@ Result<TerminateRequest> request_of(const TerminateOptions& options) {
         return fail(ErrorCode::invalid_request,
                     "--hard gives no grace time, so --grace can't be set.");
     }
-    auto grace = parse_count("--grace", options.grace);
+    auto grace =
+        parse_count("--grace", options.grace, limit_range::grace.least, limit_range::grace.most);
     if (!grace) return pass_on(grace);
     request.grace_seconds = *grace;
     return request;

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "common/api_types.h"
+#include "common/service_types.h"
 #include "tests/unit/cli/fake_daemon.h"
 
 using namespace jamsock;
@@ -352,4 +353,58 @@ TEST_CASE("help is an answer: on stdout, for every command, with examples") {
     }
     CHECK(call({"help", "daemon", "stop"}).out.find("jamsock daemon stop\n") != std::string::npos);
     CHECK(call({"--version"}).out.starts_with("jamsock "));
+}
+
+TEST_CASE("service create sends the program's absolute path, its directory and the caller's PATH") {
+    const StateDirectory state;
+    const ScopedVariable path("PATH", "/usr/bin:/bin");
+    const FakeDaemon daemon(state, {answer(200, ok_json())});
+    const Outcome done = call({"service", "create", "editor/staging", "--cwd", "/usr", "-e", "A=1",
+                               "--max-idle", "0", "--", "sh", "-c", "true"});
+    CHECK(done.exit_code == 0);
+    CHECK(done.out.empty());
+    CHECK(done.err.empty());
+    const std::string request = daemon.requests().at(0);
+    CHECK(request.starts_with("POST /v2/account/local/service "));
+    const auto sent = ServiceCreateRequest::from_json(request.substr(request.find("\r\n\r\n") + 4));
+    REQUIRE(sent);
+    CHECK(sent->name.str() == "editor/staging");
+    CHECK(sent->definition.command == Command{{"/usr/bin/sh", "-c", "true"}, "/usr"});
+    CHECK(sent->definition.base_environment.at("PATH") == "/usr/bin:/bin");
+    CHECK(sent->definition.env == EnvironmentMap{{"A", "1"}});
+    CHECK(sent->definition.limits == Limits{.max_idle = 0});
+}
+
+TEST_CASE("service update sends what is named alone, and null for what is taken back") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {answer(200, ok_json())});
+    const Outcome done = call({"service", "update", "editor", "--unset", "A", "-e", "B=2",
+                               "--grace", "default", "--startup", "5"});
+    CHECK(done.exit_code == 0);
+    CHECK(daemon.requests().at(0).starts_with(
+        "POST /v2/service/local/editor/default/update HTTP/1.1\r\n"));
+    CHECK(daemon.requests().at(0).ends_with(
+        R"({"env":{"A":null,"B":"2"},"grace_seconds":null,"startup_limit_seconds":5})"));
+}
+
+TEST_CASE("service list asks for each service; one that is gone meanwhile is left out") {
+    const StateDirectory state;
+    const ServiceInfo editor{.account = "local",
+                             .name = "editor",
+                             .environments = {{.name = "default", .definition = {}}}};
+    const FakeDaemon daemon(
+        state,
+        {answer(200, ServiceList{{"editor", "gone"}}.to_json()), answer(200, editor.to_json()),
+         failed(ErrorCode::service_not_found, "There is no service 'gone'.")});
+    const Outcome listed = call({"service", "list"});
+    CHECK(listed.exit_code == 0);
+    CHECK(listed.out == "editor\t-\t-\t-\t-\n");
+}
+
+TEST_CASE("a service's key in a hint goes with its service") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {failed(ErrorCode::key_unheld_no_spawn_config, "Nobody.")});
+    const Outcome unheld = call({"lookup", "editor", "--key", "doc"});
+    CHECK(unheld.exit_code == 3);
+    CHECK(unheld.err.find("Try: jamsock connect editor --key doc\n") != std::string::npos);
 }

@@ -30,7 +30,8 @@ BackendInfo backend() {
                        .fencing_token = 1799999995000,
                        .port = 20001,
                        .pid = 4711,
-                       .connections = 1};
+                       .connections = 1,
+                       .max_idle_seconds = 300};
 }
 
 }  // namespace
@@ -101,7 +102,7 @@ TEST_CASE("the status of a running backend shows its process") {
           "directory      /srv\n"
           "fencing token  1799999995000\n"
           "connections    1\n"
-          "idle           0 s\n");
+          "idle           0 s of 5 min\n");
 }
 
 TEST_CASE("the status of an ended backend shows how it ended") {
@@ -135,4 +136,50 @@ TEST_CASE("the daemon's details name both of its processes") {
           "state directory  /home/u/jamsock\n");
     CHECK(render_backends_go_on(1) == "1 backend goes on running");
     CHECK(render_backends_go_on(0) == "no backend was running");
+}
+
+TEST_CASE("services are a table for people, and rows for scripts") {
+    ServiceInfo editor{
+        .account = "local",
+        .name = "editor",
+        .environments = {{.name = "default",
+                          .definition = {.command = Command{{"/bin/x", "a b"}, "/srv"}},
+                          .last_spawned_at = now - 5000},
+                         {.name = "staging", .definition = {}}}};
+    const ServiceInfo bare{.account = "local",
+                           .name = "bare",
+                           .environments = {{.name = "default", .definition = {}}}};
+    CHECK(render_service_table({editor, bare}, now) ==
+          "SERVICE  LAST START  ENVIRONMENTS  DIRECTORY  COMMAND\n"
+          "editor   5 s ago     staging       /srv       /bin/x 'a b'\n"
+          "bare     -           -             -          -\n");
+    CHECK(render_service_rows({editor, bare}, now) ==
+          "editor\t5\tstaging\t/srv\t/bin/x 'a b'\n"
+          "bare\t-\t-\t-\t-\n");
+}
+
+TEST_CASE("a service shows what each of its environments sets") {
+    const ServiceInfo editor{
+        .account = "local",
+        .name = "editor",
+        .environments = {{.name = "default",
+                          .definition = {.command = Command{{"/bin/x"}, "/srv"},
+                                         .base_environment = {{"HOME", "/h"}, {"PATH", "/bin"}},
+                                         .env = {{"A", "\x1b"}},
+                                         .limits = {.max_idle = 60, .startup = 5}}},
+                         {.name = "staging", .definition = {}, .last_spawned_at = now - 1000}}};
+    CHECK(render_service(editor, now) ==
+          "service        editor\n"
+          "command        /bin/x\n"
+          "directory      /srv\n"
+          "PATH           /bin\n"
+          "variable       A=\\x1b\n"
+          "idle limit     60 s\n"
+          "startup limit  5 s\n"
+          "created        1970-01-01T00:00:00.000Z\n"
+          "last start     never\n"
+          "\n"
+          "service     editor/staging\n"
+          "created     1970-01-01T00:00:00.000Z\n"
+          "last start  1 s ago\n");
 }

@@ -1,0 +1,172 @@
+// `service create` and `service update`: the same options, over nothing or over what is there.
+#include <CLI/CLI.hpp>
+#include <array>
+#include <memory>
+
+#include "cli/commands/commands.h"
+#include "cli/given_program.h"
+#include "cli/invocation.h"
+#include "cli/option_values.h"
+#include "common/service_types.h"
+#include "common/text.h"
+#include "common/timeouts.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr const char* back_to_default = "default";
+
+struct LimitOption {
+    const char* name;
+    const char* help;
+    LimitRange range;
+    ServiceUpdateRequest::Change<std::int64_t> ServiceUpdateRequest::*change;
+};
+
+constexpr std::array limit_options{
+    LimitOption{"--max-idle", "End a backend that nobody has used for so long; 300 if not given",
+                limit_range::max_idle, &ServiceUpdateRequest::max_idle},
+    LimitOption{"--lifetime", "End a backend so long after its start; no limit if not given",
+                limit_range::lifetime, &ServiceUpdateRequest::lifetime},
+    LimitOption{"--grace", "Time between SIGTERM and SIGKILL; 10 if not given", limit_range::grace,
+                &ServiceUpdateRequest::grace},
+    LimitOption{"--startup", "Time for a backend to get ready; 30 if not given",
+                limit_range::startup, &ServiceUpdateRequest::startup},
+};
+
+struct DefinitionOptions {
+    std::string name;
+    std::string directory;
+    std::vector<std::string> variables;
+    std::vector<std::string> unset;
+    std::array<std::string, limit_options.size()> limits;
+    std::array<const CLI::Option*, limit_options.size()> limit_given{};
+};
+
+std::shared_ptr<DefinitionOptions> add_definition_options(CLI::App& app) {
+    auto options = std::make_shared<DefinitionOptions>();
+    app.add_option("SERVICE", options->name, "The service, or SERVICE/ENVIRONMENT")
+        ->required()
+        ->type_name("");
+    app.add_option("--cwd", options->directory, "Where the command runs; here if not given")
+        ->type_name("DIRECTORY");
+    app.add_option("-e,--env", options->variables, "A variable for its backends; may be repeated")
+        ->type_name("NAME=VALUE")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    for (std::size_t i = 0; i < limit_options.size(); ++i) {
+        options->limit_given[i] =
+            app.add_option(limit_options[i].name, options->limits[i], limit_options[i].help)
+                ->type_name("SECONDS");
+    }
+    return options;
+}
+
+Result<> read_limits(const DefinitionOptions& options, bool takes_default,
+                     ServiceUpdateRequest& change) {
+    for (std::size_t i = 0; i < limit_options.size(); ++i) {
+        const std::string& text = options.limits[i];
+        auto& limit = change.*limit_options[i].change;
+        if (options.limit_given[i]->count() == 0) continue;
+        if (takes_default && text == back_to_default) {
+            limit.emplace();
+            continue;
+        }
+        auto seconds = parse_count(limit_options[i].name, text, limit_options[i].range.least,
+                                   limit_options[i].range.most);
+        if (!seconds) return pass_on(seconds);
+        limit = *seconds;
+    }
+    return {};
+}
+
+Result<ServiceUpdateRequest> change_of(const DefinitionOptions& options, bool takes_default,
+                                       const Invocation& invocation) {
+    ServiceUpdateRequest change;
+    auto variables = parse_variables(options.variables);
+    if (!variables) return pass_on(variables);
+    change.env.insert(variables->begin(), variables->end());
+    for (const std::string& name : options.unset) {
+        if (auto valid = require_utf8("The option --unset", name); !valid) return pass_on(valid);
+        change.env.insert_or_assign(name, std::nullopt);
+    }
+    if (auto read = read_limits(options, takes_default, change); !read) return pass_on(read);
+    if (!invocation.program) {
+        if (options.directory.empty()) return change;
+        return fail(ErrorCode::invalid_request, "--cwd needs a command behind '--' to run there.");
+    }
+    auto given = given_program(*invocation.program, options.directory);
+    // Nothing runs yet, so what can't be run is no failed start but a wrong word.
+    if (!given) {
+        given.error().code = ErrorCode::invalid_request;
+        return pass_on(given);
+    }
+    change.command = std::move(given->command);
+    change.base_environment = std::move(given->base_environment);
+    return change;
+}
+
+void tell(const Terminal& terminal, const ServiceName& name, const char* what) {
+    if (!terminal.err_is_terminal) return;
+    terminal.err << "The service " << in_quotes(name.str()) << " is " << what
+                 << ".\nTry: " << shell_line({"jamsock", "connect", name.str(), "--key"})
+                 << " KEY\n";
+}
+
+Result<int> run_create(const DefinitionOptions& options, const Invocation& invocation) {
+    const auto name = parse_service(options.name);
+    if (!name) return tl::unexpected(name.error());
+    if (!invocation.program && name->environment() == ServiceName::default_environment) {
+        return fail(ErrorCode::invalid_request, "A service needs a command to run behind '--'.");
+    }
+    auto change = change_of(options, /*takes_default=*/false, invocation);
+    if (!change) return pass_on(change);
+    const ServiceCreateRequest request{*name, change->applied_to({})};
+    const Deadline deadline = deadline_in(timeouts::client_answer);
+    auto created = invocation.ask(deadline, Repeat::never, no_daemon<>, [&](DaemonClient& client) {
+        return client.create_service(request, deadline);
+    });
+    if (!created) return pass_on(created);
+    tell(invocation.terminal, *name, "made");
+    return 0;
+}
+
+Result<int> run_update(const DefinitionOptions& options, const Invocation& invocation) {
+    const auto name = parse_service(options.name);
+    if (!name) return tl::unexpected(name.error());
+    auto change = change_of(options, /*takes_default=*/true, invocation);
+    if (!change) return pass_on(change);
+    const Deadline deadline = deadline_in(timeouts::client_answer);
+    auto updated = invocation.ask(deadline, Repeat::once, no_daemon<>, [&](DaemonClient& client) {
+        return client.update_service(*name, *change, deadline);
+    });
+    if (!updated) return pass_on(updated);
+    tell(invocation.terminal, *name, "changed; running backends stay as they are");
+    return 0;
+}
+
+}  // namespace
+
+VerbRun prepare_service_create(CLI::App& app) {
+    auto options = add_definition_options(app);
+    app.footer(
+        "The COMMAND is looked up now, in this PATH and directory, which its backends get too. It\n"
+        "must serve HTTP on 127.0.0.1, port $PORT. An environment (SERVICE/ENVIRONMENT) has what\n"
+        "its service has, and what it sets itself in its place.\n");
+    return [options](Invocation& invocation) { return run_create(*options, invocation); };
+}
+
+VerbRun prepare_service_update(CLI::App& app) {
+    auto options = add_definition_options(app);
+    app.add_option("--unset", options->unset, "A variable to take away; may be repeated")
+        ->type_name("NAME")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    app.footer(
+        "What is not named stays. A limit of 'default' takes it away. Running backends stay as\n"
+        "they are.\n");
+    return [options](Invocation& invocation) { return run_update(*options, invocation); };
+}
+
+}  // namespace jamsock

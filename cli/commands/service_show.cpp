@@ -1,0 +1,91 @@
+// `service list` and `service info`.
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands/commands.h"
+#include "cli/invocation.h"
+#include "cli/option_values.h"
+#include "cli/render.h"
+#include "common/clock.h"
+#include "common/service_types.h"
+#include "common/text.h"
+#include "common/timeouts.h"
+
+namespace jamsock {
+
+namespace {
+
+struct InfoOptions {
+    std::string name;
+    bool json = false;
+};
+
+using ServiceAnswer = Result<ApiAnswer<ServiceInfo>>;
+
+ServiceAnswer ask_service(const ServiceName& name, const Invocation& invocation) {
+    const Deadline deadline = deadline_in(timeouts::client_answer);
+    return invocation.ask(deadline, Repeat::once, no_daemon<ApiAnswer<ServiceInfo>>,
+                          [&](DaemonClient& client) { return client.service(name, deadline); });
+}
+
+// One that was deleted since the names were read is left out.
+Result<std::vector<ServiceInfo>> ask_all(const ServiceList& names, const Invocation& invocation) {
+    std::vector<ServiceInfo> services;
+    for (const std::string& name : names.services) {
+        auto service = ask_service(ServiceName::parse(name).value(), invocation);
+        if (service) services.push_back(std::move(service->value));
+        if (!service && service.error().code != ErrorCode::service_not_found)
+            return pass_on(service);
+    }
+    return services;
+}
+
+Result<int> run_list(bool json, const Invocation& invocation) {
+    const Deadline deadline = deadline_in(timeouts::client_answer);
+    auto names = invocation.ask(deadline, Repeat::once, no_daemon<ApiAnswer<ServiceList>>,
+                                [&](DaemonClient& client) { return client.services(deadline); });
+    if (!names) return pass_on(names);
+    Terminal& terminal = invocation.terminal;
+    if (json) {
+        terminal.out << names->json << '\n';
+        return 0;
+    }
+    auto services = ask_all(names->value, invocation);
+    if (!services) return pass_on(services);
+    const std::int64_t now = wall_milliseconds();
+    terminal.out << (terminal.out_is_terminal ? render_service_table(*services, now)
+                                              : render_service_rows(*services, now));
+    return 0;
+}
+
+Result<int> run_info(const InfoOptions& options, const Invocation& invocation) {
+    const auto name = parse_service(options.name);
+    if (!name) return tl::unexpected(name.error());
+    auto answer = ask_service(*name, invocation);
+    if (!answer) return pass_on(answer);
+    if (options.json) {
+        invocation.terminal.out << answer->json << '\n';
+    } else {
+        invocation.terminal.out << render_service(answer->value, wall_milliseconds());
+    }
+    return 0;
+}
+
+}  // namespace
+
+VerbRun prepare_service_list(CLI::App& app) {
+    auto json = std::make_shared<bool>(false);
+    app.add_flag("--json", *json, "Print the API's answer: the names");
+    app.footer("In a pipe one line for each service, without header, columns between tabs.\n");
+    return [json](Invocation& invocation) { return run_list(*json, invocation); };
+}
+
+VerbRun prepare_service_info(CLI::App& app) {
+    auto options = std::make_shared<InfoOptions>();
+    app.add_option("SERVICE", options->name, "The service")->required()->type_name("");
+    app.add_flag("--json", options->json, "Print the API's answer");
+    app.footer("Of an environment, what it sets itself; the rest it has of its service.\n");
+    return [options](Invocation& invocation) { return run_info(*options, invocation); };
+}
+
+}  // namespace jamsock
