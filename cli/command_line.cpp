@@ -39,10 +39,9 @@ tl::unexpected<Error> unknown_name(const std::string& word, const std::string& g
                 group.empty() ? "jamsock --help" : fmt::format("jamsock {} --help", group));
 }
 
-// The words after "--", taken out of `words`.
-std::optional<Words> take_program(Words& words) {
+// The words after "--", taken out of `words` with it.
+Words take_program(Words& words) {
     const auto dashes = std::ranges::find(words, "--");
-    if (dashes == words.end()) return std::nullopt;
     Words program(dashes + 1, words.end());
     words.erase(dashes, words.end());
     return program;
@@ -139,7 +138,13 @@ Result<int> run_verb(const Verb& verb, Words words, Terminal& terminal) {
     const VerbRun run = verb.prepare(options);
 
     Invocation invocation{.terminal = terminal, .start = verb.start};
-    if (verb.takes_program) invocation.program = take_program(words);
+    const bool has_program = std::ranges::find(words, "--") != words.end();
+    if (has_program && !verb.takes_program) {
+        return fail(ErrorCode::invalid_request,
+                    fmt::format("'{}' runs no command, so '--' can't stand there.", verb.name),
+                    command + " --help");
+    }
+    if (has_program) invocation.program = take_program(words);
     words = with_empty_values(words, options);
     std::ranges::reverse(words);  // CLI11 takes them last first
     try {

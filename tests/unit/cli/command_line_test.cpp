@@ -408,3 +408,12 @@ TEST_CASE("a service's key in a hint goes with its service") {
     CHECK(unheld.exit_code == 3);
     CHECK(unheld.err.find("Try: jamsock connect editor --key doc\n") != std::string::npos);
 }
+
+TEST_CASE("a command behind '--' where none is run is refused, and is no service's name") {
+    const StateDirectory state;
+    const Outcome refused = call({"lookup", "--key", "k", "--", "ls"});
+    CHECK(refused.exit_code == 2);
+    CHECK(refused.err ==
+          "jamsock: 'lookup' runs no command, so '--' can't stand there.\n"
+          "Try: jamsock lookup --help\n");
+}
