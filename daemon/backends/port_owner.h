@@ -1,10 +1,13 @@
-// Who listens on a port (DESIGN, Files at run time): a backend is ready only if the listening
+// Who listens on which port (DESIGN, Files at run time): a backend is ready only if the listening
 // socket belongs to its own process tree. Reads /proc: for the helper thread.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace jamsock {
 
@@ -15,5 +18,28 @@ enum class PortOwner {
 };
 
 PortOwner port_owner(std::uint16_t port, pid_t root);
+
+// A listening TCP socket.
+struct Listener {
+    std::string address;  // "127.0.0.1", "0.0.0.0", "::1"
+    std::uint16_t port = 0;
+    bool takes_loopback = false;  // 127.0.0.1:port leads to it
+    friend bool operator==(const Listener&, const Listener&) = default;
+};
+
+struct NamedProcess {
+    pid_t pid = 0;
+    std::string command;  // as the kernel has it, up to 15 bytes of any kind
+    friend bool operator==(const NamedProcess&, const NamedProcess&) = default;
+};
+
+// How a backend that isn't ready stands to its port.
+struct PortReport {
+    PortOwner owner = PortOwner::nobody;
+    std::optional<NamedProcess> stranger;  // that owns the port; empty also where it can't be told
+    std::vector<Listener> listeners;       // of the processes below `root`, by port, then address
+};
+
+PortReport report_on_port(std::uint16_t port, pid_t root);
 
 }  // namespace jamsock

@@ -46,20 +46,18 @@ Task<bool> answers_http(std::uint16_t port) {
     co_return co_await with_deadline(socket, timeouts::probe_answer, ask(socket, port));
 }
 
-Task<Readiness> wait_until_ready(std::uint16_t port, pid_t shim, Deadline deadline,
-                                 HelperThread& helper, std::function<bool()> is_over) {
-    Readiness found = Readiness::no_answer;
+Task<bool> wait_until_ready(std::uint16_t port, pid_t shim, Deadline deadline, HelperThread& helper,
+                            std::function<bool()> is_over) {
     std::chrono::nanoseconds pause = timeouts::first_probe_pause;
     while (!is_over() && std::chrono::steady_clock::now() < deadline) {
         if (co_await answers_http(port)) {
             const PortOwner owner = co_await ask_owner(port, shim, helper);
-            if (owner == PortOwner::tree) co_return Readiness::ready;
-            if (owner == PortOwner::stranger) found = Readiness::stranger_on_port;
+            if (owner == PortOwner::tree) co_return true;
         }
         co_await sleep_for(pause);
         pause = std::min<std::chrono::nanoseconds>(pause * 2, timeouts::last_probe_pause);
     }
-    co_return found;
+    co_return false;
 }
 
 }  // namespace jamsock

@@ -17,11 +17,9 @@ namespace jamsock {
 // Whether one `HEAD /` to 127.0.0.1:port is answered by something that begins with "HTTP/".
 Task<bool> answers_http(std::uint16_t port);
 
-enum class Readiness { ready, stranger_on_port, no_answer };
-
-// Probes, often at first and then every 20 ms, until the backend whose shim is `shim` is ready, the
-// deadline passes (then what was last found), or `is_over` says that nobody waits any more.
-Task<Readiness> wait_until_ready(std::uint16_t port, pid_t shim, Deadline deadline,
-                                 HelperThread& helper, std::function<bool()> is_over);
+// Probes, often at first and then every 20 ms, until the backend whose shim is `shim` is ready
+// (true), the deadline passes, or `is_over` says that nobody waits any more.
+Task<bool> wait_until_ready(std::uint16_t port, pid_t shim, Deadline deadline, HelperThread& helper,
+                            std::function<bool()> is_over);
 
 }  // namespace jamsock

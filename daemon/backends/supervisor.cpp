@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "common/timeouts.h"
+#include "daemon/backends/not_ready.h"
 #include "daemon/backends/readiness.h"
 #include "daemon/log.h"
 
@@ -316,27 +317,20 @@ Task<> Supervisor::watch_readiness(Ref backend) {
     const auto is_over = [this, backend] {
         return stopping_ || backend->last.status != Status::waiting;
     };
-    const Readiness found =
+    const bool is_ready =
         co_await wait_until_ready(backend->record.port, backend->shim,
                                   after(backend->record.limits.startup), helper_, is_over);
     if (is_over()) co_return;
-    if (found == Readiness::ready) {
+    if (is_ready) {
         BackendFiles::mark_ready(backend->directory.get());
         change(*backend, {.status = Status::ready});
         co_return;
     }
-    const auto limit = backend->record.limits.startup.count();
-    backend->failure = Error{
-        ErrorCode::backend_ended_before_ready,
-        found == Readiness::stranger_on_port
-            ? fmt::format(
-                  "The backend was not ready within {} s: its port {} belongs to another process.",
-                  limit, backend->record.port)
-            : fmt::format(
-                  "The backend was not ready within {} s: nothing answered HTTP on its port {}.",
-                  limit, backend->record.port),
-        fmt::format("jamsock status {}", backend->record.id.str()),
-        {}};
+    const PortReport report = co_await report_on_port_of(backend);
+    if (is_over()) co_return;
+    backend->failure = explain_not_ready(backend->record.id, backend->record.port,
+                                         backend->record.limits.startup, report);
+    log::info("backend {}: {}", backend->record.id.str(), backend->failure->message);
     terminate(backend->record.id, {TerminationKind::hard, TerminationReason::startuptimeout});
 }
 
@@ -545,6 +539,10 @@ Task<std::optional<ShimRecord>> Supervisor::read_record_of(const Ref& backend) {
 
 Task<std::vector<Process>> Supervisor::search(const SurvivorQuery& query) {
     return helper_.run([query] { return find_survivors(query); });
+}
+
+Task<PortReport> Supervisor::report_on_port_of(const Ref& backend) {
+    return helper_.run([backend] { return report_on_port(backend->record.port, backend->shim); });
 }
 
 Task<> Supervisor::move_to_history(const BackendId& id) {

@@ -12,6 +12,7 @@
 #include "daemon/backends/backend_files.h"
 #include "daemon/backends/backends.h"
 #include "daemon/backends/launcher.h"
+#include "daemon/backends/port_owner.h"
 #include "daemon/backends/shim_channel.h"
 #include "daemon/backends/survivors.h"
 #include "daemon/helper_thread.h"
@@ -81,6 +82,7 @@ class Supervisor final : public Backends {
     Task<Result<UniqueFd>> make_directory(const Ref& backend);
     Task<Result<SpawnedShim>> spawn_shim_of(const Ref& backend, const ShimSpec& spec);
     Task<std::optional<ShimRecord>> read_record_of(const Ref& backend);
+    Task<PortReport> report_on_port_of(const Ref& backend);
     Task<std::vector<Process>> search(const SurvivorQuery& query);
     Task<> move_to_history(const BackendId& id);
 

@@ -1,0 +1,81 @@
+#include "daemon/backends/not_ready.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "common/text.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::size_t most_ports_told = 5;
+
+// "[::1]:80": a colon inside the address needs the brackets.
+std::string place(const Listener& listener) {
+    const bool ipv6 = listener.address.find(':') != std::string::npos;
+    return ipv6 ? fmt::format("[{}]:{}", listener.address, listener.port)
+                : fmt::format("{}:{}", listener.address, listener.port);
+}
+
+// "port 80", "ports 80 and 443", "ports 80, 81 and 3 more".
+std::string ports_of(const std::vector<Listener>& listeners) {
+    std::set<std::uint16_t> different;
+    for (const Listener& listener : listeners)
+        different.insert(listener.port);
+    std::vector<std::string> ports;
+    for (const std::uint16_t port : different)
+        ports.push_back(std::to_string(port));
+    if (ports.size() == 1) return "port " + ports.front();
+    if (ports.size() > most_ports_told) {
+        const std::size_t more = ports.size() - most_ports_told;
+        ports.resize(most_ports_told);
+        ports.push_back(fmt::format("{} more", more));
+    }
+    const std::string last = ports.back();
+    ports.pop_back();
+    return fmt::format("ports {} and {}", fmt::join(ports, ", "), last);
+}
+
+std::string owned_by(const std::optional<NamedProcess>& stranger) {
+    if (!stranger) return "another process";
+    return fmt::format("another process, {} ({})", stranger->pid, in_quotes(stranger->command));
+}
+
+std::string what_it_did(std::uint16_t port, const PortReport& report) {
+    if (report.owner == PortOwner::stranger) {
+        return fmt::format("its port {} belongs to {}", port, owned_by(report.stranger));
+    }
+    if (report.owner == PortOwner::tree) {
+        return fmt::format("it listens on its port {} and doesn't answer HTTP there", port);
+    }
+    if (report.listeners.empty()) {
+        return fmt::format(
+            "it listens on no port; it must serve HTTP on 127.0.0.1, port $PORT ({})", port);
+    }
+    const auto elsewhere = std::ranges::find(report.listeners, port, &Listener::port);
+    if (elsewhere != report.listeners.end()) {
+        return fmt::format(
+            "it listens on {}, where 127.0.0.1:{} doesn't lead: take the address from the "
+            "environment variable HOST",
+            place(*elsewhere), port);
+    }
+    return fmt::format(
+        "it listens on {} instead of $PORT {}: read the port from the environment variable PORT",
+        ports_of(report.listeners), port);
+}
+
+}  // namespace
+
+Error explain_not_ready(const BackendId& id, std::uint16_t port, std::chrono::seconds limit,
+                        const PortReport& report) {
+    return Error{ErrorCode::backend_ended_before_ready,
+                 fmt::format("The backend {} was not ready within {} s: {}.", id.str(),
+                             limit.count(), what_it_did(port, report)),
+                 fmt::format("jamsock status {}", id.str()),
+                 {}};
+}
+
+}  // namespace jamsock

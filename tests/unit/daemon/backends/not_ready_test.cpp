@@ -1,0 +1,56 @@
+#include "daemon/backends/not_ready.h"
+
+#include <doctest/doctest.h>
+
+using namespace jamsock;
+
+namespace {
+
+std::string told(const PortReport& report) {
+    const Error error = explain_not_ready(BackendId::parse("abc12").value(), 12345,
+                                          std::chrono::seconds(30), report);
+    CHECK(error.code == ErrorCode::backend_ended_before_ready);
+    CHECK(error.hint == "jamsock status abc12");
+    constexpr std::string_view start = "The backend abc12 was not ready within 30 s: ";
+    REQUIRE(error.message.starts_with(start));
+    return error.message.substr(start.size());
+}
+
+}  // namespace
+
+TEST_CASE("a backend that listens nowhere is told where it must") {
+    CHECK(told({}) ==
+          "it listens on no port; it must serve HTTP on 127.0.0.1, port $PORT (12345).");
+}
+
+TEST_CASE("a backend that listens on other ports is told which they are") {
+    CHECK(told({.listeners = {{"127.0.0.1", 3000, true}}}) ==
+          "it listens on port 3000 instead of $PORT 12345: read the port from the environment "
+          "variable PORT.");
+    CHECK(told({.listeners = {{"0.0.0.0", 3000, true}, {"::", 3000, true}, {"::1", 4000, false}}})
+              .starts_with("it listens on ports 3000 and 4000 instead of $PORT 12345"));
+    std::vector<Listener> many;
+    for (std::uint16_t port = 1; port <= 9; ++port)
+        many.push_back({"0.0.0.0", port, true});
+    CHECK(told({.listeners = many})
+              .starts_with("it listens on ports 1, 2, 3, 4, 5 and 4 more instead of"));
+}
+
+TEST_CASE("a backend on its port, but on an address that 127.0.0.1 doesn't reach, is told so") {
+    CHECK(told({.listeners = {{"::1", 12345, false}}}) ==
+          "it listens on [::1]:12345, where 127.0.0.1:12345 doesn't lead: take the address from "
+          "the environment variable HOST.");
+    CHECK(told({.listeners = {{"0.0.0.0", 80, true}, {"10.0.0.7", 12345, false}}})
+              .starts_with("it listens on 10.0.0.7:12345, where"));
+}
+
+TEST_CASE("a backend that listens rightly and says nothing is told that") {
+    CHECK(told({.owner = PortOwner::tree, .listeners = {{"127.0.0.1", 12345, true}}}) ==
+          "it listens on its port 12345 and doesn't answer HTTP there.");
+}
+
+TEST_CASE("whose port belongs to another process is told whose, if that can be told") {
+    CHECK(told({.owner = PortOwner::stranger, .stranger = NamedProcess{77, "py\x1bthon"}}) ==
+          "its port 12345 belongs to another process, 77 ('py\\x1bthon').");
+    CHECK(told({.owner = PortOwner::stranger}) == "its port 12345 belongs to another process.");
+}
