@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <filesystem>
 
 #include "common/environment.h"
@@ -20,16 +21,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr long cifs_magic = 0xFF534D42;
-constexpr std::array network_file_systems{static_cast<long>(NFS_SUPER_MAGIC),
-                                          static_cast<long>(SMB_SUPER_MAGIC),
-                                          static_cast<long>(SMB2_SUPER_MAGIC),
-                                          static_cast<long>(AFS_SUPER_MAGIC),
-                                          static_cast<long>(CEPH_SUPER_MAGIC),
-                                          static_cast<long>(V9FS_MAGIC),
-                                          cifs_magic};
+// Those of linux/magic.h, and those that stand in no header for programs.
+constexpr std::uint32_t cifs_magic = 0xFF534D42;
+constexpr std::uint32_t lustre_magic = 0x0BD00BD0;
+constexpr std::uint32_t gfs2_magic = 0x01161970;
+constexpr std::uint32_t gpfs_magic = 0x47504653;
+constexpr std::uint32_t beegfs_magic = 0x19830326;
+constexpr std::uint32_t orangefs_magic = 0x20030528;
+constexpr std::array<std::uint32_t, 15> network_file_systems{
+    NFS_SUPER_MAGIC,  SMB_SUPER_MAGIC,  SMB2_SUPER_MAGIC, AFS_SUPER_MAGIC,   AFS_FS_MAGIC,
+    CEPH_SUPER_MAGIC, CODA_SUPER_MAGIC, V9FS_MAGIC,       OCFS2_SUPER_MAGIC, cifs_magic,
+    lustre_magic,     gfs2_magic,       gpfs_magic,       beegfs_magic,      orangefs_magic,
+};
 
-Result<> refuse(const std::string& path, std::string_view why, std::string hint) {
+constexpr const char* other_directory = "export JAMSOCK_HOME=/a/directory/of/yours";
+
+tl::unexpected<Error> refuse(const std::string& path, std::string_view why, std::string hint) {
     return fail(ErrorCode::daemon_unavailable,
                 fmt::format("The state directory {} {}.", in_quotes(path), why), std::move(hint));
 }
@@ -41,30 +48,37 @@ Result<> check_state_directory(int fd, const std::string& path) {
         return refuse(path, "can't be examined", {});
     }
     if (status.st_uid != ::geteuid()) {
-        return refuse(path, "belongs to another user", "export JAMSOCK_HOME=/a/directory/of/yours");
+        return refuse(path, "belongs to another user", other_directory);
     }
     if ((status.st_mode & 0077) != 0) {
         return refuse(path, "is open to other users", shell_line({"chmod", "700", path}));
     }
-    if (std::ranges::find(network_file_systems, static_cast<long>(file_system.f_type)) !=
-        network_file_systems.end()) {
+    if (is_network_file_system(file_system.f_type)) {
         return refuse(path, "lies on a network file system, where a key's lock can't be trusted",
                       "export JAMSOCK_HOME=/a/local/directory");
     }
     return {};
 }
 
+// Why a path that must be a directory could not be opened as one.
+tl::unexpected<Error> explain_unopened(const std::string& path, int error) {
+    std::error_code unreadable;
+    const fs::path target = fs::read_symlink(path, unreadable);
+    if (!unreadable) {
+        return refuse(path, fmt::format("is a symbolic link, to {}", in_quotes(target.string())),
+                      target.is_absolute()
+                          ? "export " + shell_line({"JAMSOCK_HOME=" + target.string()})
+                          : other_directory);
+    }
+    if (error == ENOTDIR) return refuse(path, "is no directory", other_directory);
+    return refuse(path, fmt::format("can't be opened: {}", ::strerror(error)), other_directory);
+}
+
 Result<UniqueFd> open_checked(const std::string& path) {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) {
-        const int error = errno;
-        if (error == ENOENT) return UniqueFd();
-        const bool symlink = error == ELOOP || error == ENOTDIR;
-        auto refused = refuse(path,
-                              symlink ? "is no directory, or a symbolic link to one"
-                                      : fmt::format("can't be opened: {}", ::strerror(error)),
-                              "export JAMSOCK_HOME=/another/directory");
-        return pass_on(refused);
+        if (errno == ENOENT) return UniqueFd();
+        return explain_unopened(path, errno);
     }
     if (auto checked = check_state_directory(fd.get(), path); !checked) return pass_on(checked);
     return fd;
@@ -92,7 +106,7 @@ Result<std::string> state_directory_path() {
     if (!path) {
         return fail(ErrorCode::daemon_unavailable,
                     "Neither JAMSOCK_HOME nor HOME is set, so there is no place for the state.",
-                    "export JAMSOCK_HOME=/a/directory/of/yours");
+                    other_directory);
     }
     if (path->front() != '/') {
         return fail(
@@ -112,15 +126,18 @@ Result<UniqueFd> open_state_directory(const std::string& path) {
         failed = std::error_code(errno, std::generic_category());
     }
     if (failed) {
-        auto refused = refuse(path, fmt::format("can't be made: {}", failed.message()),
-                              "export JAMSOCK_HOME=/another/directory");
-        return pass_on(refused);
+        return refuse(path, fmt::format("can't be made: {}", failed.message()), other_directory);
     }
     return open_checked(path);
 }
 
 Result<UniqueFd> open_existing_state_directory(const std::string& path) {
     return open_checked(path);
+}
+
+bool is_network_file_system(long type) {
+    const auto magic = static_cast<std::uint32_t>(type);
+    return std::ranges::find(network_file_systems, magic) != network_file_systems.end();
 }
 
 std::string path_in(int directory_fd, const std::string& name) {

@@ -33,6 +33,10 @@ Result<UniqueFd> open_state_directory(const std::string& path);
 // The same without making anything; empty if there is none.
 Result<UniqueFd> open_existing_state_directory(const std::string& path);
 
+// Whether statfs(2) names a file system (f_type) that other machines may share: there a lock of
+// this kernel says nothing about them. What FUSE mounts can't be told.
+bool is_network_file_system(long type);
+
 // "/proc/self/fd/<directory>/<name>": reaches a name through its open directory, so that no
 // path is too long for a socket's address.
 std::string path_in(int directory_fd, const std::string& name);
