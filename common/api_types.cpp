@@ -23,20 +23,43 @@ void refuse_unsupported(const Json& object, const char* field, std::string_view 
          {}}};
 }
 
+void read_resource_limits(const Json& limits) {
+    constexpr const char* place = "spawn.executable.resource_limits";
+    if (!limits.is_object()) bad_field(place, "an object");
+    allow_only(limits,
+               {"cpu_period", "cpu_period_percent", "cpu_time_limit", "memory_limit_bytes",
+                "disk_limit_bytes"},
+               "The field 'spawn.executable.resource_limits'");
+    for (const auto& [name, value] : limits.items())
+        refuse_unsupported(limits, name.c_str(), "A resource limit");
+}
+
+// What only containers have; Jamsocket's API takes it.
+void refuse_container_settings(const Json& executable) {
+    for (const char* field : {"image", "pull_policy", "credentials", "network_name"})
+        refuse_unsupported(executable, field, "What belongs to a container");
+}
+
 void read_executable(const Json& executable, ConnectRequest& request) {
     if (!executable.is_object()) bad_field("spawn.executable", "an object");
-    const Json* limits = find(executable, "resource_limits");
-    if (limits && *limits != Json::object()) {
-        refuse_unsupported(executable, "resource_limits", "Resource limits");
-    }
+    refuse_container_settings(executable);
+    allow_only(executable,
+               {"env", "command", "cwd", "base_env", "mount", "resource_limits", "image",
+                "pull_policy", "credentials", "network_name"},
+               "The field 'spawn.executable'");
+    if (const Json* limits = find(executable, "resource_limits")) read_resource_limits(*limits);
     const Json* mount = find(executable, "mount");
+    if (mount && !mount->is_boolean() && !mount->is_string()) {
+        bad_field("spawn.executable.mount", "true, false or a string");
+    }
     if (mount && *mount != false) refuse_unsupported(executable, "mount", "A mount");
     if (const Json* env = find(executable, "env")) {
         request.env = variables(*env, "spawn.executable.env");
     }
     if (const Json* argv = find(executable, "command")) {
-        request.command = Command{strings(*argv, "spawn.executable.command"),
-                                  text(executable, "cwd").value_or("")};
+        request.command =
+            Command{strings(*argv, "spawn.executable.command"),
+                    plain_text(executable, "cwd", "spawn.executable.cwd").value_or("")};
         if (request.command->argv.empty()) bad_field("spawn.executable.command", "not empty");
     } else if (find(executable, "cwd")) {
         bad_field("spawn.executable.cwd", "given together with a 'command'");
@@ -56,8 +79,8 @@ void read_spawn(const Json& spawn, ConnectRequest& request) {
                                              limit_range::max_idle.most);
     request.limits.lifetime = number_between(
         spawn, "lifetime_limit_seconds", limit_range::lifetime.least, limit_range::lifetime.most);
-    request.tag = text(spawn, "tag");
-    const auto cluster = text(spawn, "cluster");
+    request.tag = plain_text(spawn, "tag", "spawn.tag");
+    const auto cluster = plain_text(spawn, "cluster", "spawn.cluster");
     if (cluster && *cluster != "local") bad_field("spawn.cluster", "'local'");
     if (const Json* executable = find(spawn, "executable")) read_executable(*executable, request);
 }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <iomanip>
+#include <limits>
+#include <set>
 #include <sstream>
 
 #include "common/text.h"
@@ -19,6 +21,47 @@ std::int64_t time_from_iso(const std::string& iso) {
     char dot = 0;
     stream >> std::get_time(&parts, "%Y-%m-%dT%H:%M:%S") >> dot >> milliseconds;
     return static_cast<std::int64_t>(::timegm(&parts)) * 1000 + milliseconds;
+}
+
+// Watches a parse: what is nested so deeply that handling it could exhaust the stack is refused
+// while it is read, as is an object that names a field twice, of which either could be meant.
+class ParseGuard {
+  public:
+    bool operator()(int, Json::parse_event_t event, const Json& value) {
+        using Event = Json::parse_event_t;
+        if (event == Event::object_start || event == Event::array_start) open();
+        if (event == Event::object_end || event == Event::array_end) names_.pop_back();
+        if (event == Event::key) add(value.get_ref<const std::string&>());
+        return true;
+    }
+
+  private:
+    static constexpr std::size_t deepest = 64;
+
+    void open() {
+        names_.emplace_back();
+        if (names_.size() <= deepest) return;
+        throw BadField{{ErrorCode::invalid_request,
+                        fmt::format("The JSON body is nested more than {} levels deep.", deepest),
+                        {},
+                        {}}};
+    }
+    void add(const std::string& name) {
+        if (names_.back().insert(name).second) return;
+        throw BadField{{ErrorCode::invalid_request,
+                        fmt::format("The field {} is given twice.", in_quotes(name)),
+                        {},
+                        {}}};
+    }
+
+    std::vector<std::set<std::string>> names_;  // of each level that is open
+};
+
+Json parse(std::string_view text) {
+    ParseGuard guard;
+    return Json::parse(text, [&guard](int depth, Json::parse_event_t event, const Json& value) {
+        return guard(depth, event, value);
+    });
 }
 
 }  // namespace
@@ -46,6 +89,16 @@ std::optional<std::string> text(const Json& object, const char* field) {
     return value->get<std::string>();
 }
 
+std::optional<std::string> plain_text(const Json& object, const char* field,
+                                      std::string_view called) {
+    const Json* value = find(object, field);
+    if (!value) return std::nullopt;
+    if (!value->is_string()) bad_field(called, "a string");
+    auto content = value->get<std::string>();
+    if (content.find('\0') != std::string::npos) bad_field(called, "free of U+0000");
+    return content;
+}
+
 std::string required_text(const Json& object, const char* field) {
     auto value = text(object, field);
     if (!value) bad_field(field, "a string");
@@ -55,7 +108,9 @@ std::string required_text(const Json& object, const char* field) {
 std::optional<std::int64_t> number(const Json& object, const char* field) {
     const Json* value = find(object, field);
     if (!value) return std::nullopt;
-    if (!value->is_number_integer()) bad_field(field, "a whole number");
+    constexpr auto largest = std::numeric_limits<std::int64_t>::max();
+    const bool too_large = value->is_number_unsigned() && value->get<std::uint64_t>() > largest;
+    if (!value->is_number_integer() || too_large) bad_field(field, "a whole number");
     return value->get<std::int64_t>();
 }
 
@@ -119,8 +174,8 @@ void allow_only(const Json& object, std::initializer_list<std::string_view> know
     for (const auto& [name, value] : object.items()) {
         if (std::ranges::find(known, name) != known.end()) continue;
         throw BadField{{ErrorCode::invalid_request,
-                        fmt::format("{} has no field {}; it has {}.", what, in_quotes(name),
-                                    fmt::join(known, ", ")),
+                        fmt::format("{} has no {}; it has '{}'.", what, in_quotes(name),
+                                    fmt::join(known, "', '")),
                         {},
                         {}}};
     }
@@ -128,9 +183,11 @@ void allow_only(const Json& object, std::initializer_list<std::string_view> know
 
 Result<Json> parse_object(std::string_view text) {
     try {
-        Json object = text.empty() ? Json::object() : Json::parse(text);
+        Json object = text.empty() ? Json::object() : parse(text);
         if (object.is_object()) return object;
         return fail(ErrorCode::invalid_request, "The JSON body must be an object.");
+    } catch (const BadField& bad) {
+        return tl::unexpected(bad.error);
     } catch (const Json::parse_error& bad) {
         return fail(ErrorCode::invalid_request,
                     fmt::format("The body is not valid JSON at byte {}.", bad.byte));

@@ -65,10 +65,24 @@ TEST_CASE("a bad key is refused by the same parse as everywhere") {
 TEST_CASE("wrong types are named by their field") {
     for (const auto& [body, field] :
          {std::pair{R"({"key":7})", "'key'"}, std::pair{R"({"spawn":"yes"})", "'spawn'"},
+          std::pair{R"({"spawn":{"tag":1}})", "'spawn.tag'"},
+          std::pair{R"({"spawn":{"tag":"a\u0000b"}})", "'spawn.tag'"},
+          std::pair{R"({"spawn":{"cluster":[]}})", "'spawn.cluster'"},
+          std::pair{R"({"spawn":{"cluster":"elsewhere"}})", "'spawn.cluster'"},
+          std::pair{R"({"spawn":{"executable":[]}})", "'spawn.executable'"},
           std::pair{R"({"spawn":{"executable":{"env":{"A":1}}}})", "'spawn.executable.env'"},
+          std::pair{R"({"spawn":{"executable":{"base_env":[]}}})", "'spawn.executable.base_env'"},
           std::pair{R"({"spawn":{"executable":{"command":"ls"}}})", "'spawn.executable.command'"},
+          std::pair{R"({"spawn":{"executable":{"command":[]}}})", "'spawn.executable.command'"},
           std::pair{R"({"spawn":{"executable":{"command":["a\u0000"]}}})",
                     "'spawn.executable.command'"},
+          std::pair{R"({"spawn":{"executable":{"command":["/a"],"cwd":"/\u0000"}}})",
+                    "'spawn.executable.cwd'"},
+          std::pair{R"({"spawn":{"executable":{"command":["/a"],"cwd":1}}})",
+                    "'spawn.executable.cwd'"},
+          std::pair{R"({"spawn":{"executable":{"mount":{}}}})", "'spawn.executable.mount'"},
+          std::pair{R"({"spawn":{"executable":{"resource_limits":7}}})",
+                    "'spawn.executable.resource_limits'"},
           std::pair{R"({"auth":[]})", "'auth'"}, std::pair{R"({"user":{}})", "'user'"}}) {
         const auto request = ConnectRequest::from_json(body);
         REQUIRE_FALSE(request);
@@ -76,6 +90,47 @@ TEST_CASE("wrong types are named by their field") {
         CHECK_MESSAGE(request.error().message.find(field) != std::string::npos,
                       request.error().message);
     }
+}
+
+TEST_CASE("an unknown field is passed over where clients add their own, and named elsewhere") {
+    CHECK(ConnectRequest::from_json(R"({"lastBackend":"x","spawn":{"added":1}})"));
+    CHECK(TerminateRequest::from_json(R"({"why":"bored"})"));
+    const auto mistyped = ConnectRequest::from_json(R"({"spawn":{"executable":{"envs":{}}}})");
+    REQUIRE_FALSE(mistyped);
+    CHECK(mistyped.error().code == ErrorCode::invalid_request);
+    CHECK(mistyped.error().message ==
+          "The field 'spawn.executable' has no 'envs'; it has 'env', 'command', 'cwd', 'base_env', "
+          "'mount', 'resource_limits'.");
+    const auto limit =
+        ConnectRequest::from_json(R"({"spawn":{"executable":{"resource_limits":{"memory":1}}}})");
+    REQUIRE_FALSE(limit);
+    CHECK(limit.error().message.find("has no 'memory'; it has 'cpu_period'") != std::string::npos);
+}
+
+TEST_CASE("a body nested too deeply is refused while it is read") {
+    const auto nested = [](std::size_t levels) {
+        return R"({"auth":)" + std::string(levels, '[') + std::string(levels, ']') + "}";
+    };
+    CHECK(refused(nested(100'000)) == ErrorCode::invalid_request);
+    CHECK(ConnectRequest::from_json(R"({"auth":{"a":)" + std::string(62, '[') +
+                                    std::string(62, ']') + "}}"));
+    const auto one_more = ConnectRequest::from_json(R"({"auth":{"a":)" + std::string(63, '[') +
+                                                    std::string(63, ']') + "}}");
+    REQUIRE_FALSE(one_more);
+    CHECK(one_more.error().message == "The JSON body is nested more than 64 levels deep.");
+}
+
+TEST_CASE("a field that is given twice is refused: either could be meant") {
+    const auto twice = ConnectRequest::from_json(R"({"key":"a","auth":{"key":1},"key":"b"})");
+    REQUIRE_FALSE(twice);
+    CHECK(twice.error().message == "The field 'key' is given twice.");
+    CHECK(ConnectRequest::from_json(R"({"key":"a","auth":{"key":{"key":[{"key":1}]}}})"));
+}
+
+TEST_CASE("text that no UTF-8 can be is refused as no JSON") {
+    CHECK(refused(R"({"key":"\ud800"})") == ErrorCode::invalid_request);
+    CHECK(refused(R"({"key":"\udc00x"})") == ErrorCode::invalid_request);
+    CHECK(refused("{\"user\":\"\xed\xa0\x80\"}") == ErrorCode::invalid_request);
 }
 
 TEST_CASE("what is no JSON object is refused, with the place but without a library's words") {
@@ -90,6 +145,8 @@ TEST_CASE("what this version can't do is refused, never ignored") {
     for (const char* body :
          {R"({"spawn":{"max_idle_seconds":5}})", R"({"spawn":{"lifetime_limit_seconds":5}})",
           R"({"spawn":{"executable":{"mount":true}}})",
+          R"({"spawn":{"executable":{"mount":"data"}}})",
+          R"({"spawn":{"executable":{"image":"debian"}}})",
           R"({"spawn":{"executable":{"resource_limits":{"cpu_period":1}}}})"}) {
         CHECK(refused(body) == ErrorCode::unsupported);
     }
@@ -189,6 +246,15 @@ TEST_CASE("a terminate request is soft unless it says hard") {
     CHECK(TerminateRequest::from_json(R"({"grace_seconds":0})")->grace_seconds == 0);
     CHECK_FALSE(TerminateRequest::from_json(R"({"grace_seconds":-1})"));
     CHECK_FALSE(TerminateRequest::from_json(R"({"grace_seconds":9223372036854775807})"));
+    for (const char* body :
+         {R"({"grace_seconds":18446744073709551615})", R"({"grace_seconds":1e999})",
+          R"({"grace_seconds":18446744073709551616})", R"({"grace_seconds":1.5})",
+          R"({"grace_seconds":"1"})", R"({"hard":1})", R"({"hard":"true"})"}) {
+        CAPTURE(body);
+        const auto request = TerminateRequest::from_json(body);
+        REQUIRE_FALSE(request);
+        CHECK(request.error().code == ErrorCode::invalid_request);
+    }
 }
 
 TEST_CASE("times are ISO 8601 in UTC with milliseconds") {
