@@ -12,7 +12,7 @@
 
 #include "cli/command_table.h"
 #include "cli/invocation.h"
-#include "cli/nearest_name.h"
+#include "common/nearest_name.h"
 #include "common/text.h"
 #include "common/version.h"
 

@@ -70,7 +70,6 @@ Breakdown receive_some(int fd, boost::beast::flat_buffer& buffer, ResponseParser
     return Breakdown::none;
 }
 
-// What can't be parsed counts as lost: no daemon of ours says it.
 Breakdown receive_answer(int fd, ResponseParser& parser, Deadline deadline) {
     boost::beast::flat_buffer buffer;
     parser.eager(true);
@@ -81,7 +80,7 @@ Breakdown receive_answer(int fd, ResponseParser& parser, Deadline deadline) {
         if (buffer.size() == 0) continue;
         boost::system::error_code failed;
         buffer.consume(parser.put(buffer.data(), failed));
-        if (failed && failed != http::error::need_more) return Breakdown::connection_lost;
+        if (failed && failed != http::error::need_more) return Breakdown::not_understood;
     }
     return Breakdown::none;
 }
@@ -137,7 +136,15 @@ Result<> DaemonClient::reconnect() {
 
 tl::unexpected<Error> DaemonClient::broken(Breakdown why) {
     breakdown_ = why;
+    const pid_t other = keeper_pid();
     connection_.reset();
+    if (why == Breakdown::not_understood) {
+        return fail(ErrorCode::daemon_unavailable,
+                    fmt::format("The process {} listens on the daemon's socket and isn't the "
+                                "daemon: its answer is no HTTP.",
+                                other),
+                    fmt::format("ps -fp {}", other));
+    }
     const bool late = why == Breakdown::deadline_passed;
     return fail(ErrorCode::daemon_unavailable,
                 late ? "The daemon didn't answer in time."

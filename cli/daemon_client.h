@@ -27,6 +27,7 @@ enum class Breakdown {
     none,
     connection_lost,  // closed before the whole answer was there: the call may or may not be done
     deadline_passed,
+    not_understood,  // what listens on the socket doesn't speak as a daemon does
 };
 
 class DaemonClient {

@@ -43,9 +43,7 @@ void refuse_container_settings(const Json& executable) {
 void read_executable(const Json& executable, ConnectRequest& request) {
     if (!executable.is_object()) bad_field("spawn.executable", "an object");
     refuse_container_settings(executable);
-    allow_only(executable,
-               {"env", "command", "cwd", "base_env", "mount", "resource_limits", "image",
-                "pull_policy", "credentials", "network_name"},
+    allow_only(executable, {"env", "command", "cwd", "base_env", "mount", "resource_limits"},
                "The field 'spawn.executable'");
     if (const Json* limits = find(executable, "resource_limits")) read_resource_limits(*limits);
     const Json* mount = find(executable, "mount");

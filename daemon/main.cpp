@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/environment.h"
+#include "common/nearest_name.h"
 #include "common/runtime_paths.h"
 #include "common/text.h"
 #include "common/unique_fd.h"
@@ -62,6 +63,20 @@ int keeper_main(DaemonOptions options) {
     return info(kept.error().code).exit_code;
 }
 
+Error usage_error(const CLI::ParseError& wrong, const CLI::App& app) {
+    std::string sentence = fmt::format("The command line can't be read: {}.", wrong.what());
+    const std::vector<std::string> rest = app.remaining();
+    if (!rest.empty()) {
+        std::vector<std::string> names;
+        for (const CLI::Option* option : app.get_options()) {
+            if (!option->get_group().empty()) names.push_back(option->get_name());
+        }
+        sentence = fmt::format("There is no option {}.{}", in_quotes(rest.front()),
+                               did_you_mean(rest.front(), names));
+    }
+    return {ErrorCode::invalid_request, std::move(sentence), "jamsockd --help", {}};
+}
+
 int run(int argc, char** argv) {
     DaemonOptions options;
     CLI::App app{"The jamsock daemon: one running backend for every key.", "jamsockd"};
@@ -76,7 +91,15 @@ int run(int argc, char** argv) {
                    "a descriptor to tell when requests are served, or why they can't be");
     app.add_flag("--worker", options.as_worker)->group("");
     app.add_flag("--take-over", options.taken_over)->group("");
-    CLI11_PARSE(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& asked) {
+        return app.exit(asked);
+    } catch (const CLI::ParseError& wrong) {
+        const Error error = usage_error(wrong, app);
+        tell(error, options.ready_fd);
+        return info(error.code).exit_code;
+    }
 
     if (options.state_directory.empty()) {
         auto path = state_directory_path();

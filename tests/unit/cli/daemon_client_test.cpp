@@ -96,7 +96,7 @@ TEST_CASE("an error answer is the error in it, and no breakdown") {
 TEST_CASE("an answer that is none, or is cut, counts as a lost connection") {
     const StateDirectory state;
     const std::string whole = answer(200, version_json);
-    const std::vector<std::string> broken{"", "garbage\r\n\r\n", whole.substr(0, 20),
+    const std::vector<std::string> broken{"", whole.substr(0, 20),
                                           whole.substr(0, whole.size() - 1)};
     const FakeDaemon daemon(state, broken);
     for (const std::string& text : broken) {
@@ -107,6 +107,17 @@ TEST_CASE("an answer that is none, or is cut, counts as a lost connection") {
         CHECK(version.error().code == ErrorCode::daemon_unavailable);
         CHECK(client.breakdown() == Breakdown::connection_lost);
     }
+}
+
+TEST_CASE("who answers with garbage is no daemon, and is named") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {"garbage\r\n\r\n"});
+    auto client = open_client(state);
+    const auto version = client.version(deadline_in(5s));
+    REQUIRE_FALSE(version);
+    CHECK(version.error().code == ErrorCode::daemon_unavailable);
+    CHECK(version.error().message.find(std::to_string(::getpid())) != std::string::npos);
+    CHECK(client.breakdown() == Breakdown::not_understood);
 }
 
 TEST_CASE("an answer of another meaning is an error of the daemon, not of the user") {

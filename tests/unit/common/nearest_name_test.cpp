@@ -1,4 +1,4 @@
-#include "cli/nearest_name.h"
+#include "common/nearest_name.h"
 
 #include <doctest/doctest.h>
 
