@@ -46,9 +46,24 @@ Result<> log_to_file(int directory) {
     return {};
 }
 
-// The name is free to take over: the caller holds daemon.lock, so whoever bound it before is gone.
-Result<UniqueFd> listen_for_clients(int directory) {
-    ::unlinkat(directory, state_file::socket, 0);
+// The caller holds daemon.lock, so whichever daemon bound the name before is gone. What is no
+// socket was put there by somebody else, and is no daemon's to remove.
+Result<> free_socket_name(int directory, const std::string& state_directory) {
+    struct stat status {};
+    if (::fstatat(directory, state_file::socket, &status, AT_SYMLINK_NOFOLLOW) != 0) return {};
+    if (S_ISSOCK(status.st_mode)) {
+        ::unlinkat(directory, state_file::socket, 0);
+        return {};
+    }
+    const std::string path = state_directory + "/" + state_file::socket;
+    return refuse(fmt::format("In the place of the daemon's socket, {}, is something else; it was "
+                              "left as it is.",
+                              in_quotes(path)),
+                  shell_line({"mv", path, path + ".aside"}));
+}
+
+Result<UniqueFd> listen_for_clients(int directory, const std::string& state_directory) {
+    if (auto freed = free_socket_name(directory, state_directory); !freed) return pass_on(freed);
     UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -149,11 +164,20 @@ Result<Holdings> acquire(int directory, const DaemonOptions& options) {
                                   in_quotes(options.state_directory)),
                       "jamsock daemon status");
     }
-    auto api_socket = listen_for_clients(directory);
+    auto api_socket = listen_for_clients(directory, options.state_directory);
     if (!api_socket) return pass_on(api_socket);
     auto proxy_socket = listen_for_proxy(directory, options.proxy_port);
     if (!proxy_socket) return pass_on(proxy_socket);
     return Holdings{lock.release(), std::move(*api_socket), std::move(*proxy_socket), UniqueFd()};
+}
+
+Result<UniqueFd> open_shim_program() {
+    const std::string shim = helper_program("jamsock-shim");
+    UniqueFd program(::open(shim.c_str(), O_RDONLY | O_CLOEXEC));
+    if (program && ::access(shim.c_str(), X_OK) == 0) return program;
+    return refuse(
+        fmt::format("The program {} can't be run: {}.", in_quotes(shim), ::strerror(errno)),
+        shell_line({"ls", "-l", shim}));
 }
 
 std::vector<std::string> arguments(const DaemonOptions& options, const char* role) {
@@ -175,16 +199,17 @@ Result<int> keep(const DaemonOptions& options) {
     if (options.log_to_file) {
         if (auto logging = log_to_file(directory->get()); !logging) return pass_on(logging);
     }
+    // Before anything is made or bound: without it no backend can be started.
+    auto shim_program = open_shim_program();
+    if (!shim_program && !options.taken_over) return pass_on(shim_program);
     Result<Holdings> holdings =
         options.taken_over ? take_over() : acquire(directory->get(), options);
     if (!holdings) return pass_on(holdings);
-
-    const std::string shim = helper_program("jamsock-shim");
-    holdings->shim_program.reset(::open(shim.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!holdings->shim_program) {
-        return refuse(
-            fmt::format("The program {} can't be opened: {}.", in_quotes(shim), ::strerror(errno)),
-            shell_line({"ls", "-l", shim}));
+    if (shim_program) {
+        holdings->shim_program = std::move(*shim_program);
+    } else {
+        fmt::print(stderr, "keeper: {} Backends get the shim of before.\n",
+                   shim_program.error().message);
     }
 
     KeeperPlan plan;
