@@ -32,6 +32,10 @@ UniqueFd make_directory(int parent, const std::string& name) {
     return open_directory(parent, name);
 }
 
+const char* hint_for(int error) {
+    return error == ENOSPC ? "df -h" : "jamsock daemon logs";
+}
+
 bool write_durably(int directory, const char* name, std::string_view bytes) {
     const UniqueFd file(::openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file) return false;
@@ -91,7 +95,7 @@ Result<UniqueFd> BackendFiles::create(const BackendRecord& record) const {
     if (!directory || !write_durably(directory.get(), identity_file, record.encode())) {
         return fail(ErrorCode::spawn_failed,
                     fmt::format("The backend's directory can't be made: {}.", ::strerror(errno)),
-                    "jamsock daemon logs");
+                    hint_for(errno));
     }
     return directory;
 }

@@ -41,17 +41,30 @@ Error explain_unlocked(const std::optional<Message>& answer) {
     if (!answer)
         return start_error("The backend's shim ended or stalled before it held the key's lock.");
     if (answer->verb() == "busy") {
-        return start_error(fmt::format("The key's lock is still held by the backend {}.",
-                                       in_quotes(answer->text("holder").value_or("unknown"))));
+        return start_error(fmt::format(
+            "The key's lock is held by the backend {}, of which this daemon knows nothing.",
+            in_quotes(answer->text("holder").value_or("unknown"))));
     }
     if (answer->verb() == "stale") {
         return start_error(
             fmt::format("The key's lock has seen the fencing token {}, which is newer.",
                         answer->number("token").value_or(0)));
     }
-    return start_error(fmt::format(
-        "The key's lock can't be taken: {}: {}.", escaped(answer->text("what").value_or("unknown")),
-        ::strerror(static_cast<int>(answer->number("errno").value_or(0)))));
+    return start_error(
+        fmt::format("The backend's shim can't start it: {}: {}.",
+                    escaped(answer->text("what").value_or("unknown")),
+                    ::strerror(static_cast<int>(answer->number("errno").value_or(0)))));
+}
+
+// The command that ends those who hold a lock: by the shim, which takes its whole tree along.
+std::string how_to_end(const std::vector<Process>& holders) {
+    std::string command = "kill";
+    for (const Process& holder : holders) {
+        const bool is_below =
+            std::ranges::find(holders, holder.parent, &Process::pid) != holders.end();
+        if (!is_below) command += fmt::format(" {}", holder.pid);
+    }
+    return command;
 }
 
 Error explain_exec(const Message& message, const Command& command) {
@@ -216,8 +229,12 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const EnvironmentM
     change(*backend, {.status = Status::loading});
 
     const auto answer = co_await backend->channel->receive(timeouts::locked_message);
-    if (!answer || answer->verb() != "locked") co_return tl::unexpected(explain_unlocked(answer));
-    co_return Result<>();
+    if (answer && answer->verb() == "locked") co_return Result<>();
+    Error error = explain_unlocked(answer);
+    const SurvivorQuery query{.lock = key_lock::inode(files_.locks(), record.lock_name)};
+    const std::vector<Process> holders = co_await search(query);
+    if (!holders.empty()) error.hint = how_to_end(holders);
+    co_return tl::unexpected(std::move(error));
 }
 
 Task<> Supervisor::heed_all(const Ref& backend) {
