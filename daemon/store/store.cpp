@@ -146,6 +146,19 @@ std::optional<Store::ServiceRow> service_in(const SQLite::Statement& row) {
     return service;
 }
 
+// "file:…?immutable=1" (sqlite.org/uri.html): what has a meaning in a URI is written as %xx.
+std::string immutable_uri(const std::string& path) {
+    std::string uri = "file:";
+    for (const char c : path) {
+        if (std::string_view("%?#").find(c) == std::string_view::npos) {
+            uri += c;
+        } else {
+            uri += fmt::format("%{:02x}", static_cast<unsigned char>(c));
+        }
+    }
+    return uri + "?immutable=1";
+}
+
 struct FileIdentity {
     dev_t device = 0;
     ino_t inode = 0;
@@ -162,28 +175,75 @@ int pragma_number(SQLite::Database& database, const char* name) {
     return database.execAndGet(fmt::format("PRAGMA {}", name)).getInt();
 }
 
-// Running backends are found without their database, so it may be put aside.
-tl::unexpected<Error> refuse(const std::string& path, std::string_view why) {
+tl::unexpected<Error> refuse(std::string_view why, std::string hint) {
     return fail(
         ErrorCode::daemon_unavailable,
         fmt::format("The database jamsock.db in the state directory {}; it was left as it is.",
                     why),
-        shell_line({"mv", path, path + ".aside"}));
+        std::move(hint));
 }
 
-// Reads before anything is written: a foreign, damaged or newer file stays untouched.
-Result<> check_before_writing(SQLite::Database& database, const std::string& path) {
+// Running backends are found without their database, so it may be put aside.
+tl::unexpected<Error> refuse_file(const std::string& path, std::string_view why) {
+    return refuse(why, shell_line({"mv", path, path + ".aside"}));
+}
+
+// SQLite's memory-mapped file beside the database fails to grow with another code than the rest.
+bool is_full_disk(const SQLite::Exception& failure) {
+    return failure.getErrorCode() == SQLITE_FULL ||
+           failure.getExtendedErrorCode() == SQLITE_IOERR_SHMSIZE;
+}
+
+std::string show_free_space(const std::string& path) {
+    return shell_line({"df", "-h", path});
+}
+
+Result<> check_marks(SQLite::Database& database, const std::string& path) {
     const int version = pragma_number(database, "user_version");
     const int application = pragma_number(database, "application_id");
-    const bool fresh = database.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;
-    if (fresh && application == 0 && version == 0) return {};
-    if (application != schema::application_id) return refuse(path, "belongs to another program");
+    if (application != schema::application_id && (application != 0 || version != 0)) {
+        return refuse_file(path, "belongs to another program");
+    }
     if (version > static_cast<int>(schema::steps.size())) {
-        return refuse(path, "was written by a newer version of jamsock");
+        return refuse_file(path, "was written by a newer version of jamsock");
+    }
+    return {};
+}
+
+// A look at the file alone, which makes and writes nothing, not even the files beside it.
+Result<> check_untouched(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0 || status.st_size == 0) return {};
+    if (S_ISDIR(status.st_mode)) return refuse_file(path, "is a directory");
+    SQLite::Database database(immutable_uri(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
+    return check_marks(database, path);
+}
+
+// The same with what its write-ahead log says, before anything is written.
+Result<> check_before_writing(SQLite::Database& database, const std::string& path) {
+    if (::sqlite3_db_readonly(database.getHandle(), "main") == 1) {
+        return refuse("can't be written", shell_line({"chmod", "600", path}));
+    }
+    if (auto ours = check_marks(database, path); !ours) return ours;
+    const bool fresh = database.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;
+    if (fresh) return {};
+    if (pragma_number(database, "application_id") != schema::application_id) {
+        return refuse_file(path, "belongs to another program");
     }
     if (database.execAndGet("PRAGMA quick_check(1)").getString() != "ok")
-        return refuse(path, "is damaged");
+        return refuse_file(path, "is damaged");
     return {};
+}
+
+// What is refused stays as it is: its write-ahead log is not folded into it when it is closed.
+void keep_log_of(SQLite::Database& database, bool keep) {
+    ::sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep ? 1 : 0,
+                        nullptr);
+}
+
+bool has_write_ahead_log(const std::string& path) {
+    struct stat status {};
+    return ::stat((path + "-wal").c_str(), &status) == 0 && status.st_size > 0;
 }
 
 void configure(SQLite::Database& database) {
@@ -237,23 +297,28 @@ Store& Store::operator=(Store&&) noexcept = default;
 Store::~Store() = default;
 
 Result<Store> Store::open(const std::string& path) try {
+    if (auto ours = check_untouched(path); !ours) return pass_on(ours);
+    const bool keep_log = has_write_ahead_log(path);
     auto connection = std::make_unique<Connection>(path);
+    keep_log_of(connection->database, keep_log);
     if (auto sound = check_before_writing(connection->database, path); !sound)
         return pass_on(sound);
+    keep_log_of(connection->database, false);
     configure(connection->database);
     migrate(connection->database, path);
     connection->opened_file = file_identity(path);
     return Store(std::move(connection));
 } catch (const SQLite::Exception& failure) {
     log::error("store: {} (SQLite code {})", failure.what(), failure.getExtendedErrorCode());
+    if (is_full_disk(failure)) {
+        return refuse("can't be used, because the disk is full", show_free_space(path));
+    }
     switch (failure.getErrorCode()) {
         case SQLITE_NOTADB:
         case SQLITE_CORRUPT:
-            return refuse(path, "is damaged or no database");
-        case SQLITE_FULL:
-            return refuse(path, "can't be written, because the disk is full");
+            return refuse_file(path, "is damaged or no database");
         default:
-            return refuse(path, "can't be opened");
+            return refuse_file(path, "can't be opened");
     }
 }
 
@@ -261,7 +326,7 @@ namespace {
 
 // Runs `work`, giving a library's exception the form of an Error; the cause goes to the log.
 template <class Work>
-Result<> writing(const char* what, Work work) {
+Result<> writing(const char* what, const std::string& path, Work work) {
     try {
         work();
         return {};
@@ -271,10 +336,16 @@ Result<> writing(const char* what, Work work) {
         if (failure.getExtendedErrorCode() == SQLITE_CONSTRAINT_PRIMARYKEY) {
             return fail(ErrorCode::conflict, "The key is already held.", "jamsock list");
         }
-        return fail(ErrorCode::internal,
-                    failure.getErrorCode() == SQLITE_FULL
-                        ? "The disk is full, so nothing new can be recorded."
-                        : "The daemon's database could not be written.",
+        if (failure.getExtendedErrorCode() == SQLITE_CONSTRAINT_FOREIGNKEY) {
+            return fail(ErrorCode::conflict, "The daemon's database doesn't know the backend.");
+        }
+        if (is_full_disk(failure)) {
+            return fail(ErrorCode::internal,
+                        "The disk of the state directory is full, so nothing new can be recorded; "
+                        "running backends go on.",
+                        show_free_space(path));
+        }
+        return fail(ErrorCode::internal, "The daemon's database could not be written.",
                     "jamsock daemon logs");
     }
 }
@@ -300,7 +371,7 @@ Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& sc
                     "given.",
                     "jamsock daemon restart");
     }
-    return writing("acquire_key", [&] {
+    return writing("acquire_key", connection_->path, [&] {
         Connection& db = *connection_;
         SQLite::Transaction transaction(db.database, SQLite::TransactionBehavior::IMMEDIATE);
 
@@ -370,7 +441,7 @@ void Store::insert_status(const BackendId& backend, const StatusChange& change) 
 }
 
 Result<> Store::record_status(const BackendId& backend, const StatusChange& change) {
-    return writing("record_status", [&] {
+    return writing("record_status", connection_->path, [&] {
         SQLite::Transaction transaction(connection_->database,
                                         SQLite::TransactionBehavior::IMMEDIATE);
         insert_status(backend, change);
@@ -442,7 +513,7 @@ std::vector<StatusChange> Store::statuses(const BackendId& id) const {
 
 Result<> Store::remember_identity(const std::string& token_hash, const Identity& identity,
                                   std::int64_t now, std::int64_t expires_at) {
-    return writing("remember_identity", [&] {
+    return writing("remember_identity", connection_->path, [&] {
         SQLite::Transaction transaction(connection_->database,
                                         SQLite::TransactionBehavior::IMMEDIATE);
         SQLite::Statement sweep(connection_->database, "DELETE FROM token WHERE expires_at <= ?");

@@ -31,7 +31,8 @@ class Store {
     // fencing token as the last of its lock. Conflict if the key is held.
     Result<> acquire_key(const BackendRecord& backend, const StatusChange& scheduled);
 
-    // Appends to the backend's history; `terminated` also frees its key.
+    // Appends to the backend's history; `terminated` also frees its key. Conflict if there is no
+    // such backend, or it has that status already.
     Result<> record_status(const BackendId& backend, const StatusChange& change);
 
     // The highest fencing token ever recorded for this lock; 0 if there is none.

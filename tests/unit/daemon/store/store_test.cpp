@@ -1,10 +1,15 @@
 #include "daemon/store/store.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
@@ -41,6 +46,29 @@ constexpr StatusChange scheduled{.status = Status::scheduled, .time = 5};
 std::string bytes_of(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Every file's bytes, but for SQLite's index of the log: it is made anew by whoever opens the file.
+std::map<std::string, std::string> contents_of(const std::string& directory) {
+    std::map<std::string, std::string> contents;
+    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+        const std::string path = entry.path();
+        contents[path] = path.ends_with("-shm") ? "" : bytes_of(path);
+    }
+    return contents;
+}
+
+// Runs `work` in a process that kills itself in the midst of it, so that nothing is closed.
+template <class Work>
+void in_killed_process(Work work) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        work();
+        ::_exit(1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    REQUIRE(WIFSIGNALED(status));
 }
 
 }  // namespace
@@ -144,6 +172,86 @@ TEST_CASE("a file that is no database of ours is refused and left as it is") {
     REQUIRE_FALSE(opened);
     CHECK(opened.error().code == ErrorCode::daemon_unavailable);
     CHECK(bytes_of(directory.database()) == before);
+}
+
+TEST_CASE("a refused file keeps the log of a writer that was killed, too") {
+    const Directory directory;
+    SUBCASE("newer by its own header") {
+        static_cast<void>(Store::open(directory.database()).value());
+        in_killed_process([&] {
+            Store store = Store::open(directory.database()).value();
+            if (!store.acquire_key(record("b1", "k"), scheduled)) return;
+            ::raise(SIGKILL);
+        });
+        std::fstream file(directory.database(), std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(60);
+        file.write("\x00\x00\x00\x63", 4);
+    }
+    SUBCASE("newer by its log alone") {
+        in_killed_process([&] {
+            static_cast<void>(Store::open(directory.database()).value());
+            SQLite::Database database(directory.database(), SQLite::OPEN_READWRITE);
+            database.exec("PRAGMA user_version=99");
+            ::raise(SIGKILL);
+        });
+    }
+    REQUIRE(std::filesystem::file_size(directory.database() + "-wal") > 0);
+    const auto before = contents_of(directory.path);
+    const auto opened = Store::open(directory.database());
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().message.find("newer version") != std::string::npos);
+    CHECK(contents_of(directory.path) == before);
+}
+
+TEST_CASE("a file that can't be written, or is a directory, is refused and left as it is") {
+    const Directory directory;
+    SUBCASE("a directory") {
+        std::filesystem::create_directory(directory.database());
+        const auto opened = Store::open(directory.database());
+        REQUIRE_FALSE(opened);
+        CHECK(opened.error().message.find("is a directory") != std::string::npos);
+        CHECK(std::filesystem::is_empty(directory.database()));
+    }
+    SUBCASE("read-only") {
+        if (::geteuid() == 0) {
+            MESSAGE("skipped: root may write any file");
+            return;
+        }
+        static_cast<void>(Store::open(directory.database()).value());
+        std::filesystem::permissions(directory.database(), std::filesystem::perms::owner_read);
+        const auto before = contents_of(directory.path);
+        const auto opened = Store::open(directory.database());
+        REQUIRE_FALSE(opened);
+        CHECK(opened.error().message.find("can't be written") != std::string::npos);
+        CHECK(opened.error().hint == "chmod 600 " + directory.database());
+        CHECK(contents_of(directory.path) == before);
+    }
+}
+
+TEST_CASE("an empty file is a new database, whatever a lost one left beside it") {
+    const Directory directory;
+    in_killed_process([&] {
+        Store store = Store::open(directory.database()).value();
+        if (!store.acquire_key(record("b1", "k"), scheduled)) return;
+        ::raise(SIGKILL);
+    });
+    std::filesystem::resize_file(directory.database(), 0);
+    Store store = Store::open(directory.database()).value();
+    CHECK(store.live_backends().empty());
+    CHECK(store.acquire_key(record("b2", "k"), scheduled));
+}
+
+TEST_CASE("a path with signs that mean something in a URI names the file itself") {
+    Directory directory;
+    const std::string odd = directory.path + "/50% ?a#b";
+    std::filesystem::create_directory(odd);
+    {
+        Store store = Store::open(odd + "/jamsock.db").value();
+        REQUIRE(store.acquire_key(record("b1", "k"), scheduled));
+    }
+    CHECK(Store::open(odd + "/jamsock.db").value().live_backends().size() == 1);
+    std::ofstream(odd + "/garbage.db") << std::string(5000, 'x');
+    CHECK_FALSE(Store::open(odd + "/garbage.db"));
 }
 
 TEST_CASE("no key is given once the file was deleted or replaced under the daemon") {
