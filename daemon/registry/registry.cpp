@@ -169,8 +169,8 @@ Result<> Registry::check(const ConnectRequest& request) const {
     if (request.user && has_control_character(*request.user)) {
         return fail(ErrorCode::invalid_request, "The field 'user' has a control character.");
     }
-    if (request.command &&
-        (request.command->argv.front().front() != '/' || !request.command->cwd.starts_with('/'))) {
+    if (request.command && (!request.command->argv.front().starts_with('/') ||
+                            !request.command->cwd.starts_with('/'))) {
         return fail(
             ErrorCode::invalid_request,
             "A command in place needs an absolute path as its first word and as its 'cwd'.");
@@ -224,7 +224,7 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     if (!record) return pass_on(record);
     auto entry = std::make_shared<Entry>(*record);
     entry->statuses.push_back({.status = Status::scheduled, .time = record->created_at});
-    record_what_waits();
+    if (auto recorded = record_what_waits(); !recorded) return pass_on(recorded);
     if (auto held = store_.acquire_key(*record, entry->statuses.back()); !held)
         return pass_on(held);
 
@@ -526,18 +526,20 @@ void Registry::enter(Entry& entry, const StatusChange& change) {
     record_what_waits();
 }
 
-// In order, so that no key is freed before it was held.
-void Registry::record_what_waits() {
-    auto next = unrecorded_.begin();
-    for (; next != unrecorded_.end(); ++next) {
-        const auto& [id, change] = *next;
-        if (auto recorded = store_.record_status(id, change); !recorded) {
-            log::error("backend {}: {} is not recorded yet: {}", id.str(), word(change.status),
+// In order, so that no key is freed before it was held. Fails while one can't be recorded; what
+// contradicts the database, and so never can be, is given up.
+Result<> Registry::record_what_waits() {
+    while (!unrecorded_.empty()) {
+        const auto& [id, change] = unrecorded_.front();
+        auto recorded = store_.record_status(id, change);
+        if (!recorded) {
+            log::error("backend {}: {} is not recorded: {}", id.str(), word(change.status),
                        recorded.error().message);
-            break;
+            if (recorded.error().code != ErrorCode::conflict) return recorded;
         }
+        unrecorded_.pop_front();
     }
-    unrecorded_.erase(unrecorded_.begin(), next);
+    return {};
 }
 
 // Routes first, so that no new request reaches a backend that is ending; then the row; then whoever

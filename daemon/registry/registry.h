@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -104,9 +105,9 @@ class Registry {
     void add(const Ref& entry);
     void publish(const Entry& entry);
     void enter(Entry& entry, const StatusChange& change);
-    void record_what_waits();
     void begin_ending(Entry& entry, const Termination& termination);
     std::vector<Ref> backends_of(const ServiceName& name) const;
+    Result<> record_what_waits();
 
     Store& store_;
     Services& services_;
@@ -118,7 +119,7 @@ class Registry {
     std::map<KeyName, Ref> by_key_;
     // What the store could not take (a full disk, a locked file); tried again before the next
     // write.
-    std::vector<std::pair<BackendId, StatusChange>> unrecorded_;
+    std::deque<std::pair<BackendId, StatusChange>> unrecorded_;
     bool stopping_ = false;
 };
 

@@ -592,3 +592,16 @@ TEST_CASE("a backend that nobody uses for its idle limit is swept, with its own 
     CHECK(world.backends.terminated[0].second.reason == TerminationReason::swept);
     CHECK_FALSE(activity->enter());
 }
+
+TEST_CASE("a status that contradicts the database keeps no other from being recorded") {
+    World world;
+    const auto holder = world.connect(for_key("doc")).value();
+    BackendRecord older = world.backends.started[0].record;
+    older.id = BackendId::parse("older").value();
+    older.serial += 1;
+    world.registry.take_in(older, false);  // its key is another's, so it gets no row
+
+    world.happens(holder.backend_id, {.status = Status::ready});
+    CHECK(world.store.statuses(holder.backend_id).back().status == Status::ready);
+    CHECK(world.connect(for_key("other"))->spawned);
+}
