@@ -50,10 +50,12 @@ Error explain_unlocked(const std::optional<Message>& answer) {
             fmt::format("The key's lock has seen the fencing token {}, which is newer.",
                         answer->number("token").value_or(0)));
     }
-    return start_error(
-        fmt::format("The backend's shim can't start it: {}: {}.",
-                    escaped(answer->text("what").value_or("unknown")),
-                    ::strerror(static_cast<int>(answer->number("errno").value_or(0)))));
+    const int cause = static_cast<int>(answer->number("errno").value_or(0));
+    Error error = start_error(fmt::format("The backend's shim can't start it: {}: {}.",
+                                          escaped(answer->text("what").value_or("unknown")),
+                                          ::strerror(cause)));
+    if (cause == ENOSPC) error.hint = "df -h";
+    return error;
 }
 
 // The command that ends those who hold a lock: by the shim, which takes its whole tree along.
