@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,6 +31,11 @@ constexpr off_t largest_log = 10 * 1024 * 1024;
 
 tl::unexpected<Error> refuse(std::string message, std::string hint = {}) {
     return fail(ErrorCode::daemon_unavailable, std::move(message), std::move(hint));
+}
+
+// A line of the log. Not fmt::print, which throws where the log can't be written: on a full disk.
+void note(const std::string& text) {
+    ::fprintf(stderr, "keeper: %s\n", text.c_str());
 }
 
 Result<> log_to_file(int directory) {
@@ -123,7 +129,7 @@ Result<UniqueFd> listen_for_proxy(int directory, std::optional<std::uint16_t> wa
     }
     const std::uint16_t port = port_of(listener);
     if (first != 0 && port != first) {
-        fmt::print(stderr, "keeper: port {} is taken; the proxy listens on {}\n", first, port);
+        note(fmt::format("port {} is taken; the proxy listens on {}", first, port));
     }
     if (port != remembered) {
         std::ofstream(path_in(directory, state_file::proxy_port), std::ios::trunc) << port << '\n';
@@ -208,8 +214,7 @@ Result<int> keep(const DaemonOptions& options) {
     if (shim_program) {
         holdings->shim_program = std::move(*shim_program);
     } else {
-        fmt::print(stderr, "keeper: {} Backends get the shim of before.\n",
-                   shim_program.error().message);
+        note(shim_program.error().message + " Backends get the shim of before.");
     }
 
     KeeperPlan plan;

@@ -1,6 +1,8 @@
 // jamsockd: the keeper, and (started by it with --worker) the worker.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -27,8 +29,10 @@ void tell(const Error& error, int ready_fd) {
     if (ready_fd >= 0) {
         [[maybe_unused]] const auto told = ::write(ready_fd, words.data(), words.size());
     }
-    fmt::print(stderr, "jamsockd: {}\n{}", error.message,
-               error.hint.empty() ? "" : "Try: " + error.hint + "\n");
+    // Not fmt::print, which throws where the log can't be written: on a full disk.
+    const std::string lines = fmt::format("jamsockd: {}\n{}", error.message,
+                                          error.hint.empty() ? "" : "Try: " + error.hint + "\n");
+    ::fputs(lines.c_str(), stderr);
 }
 
 // A descriptor that the keeper passed; kept from whatever this process starts. Empty if it passed
@@ -41,12 +45,15 @@ int worker_main(const DaemonOptions& options) {
     log::start("worker");
     const UniqueFd daemon_lock = inherited(worker_fd::daemon_lock);
     UniqueFd ready = inherited(worker_fd::ready);
+    const UniqueFd listening(::fcntl(worker_fd::api_socket, F_DUPFD_CLOEXEC, 0));
     const auto served = run_worker({.state_directory = options.state_directory,
                                     .api_socket = inherited(worker_fd::api_socket),
                                     .proxy_socket = inherited(worker_fd::proxy_socket),
                                     .shim_program = inherited(worker_fd::shim_program)},
                                    ready);
     if (served) return worker_exit::stopped;
+    // The keeper is about to end, too: who connects meanwhile is refused, not left waiting.
+    ::shutdown(listening.get(), SHUT_RDWR);
     tell(served.error(), ready.get());
     return worker_exit::refused;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,6 +121,8 @@ class Keeper {
             if (worker_ == 0 && !exit_code_ && boottime_milliseconds() >= start_at_) start_worker();
         }
         if (worker_ != 0) stop_worker();
+        // Who connects from here on is refused, not left in the backlog of a process that ends.
+        ::shutdown(plan_.api_socket, SHUT_RDWR);
         return *exit_code_;
     }
 
