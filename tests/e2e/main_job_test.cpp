@@ -93,25 +93,6 @@ TEST_CASE("keys of any characters name what they name, byte for byte") {
     }
 }
 
-TEST_CASE("a bad key is refused alike by the command line and the API, and nothing is started") {
-    Home home;
-    const RunResult too_long = home.jamsock({"connect", "--key", std::string(129, 'x')});
-    CHECK(too_long.exit_code == 2);
-    CHECK(too_long.err.find("129 characters") != std::string::npos);
-    CHECK(home.jamsock({"connect", "--key", ""}).exit_code == 2);
-    const RunResult no_text = home.jamsock({"connect", "--key", "a\xff"});
-    CHECK(no_text.exit_code == 2);
-    CHECK(no_text.err.find("byte 2") != std::string::npos);
-    CHECK(home.keeper() == 0);
-
-    home.output_of({"daemon", "start"});
-    const Answer refused = home.post("/v2/service/local/default/connect",
-                                     fmt::format(R"({{"key":"{}"}})", std::string(129, 'x')));
-    CHECK(refused.status == 400);
-    CHECK(error_from_json(refused.body, 400).code == ErrorCode::invalid_key);
-    CHECK(home.keys().empty());
-}
-
 TEST_CASE(
     "another command in place, with the caller's directory and PATH, and nothing of the daemon") {
     Home home;
@@ -157,54 +138,6 @@ TEST_CASE("a backend's descriptors are 0, 1, 2 and the key's lock") {
     CHECK(open[2] == std::pair{2, open[1].second});
     CHECK(open[3].first > 99);
     CHECK(open[3].second.starts_with(home.path() + "/locks/"));
-}
-
-TEST_CASE("a key held by another command is KeyHeld") {
-    Home home;
-    home.output_of({"connect", "--key", "k"});
-    const RunResult refused = home.jamsock({"connect", "--key", "k", "--", test_backend()});
-    CHECK(refused.exit_code == 6);
-    CHECK(refused.out.empty());
-    CHECK(refused.err.find("jamsock-demo") != std::string::npos);
-    CHECK(refused.err.find("test_backend") != std::string::npos);
-}
-
-TEST_CASE("a backend that exits before it listens is told with its last lines") {
-    Home home;
-    const RunResult failed = home.jamsock(
-        {"connect", "--key", "k", "--", "/bin/sh", "-c", "echo no config found; exit 3"});
-    CHECK(failed.exit_code == 5);
-    CHECK(failed.out.empty());
-    CHECK(failed.err.find("exited with code 3") != std::string::npos);
-    CHECK(failed.err.find("no config found") != std::string::npos);
-    CHECK(home.keys().empty());
-}
-
-TEST_CASE("last lines that are no UTF-8, or cut within a character, are told all the same") {
-    Home home;
-    for (const char* script :
-         {R"(printf '\377bad bytes\n'; exit 3)",
-          R"(i=0; while [ $i -lt 3000 ]; do printf 'éééé'; i=$((i+1)); done; exit 3)"}) {
-        const RunResult failed =
-            home.jamsock({"connect", "--key", "k", "--", "/bin/sh", "-c", script});
-        CHECK(failed.exit_code == 5);
-        CHECK(failed.err.find("exited with code 3") != std::string::npos);
-    }
-}
-
-TEST_CASE("a command that can't be run is SpawnFailed") {
-    Home home;
-    CHECK(home.jamsock({"connect", "--key", "k", "--", "/no/such/program"}).exit_code == 5);
-    home.output_of({"daemon", "start"});
-    ConnectRequest request{.key = Key::parse("k").value()};
-    request.command = Command{{"/no/such/program"}, "/"};
-    const auto failed = home.connect(request);
-    REQUIRE_FALSE(failed);
-    CHECK(failed.error().code == ErrorCode::spawn_failed);
-    CHECK(failed.error().message.find("/no/such/program") != std::string::npos);
-    request.command = Command{{"/bin/true"}, "/no/such/directory"};
-    CHECK(home.connect(request).error().message.find("/no/such/directory") != std::string::npos);
-    CHECK(eventually([&] { return home.keys().empty(); }));
 }
 
 TEST_CASE("connect gives up at its time limit with 124, and with --no-wait it does not wait") {
@@ -301,30 +234,6 @@ TEST_CASE("the daemon's own files are for nobody else") {
         CHECK((mode & (std::filesystem::perms::group_all | std::filesystem::perms::others_all)) ==
               std::filesystem::perms::none);
     }
-}
-
-TEST_CASE("a second daemon on the same state directory is refused") {
-    Home home;
-    home.output_of({"daemon", "start"});
-    const RunResult second = home.jamsock({"daemon", "run"});
-    CHECK(second.exit_code == 69);
-    CHECK(second.err.find("already") != std::string::npos);
-    CHECK(home.worker() != 0);
-}
-
-TEST_CASE("a database that is garbage is left as it is, and said so") {
-    Home home;
-    home.output_of({"daemon", "start"});
-    home.output_of({"daemon", "stop"});
-    const std::string database = home.path() + "/jamsock.db";
-    REQUIRE(run({"/bin/sh", "-c", "echo garbage > " + database + "; rm -f " + database + "-*"},
-                home.options())
-                .exit_code == 0);
-    const RunResult refused = home.jamsock({"connect", "--key", "k"});
-    CHECK(refused.exit_code == 69);
-    CHECK(refused.err.find("jamsock.db") != std::string::npos);
-    CHECK(run({"/bin/cat", database}, home.options()).out == "garbage\n");
-    run({"/bin/rm", database}, home.options());
 }
 
 TEST_CASE("user and auth data of a connect arrive with its own token's requests only") {

@@ -45,6 +45,7 @@ class Home {
     // The API over the daemon's socket; starts nothing.
     Answer post(const std::string& target, const std::string& body) const;
     Answer get(const std::string& target) const;
+    std::unique_ptr<httplib::Client> client() const;
     Result<ConnectResponse> connect(const ConnectRequest& request, bool wait = true) const;
     std::vector<KeyEntry> keys() const;
     BackendInfo backend(const BackendId& id) const;
@@ -55,8 +56,6 @@ class Home {
     pid_t worker() const;
 
   private:
-    std::unique_ptr<httplib::Client> client() const;
-
     std::string programs_;
     std::string path_;
 };

@@ -6,6 +6,7 @@
 //
 //   --slow-start MS          listens after that time          --never-listen     runs, and does not
 //   --exit CODE              ends before it listens           --listen-on PORT   in place of $PORT
+//   --listen-at ADDRESS      in place of $HOST, also IPv6     --mute             never answers
 //   --exit-after-ready CODE  ends after its first answer      --ignore-term
 //   --flood-log BYTES        writes so much output first
 //   --fork-daemon            leaves a child in a session of its own, without descriptors
@@ -77,8 +78,10 @@ struct Options {
     std::optional<int> exit_code;
     std::optional<int> exit_after_ready;
     std::optional<int> port;
+    std::optional<std::string> address;
     std::size_t flood = 0;
     bool never_listen = false;
+    bool mute = false;
     bool ignore_term = false;
     bool fork_daemon = false;
     bool fork_escaped = false;
@@ -103,6 +106,10 @@ Options parse(int argc, char** argv) {
             options.exit_after_ready = ::atoi(value());
         } else if (option == "--listen-on") {
             options.port = ::atoi(value());
+        } else if (option == "--listen-at") {
+            options.address = value();
+        } else if (option == "--mute") {
+            options.mute = true;
         } else if (option == "--flood-log") {
             options.flood = static_cast<std::size_t>(::atoll(value()));
         } else if (option == "--never-listen") {
@@ -437,15 +444,35 @@ class Connection {
     bool keep_alive_ = true;
 };
 
+struct Address {
+    sockaddr_storage name{};
+    socklen_t size = 0;
+};
+
+Address address_of(const std::string& host, int port) {
+    Address address;
+    auto& ipv4 = reinterpret_cast<sockaddr_in&>(address.name);
+    auto& ipv6 = reinterpret_cast<sockaddr_in6&>(address.name);
+    if (::inet_pton(AF_INET, host.c_str(), &ipv4.sin_addr) == 1) {
+        address.name.ss_family = AF_INET;
+        address.size = sizeof ipv4;
+    } else {
+        if (::inet_pton(AF_INET6, host.c_str(), &ipv6.sin6_addr) != 1) die("HOST");
+        address.name.ss_family = AF_INET6;
+        address.size = sizeof ipv6;
+    }
+    ipv4.sin_port = htons(static_cast<std::uint16_t>(port));  // at the same place in both
+    return address;
+}
+
 int listener_on(const std::string& host, int port) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const Address address = address_of(host, port);
+    const int fd = ::socket(address.name.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int on = 1;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    if (::inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) die("HOST");
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) die("bind");
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&address.name), address.size) != 0) {
+        die("bind");
+    }
     if (::listen(fd, SOMAXCONN) != 0) die("listen");
     return fd;
 }
@@ -494,5 +521,8 @@ int main(int argc, char** argv) {
     if (options.slow_start > 0) sleep_for(options.slow_start);
     if (options.never_listen) sleep_for_ever();
     const int port = options.port.value_or(::atoi(variable("PORT", "0").c_str()));
-    serve(listener_on(variable("HOST", "127.0.0.1"), port), options);
+    const std::string address = options.address.value_or(variable("HOST", "127.0.0.1"));
+    const int listener = listener_on(address, port);
+    if (options.mute) sleep_for_ever();
+    serve(listener, options);
 }

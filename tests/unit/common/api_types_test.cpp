@@ -142,13 +142,24 @@ TEST_CASE("what is no JSON object is refused, with the place but without a libra
 }
 
 TEST_CASE("what this version can't do is refused, never ignored") {
-    for (const char* body :
-         {R"({"spawn":{"max_idle_seconds":5}})", R"({"spawn":{"lifetime_limit_seconds":5}})",
-          R"({"spawn":{"executable":{"mount":true}}})",
-          R"({"spawn":{"executable":{"mount":"data"}}})",
-          R"({"spawn":{"executable":{"image":"debian"}}})",
-          R"({"spawn":{"executable":{"resource_limits":{"cpu_period":1}}}})"}) {
+    for (const char* body : {R"({"spawn":{"executable":{"mount":true}}})",
+                             R"({"spawn":{"executable":{"mount":"data"}}})",
+                             R"({"spawn":{"executable":{"image":"debian"}}})",
+                             R"({"spawn":{"executable":{"resource_limits":{"cpu_period":1}}}})"}) {
         CHECK(refused(body) == ErrorCode::unsupported);
+    }
+}
+
+TEST_CASE("a connect's limits are whole numbers in their range") {
+    const auto request =
+        ConnectRequest::from_json(R"({"spawn":{"max_idle_seconds":0,"lifetime_limit_seconds":1}})");
+    REQUIRE(request);
+    CHECK(request->limits == Limits{.max_idle = 0, .lifetime = 1});
+    CHECK(ConnectRequest::from_json(request->to_json())->limits == request->limits);
+    for (const char* body :
+         {R"({"spawn":{"max_idle_seconds":-1}})", R"({"spawn":{"lifetime_limit_seconds":0}})",
+          R"({"spawn":{"max_idle_seconds":1.5}})", R"({"spawn":{"max_idle_seconds":true}})"}) {
+        CHECK(refused(body) == ErrorCode::invalid_request);
     }
 }
 

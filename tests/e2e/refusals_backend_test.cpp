@@ -1,0 +1,350 @@
+// What backends get that can't be started, don't become ready, or are asked for by another command.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "common/unique_fd.h"
+#include "tests/e2e/refusals.h"
+#include "tests/support/eventually.h"
+#include "tests/support/proc.h"
+#include "tests/support/temporary_directory.h"
+
+using namespace jamsock;
+using namespace jamsock::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+Key a_key(const Home& home, const std::string& name = "new") {
+    return Key::parse(home.own_key(name)).value();
+}
+
+ConnectRequest request_for(const Home& home, std::vector<std::string> argv,
+                           const std::string& cwd = "/") {
+    ConnectRequest request{.key = a_key(home)};
+    request.command = Command{std::move(argv), cwd};
+    return request;
+}
+
+void check_unstarted(const Result<ConnectResponse>& answer, ErrorCode code,
+                     const std::string& words) {
+    REQUIRE_FALSE(answer);
+    INFO(answer.error().message);
+    CHECK(answer.error().code == code);
+    CHECK(answer.error().message.find(words) != std::string::npos);
+}
+
+// A connect whose backend doesn't become ready: begun now, to be waited for when all are begun, as
+// each takes as long as its service lets a backend take to start.
+Child connect_with_short_startup(const Home& home, const std::string& name,
+                                 const std::vector<std::string>& command) {
+    std::vector<std::string> words{"service", "create", name, "--startup", "5", "--"};
+    words.insert(words.end(), command.begin(), command.end());
+    home.output_of(words);
+    return home.start_jamsock({"connect", name, "--key", home.own_key(name)});
+}
+
+// Listens on 127.0.0.1, on this port or any; says nothing to who connects.
+class Listener {
+  public:
+    explicit Listener(std::uint16_t port = 0)
+        : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        auto* generic = reinterpret_cast<sockaddr*>(&address);
+        REQUIRE(::bind(socket_.get(), generic, sizeof address) == 0);
+        REQUIRE(::listen(socket_.get(), 5) == 0);
+        socklen_t size = sizeof address;
+        ::getsockname(socket_.get(), generic, &size);
+        port_ = ntohs(address.sin_port);
+    }
+    std::uint16_t port() const { return port_; }
+
+  private:
+    UniqueFd socket_;
+    std::uint16_t port_ = 0;
+};
+
+bool has_ipv6_loopback() {
+    const UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_loopback;
+    return socket &&
+           ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+}
+
+// The backend that holds one of this home's keys, once there is one with a process.
+BackendInfo started(const Home& home, const std::string& name) {
+    std::optional<BackendInfo> found;
+    REQUIRE(eventually([&] {
+        for (const KeyEntry& entry : home.keys()) {
+            if (entry.key && entry.key->str() == home.own_key(name)) {
+                found = home.backend(entry.backend_id);
+            }
+        }
+        return found && found->pid;
+    }));
+    return *found;
+}
+
+// A copy of the built programs, of which a test can take some away.
+class Programs {
+  public:
+    Programs() {
+        const std::string build = JAMSOCK_BUILD_DIR;
+        for (const char* part : {"/bin", "/libexec"})
+            fs::copy(build + part, directory_.path() + part, fs::copy_options::recursive);
+    }
+    const std::string& path() const { return directory_.path(); }
+    std::string daemon() const { return path() + "/bin/jamsockd"; }
+    std::string helper(const std::string& name) const {
+        return path() + "/libexec/jamsock/" + name;
+    }
+
+  private:
+    TemporaryDirectory directory_;
+};
+
+void forbid_to_run(const std::string& program) {
+    fs::permissions(program, fs::perms::owner_read | fs::perms::owner_write);
+}
+
+}  // namespace
+
+TEST_CASE("a command that doesn't exist or can't be run is told at once, and starts nothing") {
+    const Home home;
+    const TemporaryDirectory directory;
+    std::ofstream(directory.path("script")) << "#!/bin/sh\n";
+    check_refused(home.jamsock({"connect", "--key", "k", "--", "/no/such/program"}), 5,
+                  {"There is no program '/no/such/program'"});
+    check_refused(home.jamsock({"connect", "--key", "k", "--", "no-such-program"}), 5,
+                  {"There is no program 'no-such-program' in PATH"});
+    check_refused(home.jamsock({"connect", "--key", "k", "--", directory.path("script")}), 5,
+                  {"'" + directory.path("script") + "' is not executable"},
+                  "chmod +x " + directory.path("script"));
+    check_refused(home.jamsock({"connect", "--key", "k", "--", directory.path()}), 5,
+                  {"There is no program '" + directory.path() + "'"});
+    check_refused(home.jamsock({"connect", "--key", "k", "--"}), 2, {"After '--'", "a command"},
+                  "jamsock connect --help");
+    CHECK(fs::is_empty(home.path()));
+    CHECK(keepers_of(home.path()).empty());
+}
+
+TEST_CASE("a command that can't be run is SpawnFailed at connect, and holds no key") {
+    const Bystander bystander;
+    const Home& home = bystander.home;
+    const TemporaryDirectory directory;
+    std::ofstream(directory.path("script")) << "#!/bin/sh\n";
+    std::ofstream(directory.path("no-format")) << "no program\n";
+    fs::permissions(directory.path("no-format"), fs::perms::owner_all);
+    const auto refused = [&](std::vector<std::string> argv, const std::string& words,
+                             const std::string& cwd = "/") {
+        check_unstarted(home.connect(request_for(home, std::move(argv), cwd)),
+                        ErrorCode::spawn_failed, words);
+        CHECK(processes_with("SESSION_BACKEND_KEY=" + a_key(home).str()).empty());
+    };
+    refused({"/no/such/program"}, "'/no/such/program' can't be run: No such file or directory.");
+    refused({directory.path("script")}, "can't be run: Permission denied.");
+    refused({directory.path("no-format")}, "can't be run: Exec format error.");
+    refused({directory.path()}, "can't be run: Permission denied.");
+    refused({"/bin/true"}, "'/no/such/directory' can't be entered", "/no/such/directory");
+    bystander.check_alone();
+    CHECK(home.connect({.key = a_key(home)})->spawned);
+}
+
+TEST_CASE("a backend that exits before it listens is told with its last lines, and its key free") {
+    const Bystander bystander;
+    const Home& home = bystander.home;
+    const std::string key = home.own_key("new");
+    const RunResult failed = home.jamsock(
+        {"connect", "--key", key, "--", "/bin/sh", "-c", "echo no config found; exit 3"});
+    check_refused(failed, 5, {"exited with code 3", "before it was ready"}, "jamsock status ");
+    CHECK(failed.err.find("no config found") != std::string::npos);
+    bystander.check_alone();
+
+    const auto answer = home.connect(request_for(home, {"/bin/sh", "-c", "echo out; kill -9 $$"}));
+    check_unstarted(answer, ErrorCode::backend_ended_before_ready, "was killed by signal 9");
+    CHECK(answer.error().log_tail == std::vector<std::string>{"out"});
+    bystander.check_alone();
+    CHECK(home.connect({.key = a_key(home)})->spawned);
+}
+
+TEST_CASE("last lines that are no UTF-8, or cut within a character, are told all the same") {
+    Home home;
+    for (const char* script :
+         {R"(printf '\377bad bytes\n'; exit 3)",
+          R"(i=0; while [ $i -lt 3000 ]; do printf 'éééé'; i=$((i+1)); done; exit 3)"}) {
+        const RunResult failed =
+            home.jamsock({"connect", "--key", "k", "--", "/bin/sh", "-c", script});
+        check_refused(failed, 5, {"exited with code 3"});
+        CHECK(home.keys().empty());
+    }
+}
+
+TEST_CASE("a key held by another command is KeyHeld, and its holder is left alone") {
+    const Bystander bystander;
+    const Home& home = bystander.home;
+    check_refused(home.jamsock({"connect", "--key", bystander.key, "--", test_backend()}), 6,
+                  {"jamsock-demo", "test_backend", "is held by backend"}, "jamsock status ");
+    check_refused(home.jamsock({"connect", "--key", bystander.key, "--tag", "blue"}), 6,
+                  {"has no tag"}, "jamsock status ");
+    bystander.check();
+}
+
+TEST_CASE("a backend that isn't ready at the limit is told what it did in place of that") {
+    const Bystander bystander;
+    const Home& home = bystander.home;
+    const bool ipv6 = has_ipv6_loopback();
+    if (!ipv6) MESSAGE("without the case of [::1]: this machine has no IPv6");
+    const std::uint16_t other_port = Listener().port();  // free again
+
+    Child silent = connect_with_short_startup(home, "silent", {test_backend(), "--never-listen"});
+    Child elsewhere = connect_with_short_startup(
+        home, "elsewhere", {test_backend(), "--listen-on", std::to_string(other_port)});
+    Child mute = connect_with_short_startup(home, "mute", {test_backend(), "--mute"});
+    std::optional<Child> on_ipv6;
+    if (ipv6) {
+        on_ipv6.emplace(
+            connect_with_short_startup(home, "ipv6", {test_backend(), "--listen-at", "::1"}));
+    }
+    Child robbed = connect_with_short_startup(home, "robbed", {test_backend(), "--never-listen"});
+    const Listener stranger(started(home, "robbed").port);
+    const BackendInfo silent_backend = started(home, "silent");
+    const std::uint16_t elsewhere_port = started(home, "elsewhere").port;
+    const std::uint16_t mute_port = started(home, "mute").port;
+    const std::uint16_t ipv6_port = ipv6 ? started(home, "ipv6").port : 0;
+
+    check_refused(silent.wait(), 5,
+                  {"was not ready within", "it listens on no port",
+                   fmt::format("port $PORT ({})", silent_backend.port)},
+                  "jamsock status " + silent_backend.id.str());
+    check_refused(
+        elsewhere.wait(), 5,
+        {fmt::format("it listens on port {} instead of $PORT {}", other_port, elsewhere_port),
+         "read the port from the environment variable PORT"},
+        "jamsock status ");
+    check_refused(mute.wait(), 5,
+                  {fmt::format("it listens on its port {} and doesn't answer HTTP", mute_port)});
+    check_refused(robbed.wait(), 5,
+                  {fmt::format("its port {} belongs to another process, {} ('e2e_tests')",
+                               stranger.port(), ::getpid())});
+    if (on_ipv6) {
+        check_refused(on_ipv6->wait(), 5,
+                      {fmt::format("it listens on [::1]:{}, where 127.0.0.1:{} doesn't lead",
+                                   ipv6_port, ipv6_port),
+                       "HOST"});
+    }
+    CHECK(home.backend(silent_backend.id).statuses.back().reason ==
+          TerminationReason::startuptimeout);
+    for (const char* name : {"silent", "elsewhere", "mute", "ipv6", "robbed"})
+        CHECK(processes_with("SESSION_BACKEND_KEY=" + home.own_key(name)).empty());
+    bystander.check_alone();
+}
+
+TEST_CASE("a lock that is held by what no daemon knows keeps its key: SpawnFailed, no second one") {
+    Home home;
+    const std::string key = home.own_key("lost");
+    home.output_of({"connect", "--key", key, "--", test_backend()});
+    const BackendInfo backend = home.backend(home.keys().at(0).backend_id);
+    const pid_t shim = parent_of(*backend.pid);
+    ::kill(home.keeper(), SIGKILL);
+    REQUIRE(eventually([&] { return workers_of(home.path()).empty(); }));
+    for (const char* name : {"jamsock.db", "jamsock.db-wal", "jamsock.db-shm", "backends"})
+        fs::remove_all(home.path() + "/" + name);
+
+    for (int i = 0; i < 2; ++i) {
+        check_refused(home.jamsock({"connect", "--key", key}), 5,
+                      {"lock is held by the backend '" + backend.id.str() + "'", "knows nothing"},
+                      fmt::format("kill {}\n", shim));
+        CHECK(processes_with("SESSION_BACKEND_KEY=" + key) == std::vector{*backend.pid});
+        CHECK(home.keys().empty());
+    }
+    CHECK(home.jamsock({"connect", "--key", home.own_key("another")}).exit_code == 0);
+
+    // The way out: the shim takes its backend along, and the key is given again.
+    ::kill(shim, SIGTERM);
+    REQUIRE(eventually([&] { return !is_running(shim) && !is_running(*backend.pid); }));
+    const auto next = home.connect({.key = Key::parse(key).value()});
+    REQUIRE(next);
+    CHECK(next->spawned);
+    for (const KeyEntry& entry : home.keys()) {
+        if (entry.key->str() == key) CHECK(entry.fencing_token > backend.fencing_token);
+    }
+}
+
+TEST_CASE("without jamsockd, or with one that can't be run, no daemon is started and it is named") {
+    const Programs programs;
+    const Home home(programs.path());
+    const std::string program = programs.daemon();
+    forbid_to_run(program);
+    for (const char* why : {"Permission denied", "No such file or directory"}) {
+        for (const std::vector<std::string>& call :
+             {std::vector<std::string>{"connect", "--key", "k"}, {"daemon", "start"}}) {
+            check_refused(home.jamsock(call), 69,
+                          {"The daemon's program '" + program + "' can't be run", why},
+                          "ls -l " + program);
+        }
+        check_refused(home.jamsock({"daemon", "run"}), 69, {"'" + program + "' can't be run", why});
+        fs::remove(program);
+    }
+    const auto left = contents_of(home.path());
+    CHECK(left == std::map<std::string, std::string>{{home.path() + "/start.lock", ""}});
+}
+
+TEST_CASE("without jamsock-shim, or with one that can't be run, no daemon is started") {
+    const Programs programs;
+    const Home home(programs.path());
+    const std::string shim = programs.helper("jamsock-shim");
+    forbid_to_run(shim);
+    for (const char* why : {"Permission denied", "No such file or directory"}) {
+        check_refused(home.jamsock({"connect", "--key", "k"}), 69,
+                      {"The program '" + shim + "' can't be run", why}, "ls -l " + shim);
+        check_refused(home.jamsock({"daemon", "run"}), 69, {"'" + shim + "' can't be run", why},
+                      "ls -l " + shim);
+        fs::remove(shim);
+    }
+    CHECK(keepers_of(home.path()).empty());
+    for (const auto& [path, bytes] : contents_of(home.path())) {
+        CAPTURE(path);
+        const std::string name = fs::path(path).filename();
+        CHECK((name == "start.lock" || name == "jamsockd.log"));
+    }
+}
+
+TEST_CASE("a daemon whose shim was taken away goes on with the one it has, over a restart, too") {
+    const Programs programs;
+    const Home home(programs.path());
+    home.output_of({"daemon", "start"});
+    const pid_t keeper = home.keeper();
+    const pid_t worker = home.worker();
+    fs::remove(programs.helper("jamsock-shim"));
+    home.output_of({"connect", "--key", "before"});
+    home.output_of({"daemon", "restart"});
+    CHECK(home.keeper() == keeper);
+    CHECK(home.worker() != worker);
+    home.output_of({"connect", "--key", "after"});
+    CHECK(home.keys().size() == 2);
+}
+
+TEST_CASE("without jamsock-demo the default backend is SpawnFailed, and commands in place work") {
+    const Programs programs;
+    const Home home(programs.path());
+    const std::string demo = programs.helper("jamsock-demo");
+    forbid_to_run(demo);
+    for (const char* why : {"Permission denied", "No such file or directory"}) {
+        check_refused(home.jamsock({"connect", "--key", "k"}), 5,
+                      {"'" + demo + "' can't be run", why});
+        CHECK(home.keys().empty());
+        fs::remove(demo);
+    }
+    home.output_of({"connect", "--key", "k", "--", test_backend()});
+    CHECK(home.keys().size() == 1);
+}
