@@ -324,6 +324,13 @@ Result<Store> Store::open(const std::string& path) try {
 
 namespace {
 
+tl::unexpected<Error> file_was_replaced() {
+    return fail(ErrorCode::internal,
+                "The daemon's database was deleted or replaced while it ran, so nothing can be "
+                "recorded and no key can be given.",
+                "jamsock daemon restart");
+}
+
 // Runs `work`, giving a library's exception the form of an Error; the cause goes to the log.
 template <class Work>
 Result<> writing(const char* what, const std::string& path, Work work) {
@@ -365,12 +372,7 @@ auto reading(const char* what, Work work) -> decltype(work()) {
 }  // namespace
 
 Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& scheduled) {
-    if (!is_in_place()) {
-        return fail(ErrorCode::internal,
-                    "The daemon's database was deleted or replaced while it ran, so no key can be "
-                    "given.",
-                    "jamsock daemon restart");
-    }
+    if (!is_in_place()) return file_was_replaced();
     return writing("acquire_key", connection_->path, [&] {
         Connection& db = *connection_;
         SQLite::Transaction transaction(db.database, SQLite::TransactionBehavior::IMMEDIATE);
@@ -556,7 +558,8 @@ std::vector<Store::ServiceRow> Store::services() const {
 }
 
 Result<> Store::record_service(const ServiceRow& row) {
-    return writing("record_service", [&] {
+    if (!is_in_place()) return file_was_replaced();
+    return writing("record_service", connection_->path, [&] {
         SQLite::Statement insert(
             connection_->database,
             fmt::format("INSERT OR REPLACE INTO service ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -581,7 +584,8 @@ Result<> Store::record_service(const ServiceRow& row) {
 }
 
 Result<> Store::remove_service(const ServiceName& name) {
-    return writing("remove_service", [&] {
+    if (!is_in_place()) return file_was_replaced();
+    return writing("remove_service", connection_->path, [&] {
         const bool whole = name.environment() == ServiceName::default_environment;
         SQLite::Statement remove(
             connection_->database,
