@@ -3,72 +3,95 @@
 // else of jamsock.
 
 #include <fmt/format.h>
-#include <httplib.h>
+#include <poll.h>
 
-#include <chrono>
-#include <map>
-#include <mutex>
-#include <nlohmann/json.hpp>
+#include <array>
+#include <memory>
 
 #include "common/environment.h"
 #include "common/text.h"
 #include "daemon/demo/page.h"
+#include "daemon/demo/room.h"
+#include "daemon/demo/server.h"
+#include "daemon/demo/wire.h"
 
 namespace jamsock::demo {
 
 namespace {
 
-constexpr std::size_t longest_text = 1 << 20;
-constexpr std::chrono::seconds looker_memory{2};  // a page asks twice a second
+// Each looker's stream holds a thread; one more is told that all places are taken, and tries again.
+constexpr std::size_t places = 64;
+constexpr std::size_t threads = places + 16;            // the rest serves pages and edits
+constexpr std::size_t longest_body = 8 * longest_text;  // JSON may write a unit in six bytes
 
-// The shared text and who looks at it. Any thread.
-class Document {
-  public:
-    std::string text() const {
-        const std::lock_guard lock(mutex_);
-        return text_;
+void show_page(const PageFacts& facts, const Room& room, httplib::Response& response) {
+    const std::string nonce = new_nonce();
+    response.set_header("Content-Security-Policy", security_policy(nonce));
+    response.set_content(page(facts, {room.lookers(), room.uptime()}, nonce),
+                         "text/html; charset=utf-8");
+}
+
+// False: the client is gone.
+bool wait_for_news(const Room::Seat& seat, int client) {
+    std::array<pollfd, 2> fds{pollfd{seat.news(), POLLIN, 0}, pollfd{client, POLLRDHUP, 0}};
+    ::poll(fds.data(), fds.size(), -1);
+    return fds[1].revents == 0;
+}
+
+// The looker's stream, for as long as both ends want it. The thread waits in here.
+bool tell_news(Room::Seat& seat, int client, httplib::DataSink& sink) {
+    const auto events = seat.unseen();
+    if (!events) return false;
+    if (!events->empty()) return sink.write(events->data(), events->size());
+    return wait_for_news(seat, client);
+}
+
+void follow(Room& room, const httplib::Request& request, httplib::Response& response) {
+    const std::shared_ptr<Room::Seat> seat =
+        room.enter(request.get_param_value("by").substr(0, longest_id),
+                   looker_name(request.get_header_value("x-verified-username"),
+                               request.get_param_value("name")));
+    if (!seat) {
+        response.set_content(full_event(room.places()), "text/event-stream");
+        return;
     }
+    response.set_chunked_content_provider(
+        "text/event-stream",
+        [seat, client = Server::client_socket()](std::size_t, httplib::DataSink& sink) {
+            return tell_news(*seat, client, sink);
+        });
+}
 
-    std::string replace(std::string text) {
-        const std::lock_guard lock(mutex_);
-        text_ = std::move(text);
-        ++version_;
-        return state();
+int status_of(Document::Outcome outcome) {
+    switch (outcome) {
+        case Document::Outcome::applied:
+        case Document::Outcome::known:
+            return 204;
+        case Document::Outcome::too_old:
+            return 409;
+        case Document::Outcome::too_long:
+            return 413;
+        case Document::Outcome::invalid:
+            return 400;
     }
+    return 500;
+}
 
-    std::string look(const std::string& who) {
-        const std::lock_guard lock(mutex_);
-        const auto now = std::chrono::steady_clock::now();
-        lookers_[who] = now;
-        std::erase_if(lookers_,
-                      [&](const auto& looker) { return now - looker.second > looker_memory; });
-        return state();
-    }
-
-  private:
-    std::string state() const {
-        return nlohmann::json{{"text", text_}, {"version", version_}, {"lookers", lookers_.size()}}
-            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    }
-
-    mutable std::mutex mutex_;
-    std::string text_;
-    std::uint64_t version_ = 0;
-    std::map<std::string, std::chrono::steady_clock::time_point> lookers_;
-};
-
-void add_routes(httplib::Server& server, Document& document, const PageFacts& facts) {
+void add_routes(Server& server, Room& room, const PageFacts& facts) {
     server.Get("/", [&](const httplib::Request&, httplib::Response& response) {
-        response.set_content(page(facts, document.text()), "text/html; charset=utf-8");
+        show_page(facts, room, response);
     });
-    server.Get("/state", [&](const httplib::Request& request, httplib::Response& response) {
-        response.set_content(document.look(request.get_param_value("me").substr(0, 64)),
-                             "application/json");
+    server.Get("/events", [&](const httplib::Request& request, httplib::Response& response) {
+        follow(room, request, response);
     });
-    server.Post("/text", [&](const httplib::Request& request, httplib::Response& response) {
-        response.set_content(document.replace(request.body), "application/json");
+    server.Post("/edits", [&](const httplib::Request& request, httplib::Response& response) {
+        const auto posted = posted_edit(request.body);
+        response.status = posted ? status_of(room.edit(*posted)) : 400;
     });
-    server.set_payload_max_length(longest_text);
+    server.set_payload_max_length(longest_body);
+    server.set_default_headers({{"Cache-Control", "no-store"},
+                                {"Referrer-Policy", "no-referrer"},
+                                {"X-Content-Type-Options", "nosniff"}});
 }
 
 int run() {
@@ -81,10 +104,10 @@ int run() {
     const PageFacts facts{environment_variable("SESSION_BACKEND_KEY").value_or("(no key)"),
                           environment_variable("SESSION_BACKEND_ID").value_or("(none)"),
                           environment_variable("SESSION_BACKEND_FENCING_TOKEN").value_or("(none)")};
-    Document document;
-    httplib::Server server;
-    add_routes(server, document, facts);
-    if (!server.listen("127.0.0.1", static_cast<int>(port))) {
+    Room room(places);
+    Server server(threads);
+    add_routes(server, room, facts);
+    if (!server.serve(static_cast<int>(port))) {
         fmt::print(stderr, "jamsock-demo: can't listen on port {}.\n", port);
         return 1;
     }
