@@ -478,7 +478,7 @@ TEST_CASE("services have their own keys, programs, variables and limits") {
     const auto editor = world.connect(for_key("doc"), "editor").value();
     CHECK(editor.spawned);
     CHECK(editor.backend_id != standard.backend_id);
-    const auto& started = world.backends.started.back();
+    const auto started = world.backends.started.back();
     CHECK(started.record.command == Command{{"/usr/bin/node", "server.js"}, "/srv"});
     CHECK(started.record.limits.max_idle == std::chrono::seconds(60));
     CHECK(started.record.limits.grace == std::chrono::seconds(3));
@@ -491,7 +491,7 @@ TEST_CASE("services have their own keys, programs, variables and limits") {
     staging.env = {{"LEVEL", "2"}};
     staging.limits.lifetime = 100;
     REQUIRE(world.connect(staging, "editor/staging"));
-    const auto& variant = world.backends.started.back();
+    const auto variant = world.backends.started.back();
     CHECK(variant.record.command == started.record.command);
     CHECK(variant.environment.at("MODE") == "stage");
     CHECK(variant.environment.at("LEVEL") == "2");
