@@ -1,6 +1,5 @@
 #include "common/environment.h"
 
-#include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -42,17 +41,6 @@ EnvironmentMap base_environment() {
         const auto equals = text.find('=');
         if (equals == std::string_view::npos || !is_inherited(text.substr(0, equals))) continue;
         variables.emplace(text.substr(0, equals), text.substr(equals + 1));
-    }
-    return variables;
-}
-
-EnvironmentMap plain_environment() {
-    EnvironmentMap variables{{"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"HOME", "/"}};
-    if (const passwd* user = ::getpwuid(::geteuid())) {
-        variables["HOME"] = user->pw_dir;
-        variables["USER"] = user->pw_name;
-        variables["LOGNAME"] = user->pw_name;
-        variables["SHELL"] = user->pw_shell;
     }
     return variables;
 }

@@ -16,10 +16,6 @@ std::optional<std::string> environment_variable(const char* name);
 // LC_*, TZ, TMPDIR and PATH, as far as they are set (CONTRACT, What a backend gets).
 EnvironmentMap base_environment();
 
-// The same for a program that nobody's shell stands behind: from the user's entry in the
-// password file, with the PATH of a plain login.
-EnvironmentMap plain_environment();
-
 // Whether `name` is one of the variables that only jamsock sets for a backend.
 bool is_reserved_variable(const std::string& name);
 

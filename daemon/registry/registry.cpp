@@ -12,6 +12,7 @@
 #include "common/timeouts.h"
 #include "daemon/backends/key_lock.h"
 #include "daemon/log.h"
+#include "daemon/plain_environment.h"
 #include "daemon/random_word.h"
 
 namespace jamsock {

@@ -1,0 +1,13 @@
+// What a program gets of an environment when nobody's shell stands behind it. The command line has
+// no use for it: the C library reads the password file through modules that a static program can't
+// load.
+#pragma once
+
+#include "common/environment.h"
+
+namespace jamsock {
+
+// From the user's entry in the password file, with the PATH of a plain login.
+EnvironmentMap plain_environment();
+
+}  // namespace jamsock
