@@ -42,11 +42,12 @@ bool is_host_character(char c) {
 
 // The next line without its end; nothing if it holds a bare CR or LF, or has no end.
 std::optional<std::string_view> take_line(std::string_view& text) {
-    const auto end = text.find_first_of(line_end);
+    const auto end = text.find('\r');
     if (end == std::string_view::npos || text.substr(end, line_end.size()) != line_end) {
         return std::nullopt;
     }
     const std::string_view line = text.substr(0, end);
+    if (line.find('\n') != std::string_view::npos) return std::nullopt;
     text.remove_prefix(end + line_end.size());
     return line;
 }
