@@ -1,5 +1,6 @@
 #include "daemon/http/body.h"
 
+#include <algorithm>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <limits>
@@ -30,19 +31,16 @@ template <bool is_request>
 struct BeastParser final : BodyReader::Parser {
     using Implementation = beast_http::parser<is_request, beast_http::buffer_body>;
 
-    BeastParser(std::string_view head, bool skip_body) {
+    explicit BeastParser(std::string_view head) {
         parser.header_limit(longest_head);
         parser.body_limit(unlimited);
-        parser.skip(skip_body);
         error_code failed;
         const std::size_t taken = parser.put(asio::buffer(head.data(), head.size()), failed);
         is_sound = !failed && taken == head.size() && parser.is_header_done();
     }
 
     bool is_done() const override { return is_sound && parser.is_done(); }
-    bool need_eof() const override {
-        return !parser.is_done() && !parser.chunked() && !parser.content_length();
-    }
+    bool need_eof() const override { return !parser.is_done() && !parser.chunked(); }
     std::size_t put(asio::const_buffer input, error_code& failed) override {
         if (is_sound) return parser.put(input, failed);
         failed = beast_http::make_error_code(beast_http::error::bad_value);
@@ -63,14 +61,22 @@ struct BeastParser final : BodyReader::Parser {
     bool is_sound = false;  // Beast reads the head as we do
 };
 
+// RFC 9112, 6.3.
+bool has_no_body(int status) {
+    return status / 100 == 1 || status == 204 || status == 304;
+}
+
 }  // namespace
 
 BodyReader::BodyReader(const RequestHead& head)
-    : parser_(head.has_body() ? std::make_unique<BeastParser<true>>(head.text, false) : nullptr) {
+    : parser_(head.is_chunked ? std::make_unique<BeastParser<true>>(head.text) : nullptr),
+      left_(head.content_length.value_or(0)) {
 }
 
-BodyReader::BodyReader(const ResponseHead& head, bool answers_head)
-    : parser_(std::make_unique<BeastParser<false>>(head.text, answers_head)) {
+BodyReader::BodyReader(const ResponseHead& head, bool answers_head) {
+    if (answers_head || has_no_body(head.status)) return;
+    left_ = head.content_length.value_or(0);
+    if (!head.content_length) parser_ = std::make_unique<BeastParser<false>>(head.text);
 }
 
 BodyReader::BodyReader(BodyReader&&) noexcept = default;
@@ -78,7 +84,7 @@ BodyReader& BodyReader::operator=(BodyReader&&) noexcept = default;
 BodyReader::~BodyReader() = default;
 
 bool BodyReader::is_done() const {
-    return !parser_ || parser_->is_done();
+    return parser_ ? parser_->is_done() : left_ == 0;
 }
 
 bool BodyReader::lasts_until_close() const {
@@ -86,6 +92,7 @@ bool BodyReader::lasts_until_close() const {
 }
 
 BodyReader::Step BodyReader::read(std::string_view input, std::span<char> output) {
+    if (!parser_) return copy(input, output);
     Step step;
     if (is_done()) return step;
     parser_->set_output(output);
@@ -104,8 +111,15 @@ BodyReader::Step BodyReader::read(std::string_view input, std::span<char> output
     return step;
 }
 
+BodyReader::Step BodyReader::copy(std::string_view input, std::span<char> output) {
+    const std::size_t size = std::min<std::uint64_t>({left_, input.size(), output.size()});
+    std::copy_n(input.data(), size, output.data());
+    left_ -= size;
+    return {.consumed = size, .produced = size};
+}
+
 bool BodyReader::finish() {
-    return is_done() || parser_->put_eof();
+    return is_done() || (parser_ && parser_->put_eof());
 }
 
 }  // namespace jamsock

@@ -41,7 +41,10 @@ class BodyReader {
     struct Parser;
 
   private:
-    std::unique_ptr<Parser> parser_;  // empty: there is no body
+    Step copy(std::string_view input, std::span<char> output);
+
+    std::unique_ptr<Parser> parser_;  // empty: the body's length is known
+    std::uint64_t left_ = 0;          // of that length
 };
 
 }  // namespace jamsock

@@ -6,6 +6,7 @@
 #include <array>
 #include <exception>
 #include <list>
+#include <span>
 
 #include "common/error.h"
 #include "common/timeouts.h"
@@ -60,11 +61,13 @@ Task<BodyEnd> read_body(Connection& connection, BodyReader reader, bool expects_
     if (expects_continue && input.text().empty() && !co_await connection.write(go_on)) {
         co_return BodyEnd::client_gone;
     }
-    std::array<char, InputBuffer::piece> piece;
     while (!reader.is_done()) {
-        const BodyReader::Step step = reader.read(input.text(), piece);
+        const std::size_t size = body.size();
+        body.resize(size + input.text().size());  // no body is longer than its framing
+        const std::span<char> room(body.data() + size, body.size() - size);
+        const BodyReader::Step step = reader.read(input.text(), room);
         input.consume(step.consumed);
-        body.append(piece.data(), step.produced);
+        body.resize(size + step.produced);
         if (step.is_malformed) co_return BodyEnd::malformed;
         if (body.size() > limit || input.text().size() > longest_head) {
             co_return BodyEnd::too_large;
@@ -188,11 +191,12 @@ Task<BodyEnd> Server::State::take_body(Connection& connection, const RequestHead
 }
 
 Task<Response> Server::State::ask_service(const Request& request) {
-    const std::string name = request.method + " " + request.path;
     try {
         co_return co_await service(request);
     } catch (const std::exception& bug) {
-        if (options.on_exception) options.on_exception(name + ": " + bug.what());
+        if (options.on_exception) {
+            options.on_exception(request.method + " " + request.path + ": " + bug.what());
+        }
     }
     co_return options.refuse(500, "The request met a bug in the daemon.");
 }
