@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/socket_base.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_suffix.hpp>
 #include <cerrno>
 
 #include "common/timeouts.h"
@@ -98,9 +99,16 @@ Task<bool> Connection::read_more() {
     co_return !failed;
 }
 
+// What the socket takes at once, as it does most answers, costs no turn of the loop.
 Task<bool> Connection::write(std::span<const asio::const_buffer> pieces) {
     error_code failed;
-    co_await asio::async_write(socket_, pieces, catching(failed));
+    if (!socket_.non_blocking()) socket_.non_blocking(true, failed);
+    boost::beast::buffers_suffix<std::span<const asio::const_buffer>> rest(pieces);
+    if (!failed) rest.consume(socket_.write_some(pieces, failed));
+    if (failed == asio::error::would_block) failed = {};
+    if (!failed && asio::buffer_size(rest) > 0) {
+        co_await asio::async_write(socket_, rest, catching(failed));
+    }
     co_return !failed;
 }
 
