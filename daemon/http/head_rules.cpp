@@ -13,6 +13,7 @@ namespace {
 using Verdict = std::optional<HeadFault>;  // nothing: sound
 
 constexpr std::string_view line_end = "\r\n";
+constexpr std::size_t usual_fields = 16;
 
 tl::unexpected<HeadFault> refuse(std::string sentence, int status = 400) {
     return tl::unexpected(HeadFault{status, std::move(sentence)});
@@ -71,6 +72,7 @@ Verdict parse_field(std::string_view line, std::vector<Field>& fields) {
 
 // `text`: what follows the first line.
 Verdict parse_fields(std::string_view text, std::vector<Field>& fields) {
+    fields.reserve(usual_fields);
     while (true) {
         const auto line = take_line(text);
         if (!line) return fault("A line of the head does not end with CR LF.");

@@ -19,6 +19,7 @@ namespace jamsock {
 namespace {
 
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::size_t usual_head = 256;
 constexpr std::string_view default_content_type = "application/json";
 
 struct Client {
@@ -38,8 +39,10 @@ Request to_request(const RequestHead& head) {
 }
 
 std::string head_of(const Response& response, bool keep_alive) {
-    std::string head =
-        fmt::format("HTTP/1.1 {} {}\r\n", response.status, http_reason(response.status));
+    std::string head;
+    head.reserve(usual_head);
+    fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\n", response.status,
+                   http_reason(response.status));
     for (const auto& [name, value] : response.headers) {
         fmt::format_to(std::back_inserter(head), "{}: {}\r\n", name, value);
     }
