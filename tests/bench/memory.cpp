@@ -5,13 +5,12 @@
 
 #include <algorithm>
 #include <fstream>
-#include <stdexcept>
+#include <vector>
 
 #include "tests/bench/support/bench_home.h"
 #include "tests/bench/support/benchmark.h"
 #include "tests/bench/support/servers.h"
 #include "tests/bench/support/table.h"
-#include "tests/support/eventually.h"
 #include "tests/support/proc.h"
 
 using namespace jamsock;
@@ -21,7 +20,7 @@ namespace {
 
 constexpr double most_mib = 24;
 constexpr double most_shim_kib = 100;
-constexpr std::chrono::seconds time_for_all{120};
+constexpr int at_a_time = 8;
 
 struct Memory {
     double proportional_kib = 0;  // what is shared counts in parts
@@ -40,20 +39,21 @@ Memory memory_of(pid_t process) {
     return memory;
 }
 
-std::size_t ready_backends(const test::Home& home) {
-    const auto keys = home.keys();
-    return static_cast<std::size_t>(std::ranges::count_if(
-        keys, [](const KeyEntry& entry) { return entry.status == Status::ready; }));
-}
-
+// A few at a time; all are ready at the end.
 void have_backends(const BenchHome& home, int from, int to) {
-    Conversation jamsock(home.server(), {});
-    for (int i = from; i < to; ++i) {
-        jamsock.ask(post_text(connect_target, tiny_backend(fmt::format("key-{}", i)).to_json()));
-    }
-    const auto all_ready = [&] { return ready_backends(home.home()) == std::size_t(to); };
-    if (!test::eventually(all_ready, time_for_all)) {
-        throw std::runtime_error("not all backends become ready");
+    std::vector<Conversation> clients;
+    for (int i = 0; i < at_a_time; ++i)
+        clients.emplace_back(home.server(), Talk{});
+    for (int begin = from; begin < to; begin += at_a_time) {
+        const int count = std::min(at_a_time, to - begin);
+        for (int i = 0; i < count; ++i) {
+            const ConnectRequest request = tiny_backend(fmt::format("key-{}", begin + i));
+            clients[i].send(
+                post_text(fmt::format("{}?wait=ready", connect_target), request.to_json()));
+        }
+        for (int i = 0; i < count; ++i)
+            while (!clients[i].take_answer())
+                continue;
     }
 }
 
