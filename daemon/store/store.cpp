@@ -3,277 +3,20 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
-#include <sys/stat.h>
 
-#include "common/text.h"
 #include "daemon/log.h"
-#include "daemon/store/schema.h"
+#include "daemon/store/database_file.h"
+#include "daemon/store/rows.h"
 
 namespace jamsock {
 
-namespace {
-
-constexpr int busy_timeout_milliseconds = 5000;
-
-std::string joined(const std::vector<std::string>& argv) {
-    std::string bytes;
-    for (const std::string& argument : argv)
-        bytes += argument + '\0';
-    return bytes;
-}
-
-std::vector<std::string> split(std::string_view bytes) {
-    std::vector<std::string> argv;
-    while (!bytes.empty()) {
-        const auto end = bytes.find('\0');
-        argv.emplace_back(bytes.substr(0, end));
-        bytes.remove_prefix(end + 1);
-    }
-    return argv;
-}
-
-std::string joined(const EnvironmentMap& variables) {
-    std::string bytes;
-    for (const auto& [name, value] : variables)
-        bytes += name + '=' + value + '\0';
-    return bytes;
-}
-
-EnvironmentMap split_variables(std::string_view bytes) {
-    EnvironmentMap variables;
-    for (const std::string& entry : split(bytes)) {
-        const auto equals = std::min(entry.find('='), entry.size());
-        variables.emplace(entry.substr(0, equals),
-                          entry.substr(std::min(equals + 1, entry.size())));
-    }
-    return variables;
-}
-
-void bind_bytes(SQLite::Statement& statement, int index, const std::string& bytes) {
-    statement.bind(index, bytes.data(), static_cast<int>(bytes.size()));
-}
-
-template <class Value>
-void bind_optional(SQLite::Statement& statement, int index, const std::optional<Value>& value) {
-    if (value) {
-        statement.bind(index, *value);
-    } else {
-        statement.bind(index);
-    }
-}
-
-template <class Enum>
-std::optional<int> as_number(const std::optional<Enum>& value) {
-    if (!value) return std::nullopt;
-    return static_cast<int>(*value);
-}
-
-template <class Value>
-std::optional<Value> column(const SQLite::Statement& row, int index) {
-    const auto value = row.getColumn(index);
-    if (value.isNull()) return std::nullopt;
-    if constexpr (std::is_same_v<Value, std::string>) {
-        return value.getString();
-    } else {
-        return static_cast<Value>(value.getInt64());
-    }
-}
-
-// Four columns, from `first` on.
-void bind_limits(SQLite::Statement& statement, int first, const Limits& limits) {
-    for (const auto& limit : {limits.max_idle, limits.lifetime, limits.grace, limits.startup})
-        bind_optional(statement, first++, limit);
-}
-
-Limits limits_in(const SQLite::Statement& row, int first) {
-    return {column<std::int64_t>(row, first), column<std::int64_t>(row, first + 1),
-            column<std::int64_t>(row, first + 2), column<std::int64_t>(row, first + 3)};
-}
-
-// Nothing if the row holds what no backend can have: then somebody else wrote it.
-std::optional<BackendRecord> record_in(const SQLite::Statement& row) {
-    const auto id = BackendId::parse(row.getColumn(0).getString());
-    const auto mac_key = MacKey::from_bytes(row.getColumn(2).getString());
-    const auto service = ServiceName::parse(
-        row.getColumn(3).getString(), row.getColumn(4).getString(), row.getColumn(5).getString());
-    const auto key_text = column<std::string>(row, 6);
-    std::optional<Key> key;
-    if (const auto parsed = Key::parse(key_text.value_or("")); parsed) key = *parsed;
-    if (!id || !mac_key || !service || key.has_value() != key_text.has_value()) {
-        log::error("store: the row of the backend {} makes no sense",
-                   in_quotes(row.getColumn(0).getString()));
-        return std::nullopt;
-    }
-    BackendRecord record{
-        .id = *id,
-        .serial = static_cast<std::uint64_t>(row.getColumn(1).getInt64()),
-        .mac_key = *mac_key,
-        .service = *service,
-        .lock_name = row.getColumn(7).getString(),
-        .mark = row.getColumn(8).getString(),
-        .fencing_token = row.getColumn(9).getInt64(),
-        .created_at = row.getColumn(10).getInt64(),
-        .tag = column<std::string>(row, 11),
-        .command = Command{split(row.getColumn(12).getString()), row.getColumn(13).getString()},
-        .port = static_cast<std::uint16_t>(row.getColumn(14).getInt()),
-        .limits = LifeLimits(limits_in(row, 15)),
-        .expires_at_boot = column<std::int64_t>(row, 19)};
-    record.key = key;
-    return record;
-}
-
-constexpr const char* backend_columns =
-    "id, serial, mac_key, account, service, environment, key, lock_name, mark, fencing_token, "
-    "created_at, tag, argv, cwd, port, max_idle, lifetime, grace, startup, expires_at_boot";
-
-constexpr const char* service_columns =
-    "account, service, environment, created_at, argv, cwd, base_env, env, "
-    "max_idle, lifetime, grace, startup";
-
-// Nothing if the row holds what no service can have: then somebody else wrote it.
-std::optional<Store::ServiceRow> service_in(const SQLite::Statement& row) {
-    auto name = ServiceName::parse(row.getColumn(0).getString(), row.getColumn(1).getString(),
-                                   row.getColumn(2).getString());
-    if (!name) return std::nullopt;
-    Store::ServiceRow service{.name = std::move(*name), .created_at = row.getColumn(3).getInt64()};
-    if (!row.getColumn(4).isNull()) {
-        service.definition.command =
-            Command{split(row.getColumn(4).getString()), row.getColumn(5).getString()};
-    }
-    service.definition.base_environment = split_variables(row.getColumn(6).getString());
-    service.definition.env = split_variables(row.getColumn(7).getString());
-    service.definition.limits = limits_in(row, 8);
-    return service;
-}
-
-// "file:…?immutable=1" (sqlite.org/uri.html): what has a meaning in a URI is written as %xx.
-std::string immutable_uri(const std::string& path) {
-    std::string uri = "file:";
-    for (const char c : path) {
-        if (std::string_view("%?#").find(c) == std::string_view::npos) {
-            uri += c;
-        } else {
-            uri += fmt::format("%{:02x}", static_cast<unsigned char>(c));
-        }
-    }
-    return uri + "?immutable=1";
-}
-
-struct FileIdentity {
-    dev_t device = 0;
-    ino_t inode = 0;
-    friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
-};
-
-std::optional<FileIdentity> file_identity(const std::string& path) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-    return FileIdentity{status.st_dev, status.st_ino};
-}
-
-int pragma_number(SQLite::Database& database, const char* name) {
-    return database.execAndGet(fmt::format("PRAGMA {}", name)).getInt();
-}
-
-tl::unexpected<Error> refuse(std::string_view why, std::string hint) {
-    return fail(
-        ErrorCode::daemon_unavailable,
-        fmt::format("The database jamsock.db in the state directory {}; it was left as it is.",
-                    why),
-        std::move(hint));
-}
-
-// Running backends are found without their database, so it may be put aside.
-tl::unexpected<Error> refuse_file(const std::string& path, std::string_view why) {
-    return refuse(why, shell_line({"mv", path, path + ".aside"}));
-}
-
-// SQLite's memory-mapped file beside the database fails to grow with another code than the rest.
-bool is_full_disk(const SQLite::Exception& failure) {
-    return failure.getErrorCode() == SQLITE_FULL ||
-           failure.getExtendedErrorCode() == SQLITE_IOERR_SHMSIZE;
-}
-
-std::string show_free_space(const std::string& path) {
-    return shell_line({"df", "-h", path});
-}
-
-Result<> check_marks(SQLite::Database& database, const std::string& path) {
-    const int version = pragma_number(database, "user_version");
-    const int application = pragma_number(database, "application_id");
-    if (application != schema::application_id && (application != 0 || version != 0)) {
-        return refuse_file(path, "belongs to another program");
-    }
-    if (version > static_cast<int>(schema::steps.size())) {
-        return refuse_file(path, "was written by a newer version of jamsock");
-    }
-    return {};
-}
-
-// A look at the file alone, which makes and writes nothing, not even the files beside it.
-Result<> check_untouched(const std::string& path) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0 || status.st_size == 0) return {};
-    if (S_ISDIR(status.st_mode)) return refuse_file(path, "is a directory");
-    SQLite::Database database(immutable_uri(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
-    return check_marks(database, path);
-}
-
-// The same with what its write-ahead log says, before anything is written.
-Result<> check_before_writing(SQLite::Database& database, const std::string& path) {
-    if (::sqlite3_db_readonly(database.getHandle(), "main") == 1) {
-        return refuse("can't be written", shell_line({"chmod", "600", path}));
-    }
-    if (auto ours = check_marks(database, path); !ours) return ours;
-    const bool fresh = database.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;
-    if (fresh) return {};
-    if (pragma_number(database, "application_id") != schema::application_id) {
-        return refuse_file(path, "belongs to another program");
-    }
-    if (database.execAndGet("PRAGMA quick_check(1)").getString() != "ok")
-        return refuse_file(path, "is damaged");
-    return {};
-}
-
-// What is refused stays as it is: its write-ahead log is not folded into it when it is closed.
-void keep_log_of(SQLite::Database& database, bool keep) {
-    ::sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep ? 1 : 0,
-                        nullptr);
-}
-
-bool has_write_ahead_log(const std::string& path) {
-    struct stat status {};
-    return ::stat((path + "-wal").c_str(), &status) == 0 && status.st_size > 0;
-}
-
-void configure(SQLite::Database& database) {
-    database.exec(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;"
-        "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;");
-}
-
-void migrate(SQLite::Database& database, const std::string& path) {
-    const int version = pragma_number(database, "user_version");
-    const int newest = static_cast<int>(schema::steps.size());
-    if (version == newest) return;
-    if (version > 0)
-        database.backup(fmt::format("{}.v{}", path, version).c_str(), SQLite::Database::Save);
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-    for (int step = version; step < newest; ++step) {
-        database.exec(schema::steps[static_cast<std::size_t>(step)]);
-    }
-    database.exec(fmt::format("PRAGMA application_id={}; PRAGMA user_version={};",
-                              schema::application_id, newest));
-    transaction.commit();
-}
-
-}  // namespace
+using namespace rows;
 
 struct Store::Connection {
-    explicit Connection(const std::string& location)
-        : path(location),
-          database(location, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
-                   busy_timeout_milliseconds) {}
+    Connection(std::string location, SQLite::Database opened)
+        : path(std::move(location)),
+          database(std::move(opened)),
+          opened_file(file_identity(path)) {}
 
     // Statements are prepared once; each use starts from a clean one.
     SQLite::Statement& prepared(std::unique_ptr<SQLite::Statement>& slot, const char* sql) {
@@ -296,30 +39,10 @@ Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 Store::~Store() = default;
 
-Result<Store> Store::open(const std::string& path) try {
-    if (auto ours = check_untouched(path); !ours) return pass_on(ours);
-    const bool keep_log = has_write_ahead_log(path);
-    auto connection = std::make_unique<Connection>(path);
-    keep_log_of(connection->database, keep_log);
-    if (auto sound = check_before_writing(connection->database, path); !sound)
-        return pass_on(sound);
-    keep_log_of(connection->database, false);
-    configure(connection->database);
-    migrate(connection->database, path);
-    connection->opened_file = file_identity(path);
-    return Store(std::move(connection));
-} catch (const SQLite::Exception& failure) {
-    log::error("store: {} (SQLite code {})", failure.what(), failure.getExtendedErrorCode());
-    if (is_full_disk(failure)) {
-        return refuse("can't be used, because the disk is full", show_free_space(path));
-    }
-    switch (failure.getErrorCode()) {
-        case SQLITE_NOTADB:
-        case SQLITE_CORRUPT:
-            return refuse_file(path, "is damaged or no database");
-        default:
-            return refuse_file(path, "can't be opened");
-    }
+Result<Store> Store::open(const std::string& path) {
+    auto database = open_database(path);
+    if (!database) return pass_on(database);
+    return Store(std::make_unique<Connection>(path, std::move(*database)));
 }
 
 namespace {
@@ -476,7 +199,7 @@ std::vector<BackendRecord> Store::live_backends() const {
             fmt::format("SELECT {} FROM backend WHERE ended = 0", backend_columns));
         std::vector<BackendRecord> backends;
         while (query.executeStep()) {
-            if (auto record = record_in(query)) backends.push_back(std::move(*record));
+            if (auto record = backend_in(query)) backends.push_back(std::move(*record));
         }
         return backends;
     });
@@ -489,7 +212,7 @@ std::optional<BackendRecord> Store::find_backend(const BackendId& id) const {
             fmt::format("SELECT {} FROM backend WHERE id = ?", backend_columns));
         query.bind(1, id.str());
         if (!query.executeStep()) return std::nullopt;
-        return record_in(query);
+        return backend_in(query);
     });
 }
 

@@ -1,0 +1,32 @@
+// The file of the database: opened only if it is ours and sound, and brought up to date. What is
+// refused stays as it is. Private to daemon/store.
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+#include "common/result.h"
+
+namespace jamsock {
+
+inline constexpr int busy_timeout_milliseconds = 5000;
+
+// Opens or makes it, as Store::open says.
+Result<SQLite::Database> open_database(const std::string& path);
+
+struct FileIdentity {
+    dev_t device = 0;
+    ino_t inode = 0;
+    friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+// What the path leads to; nothing if there is nothing.
+std::optional<FileIdentity> file_identity(const std::string& path);
+
+bool is_full_disk(const SQLite::Exception& failure);
+// The command that shows how full its disk is.
+std::string show_free_space(const std::string& path);
+
+}  // namespace jamsock

@@ -1,0 +1,108 @@
+#include "daemon/store/rows.h"
+
+#include <algorithm>
+
+#include "common/text.h"
+#include "daemon/log.h"
+
+namespace jamsock::rows {
+
+namespace {
+
+std::vector<std::string> split(std::string_view bytes) {
+    std::vector<std::string> argv;
+    while (!bytes.empty()) {
+        const auto end = bytes.find('\0');
+        argv.emplace_back(bytes.substr(0, end));
+        bytes.remove_prefix(end + 1);
+    }
+    return argv;
+}
+
+EnvironmentMap split_variables(std::string_view bytes) {
+    EnvironmentMap variables;
+    for (const std::string& entry : split(bytes)) {
+        const auto equals = std::min(entry.find('='), entry.size());
+        variables.emplace(entry.substr(0, equals),
+                          entry.substr(std::min(equals + 1, entry.size())));
+    }
+    return variables;
+}
+
+Limits limits_in(const SQLite::Statement& row, int first) {
+    return {column<std::int64_t>(row, first), column<std::int64_t>(row, first + 1),
+            column<std::int64_t>(row, first + 2), column<std::int64_t>(row, first + 3)};
+}
+
+}  // namespace
+
+std::string joined(const std::vector<std::string>& argv) {
+    std::string bytes;
+    for (const std::string& argument : argv)
+        bytes += argument + '\0';
+    return bytes;
+}
+
+std::string joined(const EnvironmentMap& variables) {
+    std::string bytes;
+    for (const auto& [name, value] : variables)
+        bytes += name + '=' + value + '\0';
+    return bytes;
+}
+
+void bind_bytes(SQLite::Statement& statement, int index, const std::string& bytes) {
+    statement.bind(index, bytes.data(), static_cast<int>(bytes.size()));
+}
+
+void bind_limits(SQLite::Statement& statement, int first, const Limits& limits) {
+    for (const auto& limit : {limits.max_idle, limits.lifetime, limits.grace, limits.startup})
+        bind_optional(statement, first++, limit);
+}
+
+std::optional<BackendRecord> backend_in(const SQLite::Statement& row) {
+    const auto id = BackendId::parse(row.getColumn(0).getString());
+    const auto mac_key = MacKey::from_bytes(row.getColumn(2).getString());
+    const auto service = ServiceName::parse(
+        row.getColumn(3).getString(), row.getColumn(4).getString(), row.getColumn(5).getString());
+    const auto key_text = column<std::string>(row, 6);
+    std::optional<Key> key;
+    if (const auto parsed = Key::parse(key_text.value_or("")); parsed) key = *parsed;
+    if (!id || !mac_key || !service || key.has_value() != key_text.has_value()) {
+        log::error("store: the row of the backend {} makes no sense",
+                   in_quotes(row.getColumn(0).getString()));
+        return std::nullopt;
+    }
+    BackendRecord record{
+        .id = *id,
+        .serial = static_cast<std::uint64_t>(row.getColumn(1).getInt64()),
+        .mac_key = *mac_key,
+        .service = *service,
+        .lock_name = row.getColumn(7).getString(),
+        .mark = row.getColumn(8).getString(),
+        .fencing_token = row.getColumn(9).getInt64(),
+        .created_at = row.getColumn(10).getInt64(),
+        .tag = column<std::string>(row, 11),
+        .command = Command{split(row.getColumn(12).getString()), row.getColumn(13).getString()},
+        .port = static_cast<std::uint16_t>(row.getColumn(14).getInt()),
+        .limits = LifeLimits(limits_in(row, 15)),
+        .expires_at_boot = column<std::int64_t>(row, 19)};
+    record.key = key;
+    return record;
+}
+
+std::optional<Store::ServiceRow> service_in(const SQLite::Statement& row) {
+    auto name = ServiceName::parse(row.getColumn(0).getString(), row.getColumn(1).getString(),
+                                   row.getColumn(2).getString());
+    if (!name) return std::nullopt;
+    Store::ServiceRow service{.name = std::move(*name), .created_at = row.getColumn(3).getInt64()};
+    if (!row.getColumn(4).isNull()) {
+        service.definition.command =
+            Command{split(row.getColumn(4).getString()), row.getColumn(5).getString()};
+    }
+    service.definition.base_environment = split_variables(row.getColumn(6).getString());
+    service.definition.env = split_variables(row.getColumn(7).getString());
+    service.definition.limits = limits_in(row, 8);
+    return service;
+}
+
+}  // namespace jamsock::rows

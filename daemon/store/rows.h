@@ -1,0 +1,62 @@
+// How backends and services stand in rows: values to columns and back. Private to daemon/store.
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "daemon/backends/backend_record.h"
+#include "daemon/store/store.h"
+
+namespace jamsock::rows {
+
+// In the order in which the functions below read them.
+inline constexpr const char* backend_columns =
+    "id, serial, mac_key, account, service, environment, key, lock_name, mark, fencing_token, "
+    "created_at, tag, argv, cwd, port, max_idle, lifetime, grace, startup, expires_at_boot";
+inline constexpr const char* service_columns =
+    "account, service, environment, created_at, argv, cwd, base_env, env, "
+    "max_idle, lifetime, grace, startup";
+
+// As one text: each argument, or NAME=value entry, ended by a NUL byte.
+std::string joined(const std::vector<std::string>& argv);
+std::string joined(const EnvironmentMap& variables);
+
+void bind_bytes(SQLite::Statement& statement, int index, const std::string& bytes);
+// Four columns, from `first` on.
+void bind_limits(SQLite::Statement& statement, int first, const Limits& limits);
+
+template <class Value>
+void bind_optional(SQLite::Statement& statement, int index, const std::optional<Value>& value) {
+    if (value) {
+        statement.bind(index, *value);
+    } else {
+        statement.bind(index);
+    }
+}
+
+template <class Enum>
+std::optional<int> as_number(const std::optional<Enum>& value) {
+    if (!value) return std::nullopt;
+    return static_cast<int>(*value);
+}
+
+template <class Value>
+std::optional<Value> column(const SQLite::Statement& row, int index) {
+    const auto value = row.getColumn(index);
+    if (value.isNull()) return std::nullopt;
+    if constexpr (std::is_same_v<Value, std::string>) {
+        return value.getString();
+    } else {
+        return static_cast<Value>(value.getInt64());
+    }
+}
+
+// Nothing if the row holds what no backend, or no service, can have: then somebody else wrote it.
+std::optional<BackendRecord> backend_in(const SQLite::Statement& row);
+std::optional<Store::ServiceRow> service_in(const SQLite::Statement& row);
+
+}  // namespace jamsock::rows
