@@ -69,6 +69,17 @@ void kill_daemon(const Home& home) {
         [&] { return keepers_of(home.path()).empty() && workers_of(home.path()).empty(); }));
 }
 
+std::ptrdiff_t count_in(const std::string& directory) {
+    const fs::directory_iterator entries(directory);
+    return std::distance(begin(entries), end(entries));
+}
+
+// A new daemon knows the process once its shim has answered.
+void check_adopted(const Home& home, const BackendInfo& before) {
+    CHECK(eventually([&] { return home.backend(before.id).pid == before.pid; }));
+    CHECK(is_running(*before.pid));
+}
+
 void overwrite(const std::string& path, const std::string& bytes) {
     std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }
@@ -294,7 +305,7 @@ TEST_CASE("a socket that a killed daemon left is no daemon: the next call starts
     CHECK(home.jamsock({"daemon", "status"}).exit_code == 3);
     home.output_of({"connect", "--key", key});
     CHECK(home.keys().size() == 1);
-    CHECK(home.backend(before.id).pid == before.pid);
+    check_adopted(home, before);
     CHECK(fetch(url).status == 200);
     CHECK(keepers_of(home.path()).size() == 1);
 }
@@ -414,7 +425,7 @@ TEST_CASE("a refused database costs no running backend: put aside, all are found
     CHECK(processes_with("SESSION_BACKEND_KEY=" + key).size() == 1);
     fs::rename(database, database + ".aside");
     home.output_of({"list"});
-    CHECK(home.backend(before.id).pid == before.pid);
+    check_adopted(home, before);
     CHECK(fetch(url).status == 200);
 }
 
@@ -442,7 +453,7 @@ TEST_CASE("an empty database beside live locks: keys keep their backends, ids an
     CHECK(again->backend_id == held.backend_id);
     REQUIRE(home.keys().size() == 1);
     CHECK(home.keys()[0].fencing_token == held.fencing_token);
-    CHECK(home.backend(before.id).pid == before.pid);
+    check_adopted(home, before);
     CHECK(processes_with("SESSION_BACKEND_KEY=" + key) == std::vector{*before.pid});
     CHECK(fetch(url).status == 200);
 
@@ -522,6 +533,7 @@ TEST_CASE(
             CHECK(refused.err.find("Try: df -h") != std::string::npos);
             CHECK(refused.exit_code == (by_database ? 1 : 5));
             refused_by_database += by_database;
+            CHECK(eventually([&] { return count_in(home.path() + "/backends") == 1; }));
         } else {
             home.output_of({"terminate", "--hard", "--key", home.own_key("new")});
         }
@@ -534,6 +546,14 @@ TEST_CASE(
         home.output_of({"terminate", "--hard", "--key", home.own_key("new")});
     }
     CHECK(refused_by_database > 0);
+
+    // A worker that crashes on a full disk is followed by another, and URLs answer again.
+    disk.fill(0);
+    const pid_t worker = home.worker();
+    ::kill(worker, SIGKILL);
+    CHECK(eventually([&] { return home.worker() != 0 && home.worker() != worker; }));
+    check_held();
+    disk.free();
 
     // A backend can be ended on a full disk, and its key is free then.
     home.output_of({"connect", "--key", home.own_key("new")});
