@@ -192,7 +192,8 @@ Result<ReachedDaemon> start_once(const DaemonPlace& place, int directory_fd, Dea
             return tl::unexpected(unavailable(
                 fmt::format("The file {} in {} can't be locked: {}.", state_file::start_lock,
                             in_quotes(place.state_directory), ::strerror(error)),
-                ""));
+                shell_line({"ls", "-ld", place.state_directory,
+                            place.state_directory + "/" + state_file::start_lock})));
         }
         auto client = DaemonClient::open(directory_fd);
         if (!client) return pass_on(client);

@@ -153,28 +153,33 @@ Holdings take_over() {
 }
 
 // A worker whose keeper was killed holds the lock until it is gone, a moment later.
-FileLock lock_daemon(int directory) {
+Result<FileLock> lock_daemon(int directory, const std::string& state_directory) {
     const auto limit = std::chrono::steady_clock::now() + timeouts::daemon_lock_retry;
-    FileLock lock = FileLock::try_lock(directory, state_file::daemon_lock);
-    while (!lock && std::chrono::steady_clock::now() < limit) {
+    for (;;) {
+        FileLock lock = FileLock::try_lock(directory, state_file::daemon_lock);
+        if (lock) return lock;
+        if (errno != EWOULDBLOCK) {
+            const std::string path = state_directory + "/" + state_file::daemon_lock;
+            return refuse(
+                fmt::format("The file {} can't be locked: {}.", in_quotes(path), ::strerror(errno)),
+                shell_line({"ls", "-ld", state_directory, path}));
+        }
+        if (std::chrono::steady_clock::now() >= limit) break;
         std::this_thread::sleep_for(timeouts::daemon_lock_pause);
-        lock = FileLock::try_lock(directory, state_file::daemon_lock);
     }
-    return lock;
+    return refuse(fmt::format("Another daemon already runs on the state directory {}.",
+                              in_quotes(state_directory)),
+                  "jamsock daemon status");
 }
 
 Result<Holdings> acquire(int directory, const DaemonOptions& options) {
-    FileLock lock = lock_daemon(directory);
-    if (!lock) {
-        return refuse(fmt::format("Another daemon already runs on the state directory {}.",
-                                  in_quotes(options.state_directory)),
-                      "jamsock daemon status");
-    }
+    auto lock = lock_daemon(directory, options.state_directory);
+    if (!lock) return pass_on(lock);
     auto api_socket = listen_for_clients(directory, options.state_directory);
     if (!api_socket) return pass_on(api_socket);
     auto proxy_socket = listen_for_proxy(directory, options.proxy_port);
     if (!proxy_socket) return pass_on(proxy_socket);
-    return Holdings{lock.release(), std::move(*api_socket), std::move(*proxy_socket), UniqueFd()};
+    return Holdings{lock->release(), std::move(*api_socket), std::move(*proxy_socket), UniqueFd()};
 }
 
 Result<UniqueFd> open_shim_program() {

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "common/runtime_paths.h"
+#include "common/text.h"
 #include "daemon/log.h"
 
 namespace jamsock {
@@ -76,13 +77,15 @@ std::vector<std::string> last_lines(std::string_view text, std::size_t count) {
 
 Result<BackendFiles> BackendFiles::open(int state_directory) {
     BackendFiles files;
-    files.backends_ = make_directory(state_directory, state_file::backends);
-    files.history_ = make_directory(state_directory, state_file::history);
-    files.locks_ = make_directory(state_directory, state_file::locks);
-    if (!files.backends_ || !files.history_ || !files.locks_) {
+    for (const auto& [name, directory] : {std::pair{state_file::backends, &files.backends_},
+                                          std::pair{state_file::history, &files.history_},
+                                          std::pair{state_file::locks, &files.locks_}}) {
+        *directory = make_directory(state_directory, name);
+        if (*directory) continue;
         return fail(ErrorCode::daemon_unavailable,
-                    fmt::format("A directory in the state directory can't be made: {}.",
-                                ::strerror(errno)));
+                    fmt::format("The directory {} in the state directory can't be used: {}.",
+                                in_quotes(name), ::strerror(errno)),
+                    hint_for(errno));
     }
     return files;
 }

@@ -295,6 +295,62 @@ TEST_CASE("a second daemon on the same state directory is refused") {
     bystander.check();
 }
 
+TEST_CASE("a file of the daemon's own that can't be used is named, and no daemon is started") {
+    const Home home;
+    const auto with_directory_in_place = [&](const std::string& name, auto check) {
+        CAPTURE(name);
+        const std::string place = home.path() + "/" + name;
+        fs::create_directory(place);
+        check("'" + place + "'");
+        check_no_daemon(home.path());
+        CHECK(fs::is_directory(place));
+        CHECK_FALSE(fs::exists(home.path() + "/jamsock.db"));
+        fs::remove(place);
+    };
+    const std::vector<std::string> connect{"connect", "--key", "k"};
+    with_directory_in_place("start.lock", [&](const std::string&) {
+        check_refused(home.jamsock(connect), 69, {"start.lock", "can't be locked: Is a directory"},
+                      "ls -ld " + home.path());
+    });
+    with_directory_in_place("jamsockd.log", [&](const std::string&) {
+        check_refused(home.jamsock(connect), 69, {"log can't be opened: Is a directory"});
+    });
+    with_directory_in_place("daemon.lock", [&](const std::string& place) {
+        const Words words{place + " can't be locked: Is a directory"};
+        check_refused(home.jamsock(connect), 69, words, "ls -ld " + home.path());
+        check_refused(run_daemon(home.options()), 69, words, "ls -ld " + home.path());
+    });
+    for (const char* name : {"backends", "history", "locks"}) {
+        CAPTURE(name);
+        const std::string place = home.path() + "/" + name;
+        std::error_code absent;
+        fs::remove(place, absent);
+        overwrite(place, "mine");
+        check_refused(home.jamsock(connect), 69,
+                      {"directory '" + std::string(name) + "'", "can't be used: Not a directory"});
+        check_no_daemon(home.path());
+        CHECK(content_of(place) == "mine");
+        fs::remove(place);
+    }
+    home.output_of(connect);
+}
+
+TEST_CASE("a state directory that can't be written is refused") {
+    if (is_root()) {
+        MESSAGE("skipped: root may write any directory");
+        return;
+    }
+    const Home home;
+    fs::permissions(home.path(), fs::perms::owner_read | fs::perms::owner_exec);
+    check_refused(home.jamsock({"connect", "--key", "k"}), 69, {"start.lock", "Permission denied"},
+                  "ls -ld " + home.path());
+    check_refused(run_daemon(home.options()), 69, {"daemon.lock", "Permission denied"},
+                  "ls -ld " + home.path());
+    CHECK(fs::is_empty(home.path()));
+    fs::permissions(home.path(), fs::perms::owner_all);
+    home.output_of({"connect", "--key", "k"});
+}
+
 TEST_CASE("a socket that a killed daemon left is no daemon: the next call starts one and adopts") {
     Home home;
     const std::string key = home.own_key("k");
