@@ -39,15 +39,16 @@ std::string ports_of(const std::vector<Listener>& listeners) {
     return fmt::format("ports {} and {}", fmt::join(ports, ", "), last);
 }
 
-std::string owned_by(const std::optional<NamedProcess>& stranger) {
-    if (!stranger) return "another process";
-    return fmt::format("another process, {} ({})", stranger->pid, in_quotes(stranger->command));
+std::string belongs_to_another(std::uint16_t port, const PortReport& report) {
+    std::string text = fmt::format("its port {} belongs to another process", port);
+    if (const auto& owner = report.stranger) {
+        text += fmt::format(", {} ({})", owner->pid, in_quotes(owner->command));
+    }
+    return text;
 }
 
 std::string what_it_did(std::uint16_t port, const PortReport& report) {
-    if (report.owner == PortOwner::stranger) {
-        return fmt::format("its port {} belongs to {}", port, owned_by(report.stranger));
-    }
+    if (report.owner == PortOwner::stranger) return belongs_to_another(port, report);
     if (report.owner == PortOwner::tree) {
         return fmt::format("it listens on its port {} and doesn't answer HTTP there", port);
     }
@@ -74,6 +75,16 @@ Error explain_not_ready(const BackendId& id, std::uint16_t port, std::chrono::se
     return Error{ErrorCode::backend_ended_before_ready,
                  fmt::format("The backend {} was not ready within {} s: {}.", id.str(),
                              limit.count(), what_it_did(port, report)),
+                 fmt::format("jamsock status {}", id.str()),
+                 {}};
+}
+
+std::optional<Error> explain_lost_port(const BackendId& id, const ProcessExit& exit,
+                                       std::uint16_t port, const PortReport& report) {
+    if (report.owner != PortOwner::stranger) return std::nullopt;
+    return Error{ErrorCode::backend_ended_before_ready,
+                 fmt::format("The backend {} {} before it was ready: {}.", id.str(), describe(exit),
+                             belongs_to_another(port, report)),
                  fmt::format("jamsock status {}", id.str()),
                  {}};
 }

@@ -112,6 +112,7 @@ struct Supervisor::Supervised {
     std::optional<Termination> end;        // asked for, through us or found at recovery
     std::optional<Error> failure;
     bool told_to_go = false;
+    bool was_ready = false;
     bool over = false;
 };
 
@@ -342,6 +343,7 @@ Task<> Supervisor::watch_readiness(Ref backend) {
     if (is_over()) co_return;
     if (is_ready) {
         BackendFiles::mark_ready(backend->directory.get());
+        backend->was_ready = true;
         change(*backend, {.status = Status::ready});
         co_return;
     }
@@ -433,6 +435,7 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
         backend->found_dead.emplace();
     }
     backend->last = last;
+    backend->was_ready = last.status >= Status::ready;
     if (is_ending(last.status)) {
         backend->end =
             Termination{last.kind.value_or(TerminationKind::soft),
@@ -512,8 +515,18 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
     co_await conclude(backend, last);
 }
 
+// A backend that could not listen ends by itself: the last lines say so, but not because of whom.
+Task<> Supervisor::explain_early_end(const Ref& backend, const std::optional<ShimRecord>& record) {
+    if (backend->was_ready || backend->end || backend->failure || !record) co_return;
+    const auto exit = exit_in(*record);
+    if (!exit) co_return;
+    const PortReport report = co_await report_on_port_of(backend);
+    backend->failure = explain_lost_port(backend->record.id, *exit, backend->record.port, report);
+}
+
 // The row first: a crash in between leaves a directory that recovery only has to move.
 Task<> Supervisor::conclude(const Ref& backend, const std::optional<ShimRecord>& record) {
+    co_await explain_early_end(backend, record);
     settle(backend, record);
     co_await move_to_history(backend->record.id);
 }

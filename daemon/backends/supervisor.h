@@ -73,6 +73,7 @@ class Supervisor final : public Backends {
     void ask_to_end(Supervised& backend);
     Task<> bury(const Ref& backend, const std::optional<ShimRecord>& record);
     SurvivorQuery survivors_of(const Supervised& backend) const;
+    Task<> explain_early_end(const Ref& backend, const std::optional<ShimRecord>& record);
     Task<> conclude(const Ref& backend, const std::optional<ShimRecord>& record);
     void settle(const Ref& backend, const std::optional<ShimRecord>& record);
     void report_lost(Supervised& backend);

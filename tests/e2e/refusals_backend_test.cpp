@@ -249,6 +249,22 @@ TEST_CASE("a backend that isn't ready at the limit is told what it did in place 
     bystander.check_alone();
 }
 
+TEST_CASE("a backend that ends because its port was taken is told by whom, with its last lines") {
+    const Bystander bystander;
+    const Home& home = bystander.home;
+    Child robbed = home.start_jamsock(
+        {"connect", "--key", home.own_key("robbed"), "--", test_backend(), "--slow-start", "1500"});
+    const Listener stranger(started(home, "robbed").port);
+    const RunResult refused = robbed.wait();
+    check_refused(refused, 5,
+                  {"exited with code 70 before it was ready",
+                   fmt::format("its port {} belongs to another process, {} ('e2e_tests')",
+                               stranger.port(), ::getpid())},
+                  "jamsock status ");
+    CHECK(refused.err.find("Address already in use") != std::string::npos);
+    bystander.check_alone();
+}
+
 TEST_CASE("a lock that is held by what no daemon knows keeps its key: SpawnFailed, no second one") {
     Home home;
     const std::string key = home.own_key("lost");
