@@ -47,10 +47,14 @@ bool tell_news(Room::Seat& seat, int client, httplib::DataSink& sink) {
 }
 
 void follow(Room& room, const httplib::Request& request, httplib::Response& response) {
+    const std::string id = request.get_param_value("by");
+    if (!is_looker_id(id)) {
+        response.status = 400;
+        return;
+    }
     const std::shared_ptr<Room::Seat> seat =
-        room.enter(request.get_param_value("by").substr(0, longest_id),
-                   looker_name(request.get_header_value("x-verified-username"),
-                               request.get_param_value("name")));
+        room.enter(id, looker_name(request.get_header_value("x-verified-username"),
+                                   request.get_param_value("name")));
     if (!seat) {
         response.set_content(full_event(room.places()), "text/event-stream");
         return;

@@ -30,10 +30,7 @@ std::unique_ptr<Room::Seat> Room::enter(std::string id, std::string name) {
     auto seat = std::make_unique<Seat>(*this, std::move(id), std::move(name));
     const std::lock_guard lock(mutex_);
     replace(seat->looker_.id);
-    if (seats_.size() >= places_) {
-        seat->is_replaced_ = true;
-        return nullptr;
-    }
+    if (seats_.size() >= places_) return nullptr;
     seat->looker_.colour = free_colour();
     seats_.push_back(seat.get());
     lookers_changed();

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <utf8.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <string_view>
 
 #include "common/text.h"
 
@@ -14,6 +14,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t longest_id = 64;
 constexpr std::ptrdiff_t longest_name = 40;        // characters
 constexpr std::uint64_t largest_offset = 1 << 30;  // far beyond any text, far below an overflow
 
@@ -53,6 +54,12 @@ std::string shortened(const std::string& name) {
 
 }  // namespace
 
+bool is_looker_id(std::string_view text) {
+    return !text.empty() && text.size() <= longest_id && std::ranges::all_of(text, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    });
+}
+
 std::optional<PostedEdit> posted_edit(const std::string& body) {
     const json posted = json::parse(body, nullptr, false);
     if (!posted.is_object()) return std::nullopt;
@@ -60,7 +67,7 @@ std::optional<PostedEdit> posted_edit(const std::string& body) {
     const json number = posted.value("number", json());
     const json base = posted.value("base", json());
     const json splices = posted.value("splices", json());
-    if (!by.is_string() || by.get_ref<const std::string&>().size() > longest_id ||
+    if (!by.is_string() || !is_looker_id(by.get_ref<const std::string&>()) ||
         !number.is_number_unsigned() || !base.is_number_unsigned() || !splices.is_array()) {
         return std::nullopt;
     }

@@ -6,13 +6,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/demo/document.h"
 
 namespace jamsock::demo {
-
-inline constexpr std::size_t longest_id = 64;  // bytes
 
 // One window that looks.
 struct Looker {
@@ -25,6 +24,9 @@ struct PostedEdit {
     Edit edit;
     std::uint64_t base = 0;  // the version it was made on
 };
+
+// Whether a page may call itself so: 1 to 64 of a-z and 0-9.
+bool is_looker_id(std::string_view text);
 
 // {"by":"…","number":1,"base":0,"splices":[{"at":0,"removed":0,"inserted":"…"}]}; nothing if the
 // body is anything else.
