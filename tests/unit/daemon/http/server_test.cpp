@@ -18,6 +18,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// More than the buffers of a connection take at once.
+std::string large_body() {
+    std::string body;
+    while (body.size() < 32'000'000)
+        body += std::to_string(body.size()) + ' ';
+    return body;
+}
+
 // A server on a free port, with a service that answers what it was asked.
 class TestServer {
   public:
@@ -68,6 +76,7 @@ class TestServer {
                 co_await went_on_.wait_until(never);
         }
         if (request.path == "/empty") co_return Response{.status = 204};
+        if (request.path == "/large") co_return Response{.body = large_body()};
         if (request.path == "/text") {
             co_return Response{.body = "hello", .headers = {{"Content-Type", "text/plain"}}};
         }
@@ -117,6 +126,19 @@ TEST_CASE("pipelined requests are answered in order") {
     CHECK(client.read_response().ends_with("GET /1 ?  : "));
     CHECK(client.read_response().ends_with("POST /p ?  : two"));
     CHECK(client.read_response().ends_with("GET /3 ?  : "));
+}
+
+TEST_CASE("an answer that the socket does not take at once arrives whole, others meanwhile") {
+    TestServer server;
+    RawSocket slow = server.connect();
+    slow.send(get("/large"));
+    CHECK(slow.read_exactly(1) == "H");  // it is being written
+    RawSocket other = server.connect();
+    other.send(get("/a"));
+    CHECK(other.read_response().ends_with("GET /a ?  : "));
+    const std::string response = slow.read_response();
+    const bool is_whole = response.substr(response.find("\r\n\r\n") + 4) == large_body();
+    CHECK(is_whole);
 }
 
 TEST_CASE("a request may come byte by byte") {
