@@ -136,6 +136,7 @@ void Worker::run() {
 
 Task<> Worker::serve() {
     co_await recover();
+    proxy_.start();
     server_.start();
     log::info("serving {} backends; the proxy listens on 127.0.0.1:{}", registry_.live_count(),
               proxy_port_);

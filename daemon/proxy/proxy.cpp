@@ -23,6 +23,9 @@ Proxy::Proxy(UniqueFd listening, unsigned threads, IdentityLookup look_up) {
     for (unsigned i = 0; i < threads; ++i) {
         loops_.push_back(std::make_shared<ProxyLoop>(duplicate(listening), look_up));
     }
+}
+
+void Proxy::start() {
     for (const auto& loop : loops_)
         loop->start();
 }

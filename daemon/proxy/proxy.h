@@ -32,9 +32,13 @@ class Proxy {
     using IdentityLookup = std::function<void(std::string token_hash,
                                               std::function<void(std::optional<Identity>)> answer)>;
 
-    // `listening` is a bound and listening TCP socket. Serves at once, on `threads` threads.
+    // `listening` is a bound and listening TCP socket, to be served on `threads` threads.
     Proxy(UniqueFd listening, unsigned threads, IdentityLookup look_up);
     ~Proxy();
+
+    // Begins to serve; clients that came before have waited in the socket's backlog. Once, when the
+    // routes of all backends that run already are published: who has their URLs is not denied.
+    void start();
 
     // A new or changed route. A request that its client sends after this returned finds it.
     void publish(std::shared_ptr<const Route> route);

@@ -71,14 +71,14 @@ std::vector<std::string> environment_of(pid_t pid) {
     return words;
 }
 
-std::vector<std::pair<int, std::string>> descriptors_of(pid_t pid) {
-    std::vector<std::pair<int, std::string>> list;
+Descriptors descriptors_of(pid_t pid) {
+    Descriptors found;
     for (const auto& entry : fs::directory_iterator(fmt::format("/proc/{}/fd", pid))) {
         std::error_code closed;
-        list.emplace_back(std::stoi(entry.path().filename()), fs::read_symlink(entry, closed));
+        const std::string target = fs::read_symlink(entry, closed).string();
+        if (!closed) found.emplace(std::stoi(entry.path().filename()), target);
     }
-    std::ranges::sort(list);
-    return list;
+    return found;
 }
 
 pid_t parent_of(pid_t pid) {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,8 @@ std::vector<pid_t> workers_of(const std::string& state_directory);
 std::vector<std::string> environment_of(pid_t pid);
 
 // What a process's open descriptors lead to, as /proc has it: {0, "/dev/null"}, …
-std::vector<std::pair<int, std::string>> descriptors_of(pid_t pid);
+using Descriptors = std::map<int, std::string>;
+Descriptors descriptors_of(pid_t pid);
 
 pid_t parent_of(pid_t pid);
 

@@ -52,7 +52,7 @@ struct TestBackend {
 
 // A proxy with one ready backend.
 struct TestProxy {
-    explicit TestProxy(unsigned threads = 1) {
+    explicit TestProxy(unsigned threads = 1, bool starts = true) {
         RawListener listening;
         port = listening.port();
         proxy.emplace(
@@ -64,6 +64,7 @@ struct TestProxy {
                 answer(identity);
             });
         proxy->publish(backend.route(Route::State::ready));
+        if (starts) proxy->start();
     }
 
     RawSocket connect() const { return RawSocket::connect(port); }
@@ -122,6 +123,23 @@ constexpr const char* ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 constexpr const char* chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 }  // namespace
+
+TEST_CASE("who comes before the start waits, and is served by the routes published until then") {
+    TestProxy proxy(2, /*starts=*/false);
+    RawSocket client = proxy.connect();
+    client.send(proxy.get());
+    TestBackend late("later", 2);
+    proxy.proxy->publish(late.route(Route::State::ready));
+    RawSocket other = proxy.connect();
+    other.send("GET /" + late.token() + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    proxy.proxy->start();
+    for (auto [backend, asker] : {std::pair{&proxy.backend, &client}, {&late, &other}}) {
+        RawSocket server = backend->listener.accept();
+        server.read_until("\r\n\r\n");
+        server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        CHECK(asker->read_response().ends_with("\r\n\r\nok"));
+    }
+}
 
 TEST_CASE("a request reaches the backend without its token and with what the daemon vouches for") {
     TestProxy test;

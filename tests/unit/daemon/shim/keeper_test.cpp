@@ -13,23 +13,13 @@
 #include "daemon/shim/descriptors.h"
 #include "daemon/shim/process_table.h"
 #include "tests/support/eventually.h"
+#include "tests/support/proc.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
 using namespace jamsock::test;
 
 namespace {
-
-using Descriptors = std::map<int, std::string>;
-
-Descriptors descriptors_of(pid_t pid) {
-    Descriptors found;
-    for (const auto& entry :
-         std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
-        found[std::stoi(entry.path().filename())] = std::filesystem::read_symlink(entry);
-    }
-    return found;
-}
 
 bool is_alive(pid_t pid) {
     const auto process = read_process(pid);
@@ -146,6 +136,16 @@ struct PassedFiles {
     }
 };
 
+// Of a program that may still be loading, which then has more than the `count` it ends up with.
+Descriptors loaded_descriptors(pid_t pid, std::size_t count) {
+    Descriptors descriptors;
+    REQUIRE(eventually([&] {
+        descriptors = descriptors_of(pid);
+        return descriptors.size() == count;
+    }));
+    return descriptors;
+}
+
 void check_passed(const RunningKeeper& keeper, const Descriptors& descriptors) {
     CHECK(descriptors.at(worker_fd::daemon_lock) == keeper.path("lock"));
     CHECK(descriptors.at(worker_fd::api_socket) == keeper.path("api"));
@@ -243,15 +243,13 @@ TEST_CASE("a worker has the keeper's descriptors at their numbers, and ready onl
     ::close(keeper.plan().ready);
 
     const pid_t first = keeper.sleeping_worker(1);
-    Descriptors descriptors = descriptors_of(first);
-    CHECK(descriptors.size() == standard_and_passed + 1);
+    Descriptors descriptors = loaded_descriptors(first, standard_and_passed + 1);
     check_passed(keeper, descriptors);
     CHECK(descriptors.at(worker_fd::ready).starts_with("pipe:"));
 
     ::kill(first, SIGKILL);
     CHECK(is_at_end(passed.ready_reader));  // the keeper has kept no copy
-    descriptors = descriptors_of(keeper.sleeping_worker(2));
-    CHECK(descriptors.size() == standard_and_passed);
+    descriptors = loaded_descriptors(keeper.sleeping_worker(2), standard_and_passed);
     check_passed(keeper, descriptors);
 }
 

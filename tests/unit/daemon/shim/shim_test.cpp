@@ -7,10 +7,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <map>
 #include <utility>
 
 #include "daemon/shim/descriptors.h"
+#include "tests/support/proc.h"
 #include "tests/unit/daemon/shim/shim_fixture.h"
 
 using namespace jamsock;
@@ -35,15 +35,6 @@ UniqueFd lock_by_hand(const ShimHome& home) {
 bool lock_is_free(const ShimHome& home) {
     const UniqueFd file(::open(home.lock_file().c_str(), O_RDWR | O_CLOEXEC));
     return ::flock(file.get(), LOCK_EX | LOCK_NB) == 0;
-}
-
-std::map<int, std::string> descriptors_of(pid_t pid) {
-    std::map<int, std::string> found;
-    for (const auto& entry :
-         std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
-        found[std::stoi(entry.path().filename())] = std::filesystem::read_symlink(entry);
-    }
-    return found;
 }
 
 pid_t pid_in(const std::string& path) {
@@ -174,7 +165,7 @@ TEST_CASE("a specification that can't start anything is refused") {
 TEST_CASE("a backend's descriptors are the standard streams and the lock") {
     const ShimHome home;
     const RunningShim shim = RunningShim::started(home, home.spec("exec sleep 1000"));
-    std::map<int, std::string> descriptors;
+    Descriptors descriptors;
     REQUIRE(eventually([&] {  // a program that loads has more
         descriptors = descriptors_of(shim.main_pid());
         return descriptors.size() == 4;
