@@ -236,9 +236,10 @@ TEST_CASE("a state directory on a network file system is refused") {
     options.environment["ASAN_OPTIONS"] = "verify_asan_link_order=0";
     const Words words{"'" + shared + "' lies on a network file system"};
     const std::string hint = "export JAMSOCK_HOME=/a/local/directory";
-    for (const std::vector<std::string>& call :
+    for (std::vector<std::string> call :
          {std::vector<std::string>{"connect", "--key", "k"}, {"list"}, {"daemon", "start"}}) {
-        check_refused(home.jamsock(call, options), 69, words, hint);
+        call.insert(call.begin(), JAMSOCK_DYNAMIC);
+        check_refused(run(call, options), 69, words, hint);
     }
     check_refused(run_daemon(options), 69, words, hint);
     CHECK(fs::is_empty(shared));

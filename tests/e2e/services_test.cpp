@@ -85,9 +85,12 @@ TEST_CASE("a delete refuses while backends run, and with --force ends them first
     const NodeApp app;
     home.output_of(app.create("editor", "m"));
     home.output_of(app.create("viewer", "m"));
-    const std::string url = home.output_of({"connect", "editor", "--key", "doc-1"});
+    const auto editor = ConnectResponse::from_json(
+        home.output_of({"connect", "editor", "--key", "doc-1", "--json"}));
+    REQUIRE(editor);
+    const std::string url = editor->url;
+    const BackendId id = editor->backend_id;
     home.output_of({"connect", "viewer", "--key", "doc-1"});
-    const BackendId id = home.keys().at(0).backend_id;
 
     const RunResult refused = home.jamsock({"service", "delete", "editor"});
     CHECK(refused.exit_code == 6);
