@@ -37,7 +37,8 @@ const char* hint_for(int error) {
     return error == ENOSPC ? "df -h" : "jamsock daemon logs";
 }
 
-bool write_durably(int directory, const char* name, std::string_view bytes) {
+// Not synced: it is for this boot alone, as its backend is, and a start doesn't wait for the disk.
+bool write_whole(int directory, const char* name, std::string_view bytes) {
     const UniqueFd file(::openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file) return false;
     while (!bytes.empty()) {
@@ -45,7 +46,7 @@ bool write_durably(int directory, const char* name, std::string_view bytes) {
         if (written < 0) return false;
         bytes.remove_prefix(static_cast<std::size_t>(written));
     }
-    return ::fdatasync(file.get()) == 0;
+    return true;
 }
 
 // Up to `limit` bytes from the end of the file.
@@ -95,7 +96,7 @@ Result<UniqueFd> BackendFiles::create(const BackendRecord& record) const {
     if (::mkdirat(backends_.get(), record.id.str().c_str(), 0700) == 0) {
         directory = open_directory(backends_.get(), record.id.str());
     }
-    if (!directory || !write_durably(directory.get(), identity_file, record.encode())) {
+    if (!directory || !write_whole(directory.get(), identity_file, record.encode())) {
         return fail(ErrorCode::spawn_failed,
                     fmt::format("The backend's directory can't be made: {}.", ::strerror(errno)),
                     hint_for(errno));

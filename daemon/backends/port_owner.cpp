@@ -146,6 +146,13 @@ PortOwner owner_of(const ListeningSockets& sockets, const std::vector<Process>& 
     return ours ? PortOwner::tree : PortOwner::stranger;
 }
 
+// By the kernel's own list (proc(5), children), which spares a look at all of /proc; empty where it
+// keeps none.
+std::vector<pid_t> children_of(pid_t pid) {
+    std::ifstream file(fmt::format("/proc/{0}/task/{0}/children", pid));
+    return {std::istream_iterator<pid_t>(file), {}};
+}
+
 std::string command_of(pid_t pid) {
     std::ifstream file(fmt::format("/proc/{}/comm", pid));
     std::string command(std::istreambuf_iterator<char>(file), {});
@@ -180,6 +187,9 @@ std::vector<Listener> listeners_of(const std::vector<Process>& tree,
 PortOwner port_owner(std::uint16_t port, pid_t root) {
     const ListeningSockets sockets = where_loopback_leads(listening_sockets(port), port);
     if (sockets.empty()) return PortOwner::nobody;
+    const bool is_a_childs = std::ranges::any_of(
+        children_of(root), [&](pid_t child) { return has_one_of(child, sockets); });
+    if (is_a_childs) return PortOwner::tree;
     return owner_of(sockets, descendants(all_processes(), root));
 }
 

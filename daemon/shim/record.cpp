@@ -75,8 +75,11 @@ bool write_stage(int fd, Stage stage, const Message& message) {
     Sector bytes{};
     ::memcpy(bytes.data(), &header, sizeof header);
     ::memcpy(bytes.data() + sizeof header, payload.data(), payload.size());
-    return write_at(fd, bytes.data(), bytes.size(), static_cast<std::size_t>(stage) * sector) &&
-           ::fdatasync(fd) == 0;
+    return write_at(fd, bytes.data(), bytes.size(), static_cast<std::size_t>(stage) * sector);
+}
+
+bool write_stage_durably(int fd, Stage stage, const Message& message) {
+    return write_stage(fd, stage, message) && ::fdatasync(fd) == 0;
 }
 
 std::optional<Message> read_stage(int fd, Stage stage) {
@@ -143,8 +146,7 @@ bool RecordWriter::begun(const std::string& boot_id, pid_t shim_pid,
     stage.add("boot_id", boot_id)
         .add("shim_pid", static_cast<std::int64_t>(shim_pid))
         .add("shim_start", static_cast<std::int64_t>(shim_start_time));
-    // The directory's entry is part of what must be durable.
-    return write_stage(file_.get(), Stage::begun, stage) && ::fsync(directory_) == 0;
+    return write_stage(file_.get(), Stage::begun, stage);
 }
 
 bool RecordWriter::started(const ShimRecord::Started& started) {
@@ -158,7 +160,7 @@ bool RecordWriter::ending(const ShimRecord::Ending& ending) {
     Message stage("ending");
     stage.add("reason", std::string_view(ending.reason).substr(0, longest_reason));
     const bool hard = ending.kind == "hard";
-    return write_stage(file_.get(), hard ? Stage::hard_ending : Stage::soft_ending, stage);
+    return write_stage_durably(file_.get(), hard ? Stage::hard_ending : Stage::soft_ending, stage);
 }
 
 bool RecordWriter::main_exited(const ShimRecord::MainExited& exited) {
@@ -169,11 +171,12 @@ bool RecordWriter::main_exited(const ShimRecord::MainExited& exited) {
         .add("system_us", exited.system_microseconds)
         .add("max_rss_kib", exited.max_rss_kib)
         .add("dropped_log_bytes", static_cast<std::int64_t>(exited.dropped_log_bytes));
-    return write_stage(file_.get(), Stage::main_exited, stage);
+    // The directory's entry is part of what must be durable.
+    return write_stage_durably(file_.get(), Stage::main_exited, stage) && ::fsync(directory_) == 0;
 }
 
 bool RecordWriter::tree_empty() {
-    return write_stage(file_.get(), Stage::tree_empty, Message("tree_empty"));
+    return write_stage_durably(file_.get(), Stage::tree_empty, Message("tree_empty"));
 }
 
 std::optional<ShimRecord> read_record(int backend_directory_fd) {

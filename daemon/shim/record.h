@@ -1,7 +1,10 @@
 // A backend's file `record`: what its shim did, stage by stage. It is the truth that the worker
 // reads when shim or worker died; the channel's messages are only hints. The file is written out in
-// full when it is made, each stage has a sector of its own and is on the disk when its call
-// returns, and a stage whose checksum is wrong (torn by a power cut) reads as absent. libc only.
+// full when it is made, each stage has a sector of its own, and a stage whose checksum is wrong
+// (torn by a power cut) reads as absent. What tells of the end is on the disk when its call
+// returns; what tells of the start is in the kernel's hands, where no crash of a process loses it:
+// after a power cut no backend lives that it could tell of, and a start doesn't wait for the disk.
+// libc only.
 #pragma once
 
 #include <sys/types.h>
@@ -45,7 +48,7 @@ struct ShimRecord {
     bool tree_empty = false;  // no process of the backend lives, or none was ever started
 };
 
-// The shim's side. Each call returns whether its stage is durable.
+// The shim's side. Each call returns whether its stage is recorded, as far as said above.
 class RecordWriter {
   public:
     // Makes the file; nothing if it exists or can't be written (errno says why).
