@@ -107,14 +107,28 @@ std::string service_path(const ServiceName& name) {
 
 }  // namespace
 
-Result<std::optional<DaemonClient>> DaemonClient::open(int state_directory_fd) {
+Result<std::optional<DaemonClient>> DaemonClient::open(int state_directory_fd,
+                                                       std::chrono::milliseconds patience) {
     UniqueFd directory(::fcntl(state_directory_fd, F_DUPFD_CLOEXEC, 0));
     if (!directory) return unreachable(errno);  // and no proof that no daemon is there
     bool no_daemon = false;
     auto connection = connect_in(directory.get(), no_daemon);
     if (no_daemon) return std::nullopt;
     if (!connection) return pass_on(connection);
-    return DaemonClient(std::move(directory), std::move(*connection));
+    return DaemonClient(std::move(directory), std::move(*connection), patience);
+}
+
+bool DaemonClient::daemon_answers() const {
+    auto other = open(directory_.get(), patience_);
+    return other && *other && (*other)->version(deadline_in(patience_));
+}
+
+Breakdown DaemonClient::wait_for_answer(Deadline deadline) const {
+    for (;;) {
+        const Deadline next_doubt = std::min(deadline, deadline_in(patience_));
+        if (wait_for_event(connection_.get(), POLLIN, next_doubt)) return Breakdown::none;
+        if (next_doubt == deadline || !daemon_answers()) return Breakdown::deadline_passed;
+    }
 }
 
 Result<> DaemonClient::reconnect() {
@@ -152,6 +166,7 @@ Result<std::string> DaemonClient::call(std::string_view method, const std::strin
     const std::string request = request_text(method, target, body);
     ResponseParser parser;
     Breakdown why = send_all(connection_.get(), request, deadline);
+    if (why == Breakdown::none) why = wait_for_answer(deadline);
     if (why == Breakdown::none) why = receive_answer(connection_.get(), parser, deadline);
     if (why != Breakdown::none) return broken(why);
     if (!parser.keep_alive()) connection_.reset();

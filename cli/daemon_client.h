@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "cli/deadline.h"
 #include "common/api_types.h"
 #include "common/service_types.h"
+#include "common/timeouts.h"
 #include "common/unique_fd.h"
 
 namespace jamsock {
@@ -34,7 +36,10 @@ class DaemonClient {
   public:
     // Connects to the socket in the state directory. Empty if there is no daemon: the socket is
     // absent, or refuses. Every other failure is an error and no proof of a daemon's absence.
-    static Result<std::optional<DaemonClient>> open(int state_directory_fd);
+    // A call that has no answer after `patience` goes on waiting, for a backend may take long, as
+    // long as the daemon answers something else.
+    static Result<std::optional<DaemonClient>> open(
+        int state_directory_fd, std::chrono::milliseconds patience = timeouts::client_answer);
 
     // POST …/connect; with `wait_until_ready`, the answer comes when the backend is ready.
     Result<ApiAnswer<ConnectResponse>> connect(const ServiceName& service,
@@ -62,8 +67,10 @@ class DaemonClient {
     pid_t keeper_pid() const;
 
   private:
-    DaemonClient(UniqueFd directory, UniqueFd connection)
-        : directory_(std::move(directory)), connection_(std::move(connection)) {}
+    DaemonClient(UniqueFd directory, UniqueFd connection, std::chrono::milliseconds patience)
+        : directory_(std::move(directory)),
+          connection_(std::move(connection)),
+          patience_(patience) {}
 
     // The answer's body; an answer other than 2xx is the Error in it.
     Result<std::string> call(std::string_view method, const std::string& target, std::string body,
@@ -74,10 +81,14 @@ class DaemonClient {
     Result<ApiAnswer<T>> call_for(std::string_view method, const std::string& target,
                                   std::string body, Deadline deadline);
     Result<> reconnect();
+    Breakdown wait_for_answer(Deadline deadline) const;
+    // Whether it does on another connection.
+    bool daemon_answers() const;
     tl::unexpected<Error> broken(Breakdown why);
 
     UniqueFd directory_;
     UniqueFd connection_;  // empty between calls if the daemon closed it
+    std::chrono::milliseconds patience_;
     Breakdown breakdown_ = Breakdown::none;
 };
 

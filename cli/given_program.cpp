@@ -17,19 +17,14 @@ namespace fs = std::filesystem;
 
 constexpr const char* login_path = "/usr/local/bin:/usr/bin:/bin";
 
+// Without symbolic links: `link/..` is where the kernel says it is.
 Result<std::string> absolute_directory(const std::string& directory) {
     std::error_code failed;
-    fs::path path = fs::current_path(failed);
-    if (failed) {
-        return fail(ErrorCode::spawn_failed,
-                    fmt::format("The working directory can't be told: {}.", failed.message()));
-    }
-    if (directory.empty()) return path.string();
-    path = (path / directory).lexically_normal();
-    if (!path.has_filename()) path = path.parent_path();
-    if (fs::is_directory(path, failed)) return path.string();
+    const fs::path path = fs::canonical(directory, failed);
+    if (!failed && fs::is_directory(path, failed)) return path.string();
     return fail(ErrorCode::invalid_request,
-                fmt::format("There is no directory {}.", in_quotes(path.string())));
+                fmt::format("The directory {} can't be used: {}.", in_quotes(directory),
+                            failed ? failed.message() : "Not a directory"));
 }
 
 Result<EnvironmentMap> checked_base_environment() {

@@ -13,10 +13,10 @@ struct GivenProgram {
     EnvironmentMap base_environment;  // the caller's
 };
 
-// `words` with the program's absolute path, in `directory` (relative to the working directory; or
-// empty, for that itself), where a relative program is looked for. SpawnFailed if there is no such
-// program, InvalidRequest if a word can't go into JSON.
+// `words` with the program's absolute path, in `directory` (relative to the working directory),
+// where a relative program is looked for. SpawnFailed if there is no such program, InvalidRequest
+// if there is no such directory or a word can't go into JSON.
 Result<GivenProgram> given_program(std::vector<std::string> words,
-                                   const std::string& directory = {});
+                                   const std::string& directory = ".");
 
 }  // namespace jamsock

@@ -47,7 +47,8 @@ Result<EnvironmentMap> parse_variables(const std::vector<std::string>& texts) {
         const std::string name = text.substr(0, equals);
         if (is_reserved_variable(name)) {
             return fail(ErrorCode::reserved_env_var,
-                        fmt::format("The variable {} is set by jamsock itself.", name));
+                        fmt::format("The variable {} is set by jamsock itself and can't be given.",
+                                    in_quotes(name)));
         }
         if (auto valid = require_utf8("The option --env", text); !valid) return pass_on(valid);
         variables.insert_or_assign(name, text.substr(equals + 1));
@@ -56,7 +57,7 @@ Result<EnvironmentMap> parse_variables(const std::vector<std::string>& texts) {
 }
 
 Result<ServiceName> parse_service(const std::string& text) {
-    if (text.empty()) return fail(ErrorCode::invalid_request, "The name of the service is empty.");
+    if (text.empty()) return fail(ErrorCode::invalid_request, "Give the name of a service.");
     return ServiceName::parse(text);
 }
 

@@ -12,6 +12,12 @@ BootClock::time_point BootClock::now() {
     return time_point(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
 }
 
+std::int64_t boot_milliseconds() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               BootClock::now().time_since_epoch())
+        .count();
+}
+
 std::int64_t wall_milliseconds() {
     using namespace std::chrono;
     return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();

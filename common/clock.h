@@ -18,6 +18,9 @@ struct BootClock {
     static time_point now();
 };
 
+// Milliseconds of CLOCK_BOOTTIME.
+std::int64_t boot_milliseconds();
+
 // Milliseconds since 1970-01-01 UTC.
 std::int64_t wall_milliseconds();
 

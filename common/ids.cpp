@@ -65,12 +65,20 @@ Result<ServiceName> ServiceName::parse(std::string_view account, std::string_vie
 Result<ServiceName> ServiceName::parse(std::string_view service_and_environment) {
     const auto slash = service_and_environment.find('/');
     if (slash == std::string_view::npos) return parse({}, service_and_environment);
-    return parse({}, service_and_environment.substr(0, slash),
-                 service_and_environment.substr(slash + 1));
+    const std::string_view service = service_and_environment.substr(0, slash);
+    const std::string_view environment = service_and_environment.substr(slash + 1);
+    if (!service.empty() && !environment.empty()) return parse({}, service, environment);
+    return fail(ErrorCode::invalid_request,
+                fmt::format("{} is no service: before and after the '/' must be a name.",
+                            in_quotes(service_and_environment)));
 }
 
 std::string ServiceName::str() const {
-    return environment_ == default_environment ? service_ : service_ + "/" + environment_;
+    return is_whole() ? service_ : service_ + "/" + environment_;
+}
+
+ServiceName ServiceName::whole() const {
+    return ServiceName(account_, service_, std::string(default_environment));
 }
 
 ServiceName ServiceName::standard() {

@@ -38,6 +38,9 @@ class ServiceName {
 
     static ServiceName standard();
 
+    // The default environment is the service itself.
+    bool is_whole() const { return environment_ == default_environment; }
+    ServiceName whole() const;
     // "editor", or "editor/staging" for an environment other than the default one.
     std::string str() const;
     const std::string& account() const { return account_; }

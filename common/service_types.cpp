@@ -31,8 +31,11 @@ constexpr std::array limit_fields{
 
 std::optional<Command> command_in(const Json& object) {
     const Json* argv = find(object, "command");
-    const auto cwd = text(object, "cwd");
-    if (!argv && cwd) bad_field("cwd", "given together with a 'command'");
+    const auto cwd = plain_text(object, "cwd", "cwd");
+    for (const char* companion : {"cwd", "base_env"}) {
+        if (!argv && find(object, companion))
+            bad_field(companion, "given together with a 'command'");
+    }
     if (!argv) return std::nullopt;
     Command command{strings(*argv, "command"), cwd.value_or("")};
     if (command.argv.empty()) bad_field("command", "not empty");
@@ -150,9 +153,13 @@ std::string ServiceCreateRequest::to_json() const {
     return dump(object);
 }
 
+bool ServiceUpdateRequest::is_empty() const {
+    return !command && env.empty() && !max_idle && !lifetime && !grace && !startup;
+}
+
 ServiceDefinition ServiceUpdateRequest::applied_to(ServiceDefinition definition) const {
     if (command) {
-        definition.command = command;
+        definition.command = *command;
         definition.base_environment = base_environment;
     }
     for (const auto& [variable, value] : env) {
@@ -174,9 +181,10 @@ Result<ServiceUpdateRequest> ServiceUpdateRequest::from_json(std::string_view js
         refuse_image(object);
         allow_only_definition(object);
         if (object.contains("name")) bad_field("name", "left out: a service keeps its name");
-        ServiceUpdateRequest request{.command = command_in(object),
-                                     .base_environment = variables_in(object, "base_env")};
-        if (const Json* env = find(object, "env")) read_env_changes(*env, request);
+        ServiceUpdateRequest request{.base_environment = variables_in(object, "base_env")};
+        if (auto command = command_in(object)) request.command = std::move(command);
+        if (object.contains("command") && !request.command) request.command.emplace();
+        if (object.contains("env")) read_env_changes(object["env"], request);
         for (const LimitField& field : limit_fields) {
             if (!object.contains(field.name)) continue;
             request.*field.change =
@@ -188,7 +196,8 @@ Result<ServiceUpdateRequest> ServiceUpdateRequest::from_json(std::string_view js
 
 std::string ServiceUpdateRequest::to_json() const {
     Json object = Json::object();
-    add_command(object, command, base_environment);
+    if (command) add_command(object, *command, base_environment);
+    if (command && !*command) object["command"] = nullptr;
     for (const auto& [variable, value] : env)
         object["env"][variable] = value ? Json(*value) : Json();
     for (const LimitField& field : limit_fields) {

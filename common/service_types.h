@@ -36,17 +36,18 @@ struct ServiceCreateRequest {
     std::string to_json() const;
 };
 
-// POST …/update: a JSON Merge Patch (RFC 7396). What is not named stays; null takes a variable or
-// a limit back to what it was without it.
+// POST …/update: a JSON Merge Patch (RFC 7396). What is not named stays; null takes a variable, a
+// limit or the command back to what it was without it.
 struct ServiceUpdateRequest {
     template <class T>
     using Change = std::optional<std::optional<T>>;  // empty: stays; an empty value: taken back
 
-    std::optional<Command> command;
+    Change<Command> command;
     EnvironmentMap base_environment;  // goes with `command`
     std::map<std::string, std::optional<std::string>> env;
     Change<std::int64_t> max_idle, lifetime, grace, startup;
 
+    bool is_empty() const;
     ServiceDefinition applied_to(ServiceDefinition definition) const;
 
     static Result<ServiceUpdateRequest> from_json(std::string_view json);

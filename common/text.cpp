@@ -35,6 +35,28 @@ void append_escaped(std::string& out, char32_t c, std::string_view as_written) {
     }
 }
 
+// For $'…': every byte that isn't printable ASCII as \NNN, which ends after three digits.
+std::string with_shell_escapes(std::string_view word) {
+    std::string out;
+    for (const char c : word) {
+        const bool is_plain = c >= ' ' && c <= '~' && c != '\'' && c != '\\';
+        if (is_plain) {
+            out += c;
+        } else {
+            fmt::format_to(std::back_inserter(out), "\\{:03o}", static_cast<unsigned char>(c));
+        }
+    }
+    return out;
+}
+
+// For '…'.
+std::string with_quotes_escaped(std::string_view word) {
+    std::string out;
+    for (const char c : word)
+        out += c == '\'' ? "'\\''" : std::string(1, c);
+    return out;
+}
+
 bool needs_shell_quotes(char c) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        std::string_view("-_./:=@%+,").find(c) != std::string_view::npos;
@@ -79,19 +101,13 @@ std::string shell_line(const std::vector<std::string>& words) {
     std::string line;
     for (const std::string& word : words) {
         if (!line.empty()) line += ' ';
-        if (!word.empty() && std::ranges::none_of(word, needs_shell_quotes)) {
+        if (has_control_character(word)) {
+            line += "$'" + with_shell_escapes(word) + '\'';
+        } else if (word.empty() || std::ranges::any_of(word, needs_shell_quotes)) {
+            line += '\'' + with_quotes_escaped(word) + '\'';
+        } else {
             line += word;
-            continue;
         }
-        line += '\'';
-        for (const char c : word) {
-            if (c == '\'') {
-                line += "'\\''";
-            } else {
-                line += c;
-            }
-        }
-        line += '\'';
     }
     return line;
 }

@@ -14,7 +14,8 @@ std::string escaped(std::string_view text);
 // `escaped(text)` between single quotes, for a sentence.
 std::string in_quotes(std::string_view text);
 
-// `words` as one shell command line that means them: quoted where needed.
+// `words` as one shell command line that means them: quoted where needed; control characters and
+// bytes that are no UTF-8 as bash, zsh and ksh read them ($'\t').
 std::string shell_line(const std::vector<std::string>& words);
 
 // Whether one of `escaped`'s control characters is in `text`, or a byte that is no UTF-8.

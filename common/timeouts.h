@@ -16,9 +16,10 @@ inline constexpr auto lock_retry = 1s;            // the shim on a busy lock
 inline constexpr auto locked_message = 5s;        // spawn until the shim says `locked`
 
 // Ending one.
-inline constexpr auto grace = 10s;                    // TERM until KILL
-inline constexpr std::chrono::seconds max_idle{300};  // nobody uses it: then it is swept
-inline constexpr auto idle_look = 1s;                 // between looks for idle backends
+inline constexpr auto grace = 10s;                       // TERM until KILL
+inline constexpr std::chrono::seconds max_idle{300};     // nobody uses it: then it is swept
+inline constexpr std::chrono::seconds shortest_idle{5};  // in place of a limit of 0
+inline constexpr auto idle_look = 1s;                    // between looks for idle backends
 inline constexpr auto ending_margin = 5s;  // a connect waits grace + this for a dying holder
 inline constexpr auto unresponsive_pause = 100ms;  // between tries to reach a stopped shim
 inline constexpr auto survivor_scan_pause = 20ms;

@@ -61,7 +61,8 @@ bool is_same_user(int connection) {
 
 class Worker {
   public:
-    Worker(WorkerInputs inputs, Store store, BackendFiles files, UniqueFd& ready);
+    Worker(WorkerInputs inputs, Store store, std::vector<Store::ServiceRow> services,
+           BackendFiles files, UniqueFd& ready);
     void run();
 
   private:
@@ -91,7 +92,8 @@ class Worker {
     Event stop_;
 };
 
-Worker::Worker(WorkerInputs inputs, Store store, BackendFiles files, UniqueFd& ready)
+Worker::Worker(WorkerInputs inputs, Store store, std::vector<Store::ServiceRow> services,
+               BackendFiles files, UniqueFd& ready)
     : inputs_(std::move(inputs)),
       ready_(ready),
       database_(inputs_.state_directory + "/" + state_file::database),
@@ -107,7 +109,8 @@ Worker::Worker(WorkerInputs inputs, Store store, BackendFiles files, UniqueFd& r
                      answer(registry_.identity(hash));
                  });
              }),
-      services_(store_, Command{{helper_program("jamsock-demo")}, "/"}, &check_program),
+      services_(store_, std::move(services), Command{{helper_program("jamsock-demo")}, "/"},
+                &check_program),
       registry_(store_, services_, supervisor_,
                 {[this](auto route) { proxy_.publish(std::move(route)); },
                  [this](std::uint64_t serial) { proxy_.remove(serial); }},
@@ -171,7 +174,7 @@ Task<> Worker::keep_house() {
         const Deadline next_look = after(timeouts::idle_look);
         co_await stop_.wait_until(next_look);
         if (stopping_) co_return;
-        registry_.end_idle();
+        registry_.look_after();
         if (std::chrono::steady_clock::now() >= next_checkpoint) {
             co_await checkpoint();
             next_checkpoint = after(timeouts::checkpoint_pause);
@@ -215,7 +218,11 @@ Result<> run_worker(WorkerInputs inputs, UniqueFd& ready) {
     auto store = Store::open(inputs.state_directory + "/" + state_file::database);
     if (!store) return pass_on(store);
 
-    Worker(std::move(inputs), std::move(*store), std::move(*files), ready).run();
+    auto services = store->services();
+    if (!services) return pass_on(services);
+
+    Worker(std::move(inputs), std::move(*store), std::move(*services), std::move(*files), ready)
+        .run();
     return {};
 }
 

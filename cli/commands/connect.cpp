@@ -9,6 +9,7 @@
 #include "cli/option_values.h"
 #include "cli/render.h"
 #include "common/environment.h"
+#include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
 
@@ -80,14 +81,6 @@ Result<Seconds> limit_of(const ConnectOptions& options) {
     return std::chrono::seconds(limit_range::startup.most) + timeouts::client_margin;
 }
 
-// "jamsock VERB [SERVICE] [--key KEY]"
-std::string line_for(const char* verb, const ServiceName& service, const std::optional<Key>& key) {
-    std::vector<std::string> words{"jamsock", verb};
-    if (service != ServiceName::standard()) words.push_back(service.str());
-    if (key) words.insert(words.end(), {"--key", key->str()});
-    return shell_line(words);
-}
-
 Error timed_out(const ConnectOptions& options, const ServiceName& service,
                 const std::optional<Key>& key, Seconds limit) {
     const bool waited = waits_until_ready(options);
@@ -95,7 +88,7 @@ Error timed_out(const ConnectOptions& options, const ServiceName& service,
                  fmt::format("{} within {:.3g} s.",
                              waited ? "The backend wasn't ready" : "The daemon didn't answer",
                              limit.count()),
-                 key && waited ? line_for("status", service, key) : "jamsock list",
+                 key && waited ? key_command("status", service, key) : "jamsock list",
                  {}};
 }
 
@@ -121,7 +114,7 @@ ConnectAnswer ask_for_url(const ConnectOptions& options, const ConnectRequest& r
     if (too_late) return tl::unexpected(timed_out(options, service, request.key, limit));
     const bool is_unheld = answer.error().code == ErrorCode::key_unheld_no_spawn_config;
     if (is_unheld && answer.error().hint.empty()) {
-        answer.error().hint = line_for("connect", service, request.key);
+        answer.error().hint = key_command("connect", service, request.key);
     }
     return answer;
 }

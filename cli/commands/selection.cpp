@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/hints.h"
 #include "common/text.h"
 
 namespace jamsock {
@@ -64,7 +65,7 @@ Result<std::vector<BackendId>> resolve(const Selection& selection, const Invocat
     if (holder != keys.end()) return std::vector{holder->backend_id};
     return fail(ErrorCode::key_unheld_no_spawn_config,
                 fmt::format("No backend holds the key {}.", in_quotes(selection.key->str())),
-                shell_line({"jamsock", "connect", "--key", selection.key->str()}));
+                key_command("connect", selection.service, selection.key));
 }
 
 Error nothing_runs(const BackendId& id) {

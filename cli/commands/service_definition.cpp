@@ -1,4 +1,6 @@
 // `service create` and `service update`: the same options, over nothing or over what is there.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <array>
 #include <memory>
@@ -38,6 +40,7 @@ constexpr std::array limit_options{
 struct DefinitionOptions {
     std::string name;
     std::string directory;
+    const CLI::Option* directory_given = nullptr;
     std::vector<std::string> variables;
     std::vector<std::string> unset;
     std::array<std::string, limit_options.size()> limits;
@@ -46,11 +49,10 @@ struct DefinitionOptions {
 
 std::shared_ptr<DefinitionOptions> add_definition_options(CLI::App& app) {
     auto options = std::make_shared<DefinitionOptions>();
-    app.add_option("SERVICE", options->name, "The service, or SERVICE/ENVIRONMENT")
-        ->required()
-        ->type_name("");
-    app.add_option("--cwd", options->directory, "Where the command runs; here if not given")
-        ->type_name("DIRECTORY");
+    app.add_option("SERVICE", options->name, "The service, or SERVICE/ENVIRONMENT")->type_name("");
+    options->directory_given =
+        app.add_option("--cwd", options->directory, "Where the command runs; here if not given")
+            ->type_name("DIRECTORY");
     app.add_option("-e,--env", options->variables, "A variable for its backends; may be repeated")
         ->type_name("NAME=VALUE")
         ->expected(1)
@@ -89,14 +91,23 @@ Result<ServiceUpdateRequest> change_of(const DefinitionOptions& options, bool ta
     change.env.insert(variables->begin(), variables->end());
     for (const std::string& name : options.unset) {
         if (auto valid = require_utf8("The option --unset", name); !valid) return pass_on(valid);
-        change.env.insert_or_assign(name, std::nullopt);
+        if (name.empty() || name.find('=') != std::string::npos) {
+            return fail(ErrorCode::invalid_request,
+                        fmt::format("The option --unset needs the name of a variable; {} is none.",
+                                    in_quotes(name)));
+        }
+        if (!change.env.insert_or_assign(name, std::nullopt).second) {
+            return fail(ErrorCode::invalid_request,
+                        fmt::format("The variable {} is both set and taken away.", name));
+        }
     }
     if (auto read = read_limits(options, takes_default, change); !read) return pass_on(read);
     if (!invocation.program) {
-        if (options.directory.empty()) return change;
+        if (options.directory_given->count() == 0) return change;
         return fail(ErrorCode::invalid_request, "--cwd needs a command behind '--' to run there.");
     }
-    auto given = given_program(*invocation.program, options.directory);
+    const bool here = options.directory_given->count() == 0;
+    auto given = given_program(*invocation.program, here ? "." : options.directory);
     // Nothing runs yet, so what can't be run is no failed start but a wrong word.
     if (!given) {
         given.error().code = ErrorCode::invalid_request;
@@ -137,6 +148,7 @@ Result<int> run_update(const DefinitionOptions& options, const Invocation& invoc
     if (!name) return tl::unexpected(name.error());
     auto change = change_of(options, /*takes_default=*/true, invocation);
     if (!change) return pass_on(change);
+    if (change->is_empty()) return fail(ErrorCode::invalid_request, "No change is given.");
     const Deadline deadline = deadline_in(timeouts::client_answer);
     auto updated = invocation.ask(deadline, Repeat::once, no_daemon<>, [&](DaemonClient& client) {
         return client.update_service(*name, *change, deadline);

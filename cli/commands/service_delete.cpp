@@ -38,9 +38,7 @@ Result<int> run_delete(const DeleteOptions& options, const Invocation& invocatio
 
 VerbRun prepare_service_delete(CLI::App& app) {
     auto options = std::make_shared<DeleteOptions>();
-    app.add_option("SERVICE", options->name, "The service, or SERVICE/ENVIRONMENT")
-        ->required()
-        ->type_name("");
+    app.add_option("SERVICE", options->name, "The service, or SERVICE/ENVIRONMENT")->type_name("");
     app.add_flag("--force", options->force, "End its running backends first, and wait for that");
     app.footer(
         "Without --force, exits 6 while backends of it run. A service goes with its environments;\n"

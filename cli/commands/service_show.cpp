@@ -1,4 +1,6 @@
 // `service list` and `service info`.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -58,15 +60,29 @@ Result<int> run_list(bool json, const Invocation& invocation) {
     return 0;
 }
 
+// Of an environment, that one alone.
+Result<ServiceInfo> only(const ServiceName& name, ServiceInfo service) {
+    if (name.is_whole()) return service;
+    std::erase_if(service.environments, [&](const EnvironmentInfo& environment) {
+        return environment.name != name.environment();
+    });
+    if (!service.environments.empty()) return service;
+    return fail(ErrorCode::service_not_found,
+                fmt::format("There is no environment {}.", in_quotes(name.str())),
+                shell_line({"jamsock", "service", "info", name.service()}));
+}
+
 Result<int> run_info(const InfoOptions& options, const Invocation& invocation) {
     const auto name = parse_service(options.name);
     if (!name) return tl::unexpected(name.error());
     auto answer = ask_service(*name, invocation);
     if (!answer) return pass_on(answer);
+    auto service = only(*name, std::move(answer->value));
+    if (!service) return pass_on(service);
     if (options.json) {
         invocation.terminal.out << answer->json << '\n';
     } else {
-        invocation.terminal.out << render_service(answer->value, wall_milliseconds());
+        invocation.terminal.out << render_service(*service, wall_milliseconds());
     }
     return 0;
 }
@@ -82,8 +98,8 @@ VerbRun prepare_service_list(CLI::App& app) {
 
 VerbRun prepare_service_info(CLI::App& app) {
     auto options = std::make_shared<InfoOptions>();
-    app.add_option("SERVICE", options->name, "The service")->required()->type_name("");
-    app.add_flag("--json", options->json, "Print the API's answer");
+    app.add_option("SERVICE", options->name, "The service, or SERVICE/ENVIRONMENT")->type_name("");
+    app.add_flag("--json", options->json, "Print the API's answer: the whole service");
     app.footer("Of an environment, what it sets itself; the rest it has of its service.\n");
     return [options](Invocation& invocation) { return run_info(*options, invocation); };
 }

@@ -69,15 +69,18 @@ std::string how_to_end(const std::vector<Process>& holders) {
     return command;
 }
 
-Error explain_exec(const Message& message, const Command& command) {
+Error explain_exec(const Message& message, const BackendRecord& record) {
     const bool in_directory = message.text("what") == "chdir";
-    return Error{ErrorCode::spawn_failed,
-                 fmt::format("{} can't be {}: {}.",
-                             in_quotes(in_directory ? command.cwd : command.argv.front()),
-                             in_directory ? "entered" : "run",
-                             ::strerror(static_cast<int>(message.number("errno").value_or(0)))),
-                 {},
-                 {}};
+    const std::string& path = in_directory ? record.command.cwd : record.command.argv.front();
+    const ServiceName& service = record.service;
+    return Error{
+        ErrorCode::spawn_failed,
+        fmt::format("{} can't be {}: {}.", in_quotes(path), in_directory ? "entered" : "run",
+                    ::strerror(static_cast<int>(message.number("errno").value_or(0)))),
+        service == ServiceName::standard()
+            ? shell_line({"ls", "-l", path})
+            : shell_line({"jamsock", "service", "update", service.str()}) + " -- COMMAND",
+        {}};
 }
 
 // The shim that a record names, if it lives; else 0.
@@ -293,7 +296,7 @@ void Supervisor::heed(const Ref& backend, const Message& message) {
     } else if (message.verb() == "started") {
         heed_started(backend, message);
     } else if (message.verb() == "exec-failed") {
-        backend->failure = explain_exec(message, backend->record.command);
+        backend->failure = explain_exec(message, backend->record);
     } else if (message.verb() == "ending") {
         heed_ending(backend, message);
     }
@@ -517,7 +520,8 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
 
 // A backend that could not listen ends by itself: the last lines say so, but not because of whom.
 Task<> Supervisor::explain_early_end(const Ref& backend, const std::optional<ShimRecord>& record) {
-    if (backend->was_ready || backend->end || backend->failure || !record) co_return;
+    const bool is_explained = backend->was_ready || backend->end || backend->failure;
+    if (is_explained || !record || backend->shim == 0) co_return;
     const auto exit = exit_in(*record);
     if (!exit) co_return;
     const PortReport report = co_await report_on_port_of(backend);

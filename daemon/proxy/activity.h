@@ -32,11 +32,9 @@ class Activity {
     void close() { word_.fetch_or(closed_bit, std::memory_order_acq_rel); }
 
     // Closes if nobody has been inside for `limit`; so no request is ever cut by the idle clock.
-    // A limit of 0 means the end of the last request, so there must have been one.
     bool close_if_idle(BootClock::duration limit) {
         std::uint64_t seen = word_.load(std::memory_order_acquire);
-        const bool is_unused = seen < one_entry && limit == limit.zero();
-        if ((seen & (closed_bit | in_flight_mask)) != 0 || is_unused ||
+        if ((seen & (closed_bit | in_flight_mask)) != 0 ||
             BootClock::now() - last_active() < limit) {
             return false;
         }

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "common/clock.h"
+#include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
 #include "daemon/backends/key_lock.h"
@@ -74,21 +75,13 @@ Error ended_before_ready(const BackendId& id, const StatusChange& end,
                  fmt::format("jamsock status {}", id.str()), std::move(tail)};
 }
 
-std::string connect_line(const ServiceName& service, const Key& key) {
-    std::vector<std::string> words{"jamsock", "connect"};
-    if (service != ServiceName::standard()) words.push_back(service.str());
-    words.insert(words.end(), {"--key", key.str()});
-    return shell_line(words);
-}
-
 std::int64_t milliseconds(std::chrono::seconds duration) {
     return std::chrono::milliseconds(duration).count();
 }
 
-std::int64_t boot_milliseconds() {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(
-               BootClock::now().time_since_epoch())
-        .count();
+// A limit of 0 means the end of the last use; whoever was given a URL gets to use it.
+std::chrono::seconds idle_time(const LifeLimits& limits) {
+    return limits.max_idle.count() == 0 ? timeouts::shortest_idle : limits.max_idle;
 }
 
 bool matches(const BackendRecord& record, const KeyFilter& filter) {
@@ -157,12 +150,12 @@ Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
         entry = *started;
     }
 
-    auto response = grant(*entry, spawned, request);
-    if (!response || !ready_by) co_return response;
-    auto ready = co_await wait_until_ready(entry, *ready_by);
-    if (!ready) co_return pass_on(ready);
-    response->status = entry->status();
-    co_return response;
+    // The URL's time begins when there is something to use it for.
+    if (ready_by) {
+        auto ready = co_await wait_until_ready(entry, *ready_by);
+        if (!ready) co_return pass_on(ready);
+    }
+    co_return grant(*entry, spawned, request);
 }
 
 Result<> Registry::check(const ConnectRequest& request) const {
@@ -188,7 +181,7 @@ Result<> Registry::check_same_program(const Entry& holder, const ServiceName& se
         return fail(ErrorCode::key_held,
                     fmt::format("The key is held by backend {} of {}, not of {}.", record.id.str(),
                                 in_quotes(record.service.str()), in_quotes(service.str())),
-                    connect_line(record.service, *record.key));
+                    key_command("connect", record.service, *record.key));
     }
     if (request.command && *request.command != record.command) {
         return fail(
@@ -218,7 +211,7 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     if (!request.spawn) {
         return fail(ErrorCode::key_unheld_no_spawn_config,
                     fmt::format("No backend holds the key {}.", in_quotes(request.key->str())),
-                    connect_line(service, *request.key));
+                    key_command("connect", service, *request.key));
     }
     const std::string resource_key = request.key ? request.key->str() : random_mark();
     auto record = new_record(service, request, *definition, resource_key);
@@ -403,7 +396,7 @@ Result<BackendInfo> Registry::backend(const BackendId& id) const {
                      .service = record.service,
                      .key = record.key,
                      .created_at = record.created_at,
-                     .statuses = ended ? store_.statuses(id) : live->second->statuses,
+                     .statuses = ended ? statuses_of_ended(id) : live->second->statuses,
                      .command = record.command,
                      .fencing_token = record.fencing_token,
                      .port = record.port,
@@ -422,7 +415,18 @@ Result<BackendInfo> Registry::backend(const BackendId& id) const {
 Result<StatusChange> Registry::status(const BackendId& id) const {
     auto info = backend(id);
     if (!info) return pass_on(info);
-    return info->statuses.back();
+    if (!info->statuses.empty()) return info->statuses.back();
+    return fail(ErrorCode::internal, "The daemon's database could not be read.",
+                "jamsock daemon logs");
+}
+
+// Also what the store could not take yet.
+std::vector<StatusChange> Registry::statuses_of_ended(const BackendId& id) const {
+    std::vector<StatusChange> statuses = store_.statuses(id);
+    for (const auto& [waiting, change] : unrecorded_) {
+        if (waiting == id) statuses.push_back(change);
+    }
+    return statuses;
 }
 
 Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& request,
@@ -454,11 +458,10 @@ void Registry::begin_ending(Entry& entry, const Termination& termination) {
 }
 
 std::vector<Registry::Ref> Registry::backends_of(const ServiceName& name) const {
-    const bool whole = name == whole_service(name);
     std::vector<Ref> found;
     for (const auto& [id, entry] : by_id_) {
         const ServiceName& service = entry->record.service;
-        if (service == name || (whole && whole_service(service) == name)) found.push_back(entry);
+        if (service == name || (name.is_whole() && service.whole() == name)) found.push_back(entry);
     }
     return found;
 }
@@ -486,12 +489,17 @@ Task<Result<>> Registry::delete_service(const ServiceName& name,
     co_return deletion->finish();
 }
 
+void Registry::look_after() {
+    record_what_waits();
+    end_idle();
+}
+
 void Registry::end_idle() {
     std::vector<Ref> idle;  // an ending changes `by_id_`
     for (const auto& [id, entry] : by_id_) {
         const LifeLimits& limits = entry->record.limits;
         if (entry->status() != Status::ready) continue;
-        if (!entry->activity->close_if_idle(limits.max_idle)) continue;
+        if (!entry->activity->close_if_idle(idle_time(limits))) continue;
         idle.push_back(entry);
     }
     for (const Ref& entry : idle) {

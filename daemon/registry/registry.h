@@ -67,8 +67,9 @@ class Registry {
     // run; with `force` they are ended first, each with its own grace.
     Task<Result<>> delete_service(const ServiceName& name, const ServiceDeleteRequest& request);
 
-    // Ends the backends that nobody has used for their `max_idle`. To be called every second.
-    void end_idle();
+    // Ends the backends that nobody has used for their `max_idle`, and records what could not be
+    // recorded before. To be called every second.
+    void look_after();
 
     std::optional<Identity> identity(const std::string& token_hash) const;
     std::size_t live_count() const { return by_id_.size(); }
@@ -107,6 +108,8 @@ class Registry {
     void enter(Entry& entry, const StatusChange& change);
     void begin_ending(Entry& entry, const Termination& termination);
     std::vector<Ref> backends_of(const ServiceName& name) const;
+    void end_idle();
+    std::vector<StatusChange> statuses_of_ended(const BackendId& id) const;
     Result<> record_what_waits();
 
     Store& store_;

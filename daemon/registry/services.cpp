@@ -12,23 +12,15 @@ namespace jamsock {
 
 namespace {
 
-bool is_whole(const ServiceName& name) {
-    return name.environment() == ServiceName::default_environment;
-}
-
 bool is_standard(const ServiceName& name) {
-    return whole_service(name) == ServiceName::standard();
+    return name.whole() == ServiceName::standard();
 }
 
-bool are_of_one_service(const ServiceName& a, const ServiceName& b) {
-    return whole_service(a) == whole_service(b);
+const char* kind_of(const ServiceName& name) {
+    return name.is_whole() ? "service" : "environment";
 }
 
 }  // namespace
-
-ServiceName whole_service(const ServiceName& name) {
-    return ServiceName::parse(name.account(), name.service()).value();
-}
 
 Result<> check_variables(const EnvironmentMap& variables) {
     for (const auto& [name, value] : variables) {
@@ -41,18 +33,18 @@ Result<> check_variables(const EnvironmentMap& variables) {
     return {};
 }
 
-Services::Services(Store& store, Command standard, CheckProgram check_program)
+Services::Services(Store& store, std::vector<Store::ServiceRow> recorded, Command standard,
+                   CheckProgram check_program)
     : store_(store), standard_(std::move(standard)), check_program_(std::move(check_program)) {
-    for (auto& row : store_.services())
+    for (Store::ServiceRow& row : recorded)
         definitions_.emplace(row.name, Definition{row.created_at, std::move(row.definition)});
     ensure_standard();
 }
 
+// Not recorded before it is changed: a full disk keeps nobody from it.
 void Services::ensure_standard() {
-    const ServiceName name = ServiceName::standard();
-    if (find(name)) return;
-    if (auto recorded = record(name, {.created_at = wall_milliseconds()}); !recorded)
-        log::error("services: {}", recorded.error().message);
+    definitions_.try_emplace(ServiceName::standard(),
+                             Definition{.created_at = wall_milliseconds()});
 }
 
 const Services::Definition* Services::find(const ServiceName& name) const {
@@ -61,13 +53,14 @@ const Services::Definition* Services::find(const ServiceName& name) const {
 }
 
 Result<const Services::Definition*> Services::known(const ServiceName& name) const {
-    if (being_deleted_.contains(name) || being_deleted_.contains(whole_service(name))) {
-        return fail(ErrorCode::conflict,
-                    fmt::format("The service {} is being deleted.", in_quotes(name.str())),
-                    "jamsock service list");
+    if (being_deleted_.contains(name) || being_deleted_.contains(name.whole())) {
+        return fail(
+            ErrorCode::conflict,
+            fmt::format("The {} {} is being deleted.", kind_of(name), in_quotes(name.str())),
+            "jamsock service list");
     }
     if (const Definition* found = find(name)) return found;
-    const bool lacks_service = !find(whole_service(name));
+    const bool lacks_service = !find(name.whole());
     const std::string missing = lacks_service ? name.service() : name.str();
     return fail(ErrorCode::service_not_found,
                 fmt::format("There is no {} {}.", lacks_service ? "service" : "environment",
@@ -89,12 +82,12 @@ Result<> Services::record(const ServiceName& name, Definition definition) {
 }
 
 Result<> Services::create(const ServiceName& name, const ServiceDefinition& definition) {
-    if (!is_whole(name)) {
-        if (auto service = known(whole_service(name)); !service) return pass_on(service);
+    if (!name.is_whole()) {
+        if (auto service = known(name.whole()); !service) return pass_on(service);
     }
     if (find(name)) {
         return fail(ErrorCode::conflict,
-                    fmt::format("There is a service {} already.", in_quotes(name.str())),
+                    fmt::format("There is a {} {} already.", kind_of(name), in_quotes(name.str())),
                     shell_line({"jamsock", "service", "update", name.str()}) + " -- COMMAND");
     }
     if (auto sound = check(definition); !sound) return sound;
@@ -115,22 +108,22 @@ Result<> Services::update(const ServiceName& name, const ServiceUpdateRequest& c
 ServiceList Services::list() const {
     ServiceList list;
     for (const auto& [name, definition] : definitions_) {
-        if (is_whole(name)) list.services.push_back(name.service());
+        if (name.is_whole()) list.services.push_back(name.service());
     }
     return list;
 }
 
 Result<ServiceInfo> Services::info(const ServiceName& name) const {
-    if (auto present = known(whole_service(name)); !present) return pass_on(present);
+    if (auto present = known(name.whole()); !present) return pass_on(present);
     ServiceInfo info{.account = name.account(), .name = name.service()};
     for (const auto& [environment, definition] : definitions_) {
-        if (!are_of_one_service(environment, name)) continue;
+        if (environment.whole() != name.whole()) continue;
         EnvironmentInfo one{.name = environment.environment(),
                             .definition = definition.own,
                             .created_at = definition.created_at,
                             .last_spawned_at = store_.last_spawned_at(environment)};
         const auto place =
-            is_whole(environment) ? info.environments.begin() : info.environments.end();
+            environment.is_whole() ? info.environments.begin() : info.environments.end();
         info.environments.insert(place, std::move(one));
     }
     auto& command = info.environments.front().definition.command;
@@ -142,7 +135,7 @@ Result<ServiceDefinition> Services::definition(const ServiceName& name) const {
     auto own = known(name);
     if (!own) return pass_on(own);
     ServiceDefinition whole = (*own)->own;
-    if (const Definition* service = find(whole_service(name)); service && !is_whole(name))
+    if (const Definition* service = find(name.whole()); service && !name.is_whole())
         whole = whole.over(service->own);
     if (!whole.command && is_standard(name)) whole.command = standard_;
     return whole;
@@ -150,7 +143,7 @@ Result<ServiceDefinition> Services::definition(const ServiceName& name) const {
 
 void Services::forget(const ServiceName& name) {
     std::erase_if(definitions_, [&](const auto& entry) {
-        return is_whole(name) ? are_of_one_service(entry.first, name) : entry.first == name;
+        return name.is_whole() ? entry.first.whole() == name.whole() : entry.first == name;
     });
 }
 

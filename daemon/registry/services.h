@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/service_types.h"
 #include "daemon/store/store.h"
@@ -18,9 +19,10 @@ class Services {
     // Whether a program can be run: an error names what is missing.
     using CheckProgram = std::function<Result<>(const Command&)>;
 
-    // `standard` is the command of the default service, which is always there, until it is given
-    // another one. `store` must outlive this.
-    Services(Store& store, Command standard, CheckProgram check_program);
+    // `recorded` as the store has them. `standard` is the command of the default service, which is
+    // always there, until it is given another one. `store` must outlive this.
+    Services(Store& store, std::vector<Store::ServiceRow> recorded, Command standard,
+             CheckProgram check_program);
 
     // InvalidRequest if the name is taken, the program can't be run, or a variable is reserved;
     // ServiceNotFound for an environment of no service. Running backends stay as they are.
@@ -70,9 +72,6 @@ class Services {
     std::map<ServiceName, Definition> definitions_;
     std::set<ServiceName> being_deleted_;
 };
-
-// The service's own name: that of its default environment.
-ServiceName whole_service(const ServiceName& name);
 
 // ReservedEnvVar if jamsock itself sets one of them.
 Result<> check_variables(const EnvironmentMap& variables);

@@ -1,29 +1,29 @@
 #include "daemon/store/database_file.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <string_view>
+#include <vector>
 
 #include "common/text.h"
+#include "common/unique_fd.h"
 #include "daemon/log.h"
 #include "daemon/store/schema.h"
 
 namespace jamsock {
 
-namespace {
-
-// "file:…?immutable=1" (sqlite.org/uri.html): what has a meaning in a URI is written as %xx.
-std::string immutable_uri(const std::string& path) {
-    std::string uri = "file:";
-    for (const char c : path) {
-        if (std::string_view("%?#").find(c) == std::string_view::npos) {
-            uri += c;
-        } else {
-            uri += fmt::format("%{:02x}", static_cast<unsigned char>(c));
-        }
-    }
-    return uri + "?immutable=1";
+std::optional<FileIdentity> file_identity(const std::string& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+    return FileIdentity{status.st_dev, status.st_ino};
 }
+
+namespace {
 
 int pragma_number(SQLite::Database& database, const char* name) {
     return database.execAndGet(fmt::format("PRAGMA {}", name)).getInt();
@@ -37,14 +37,19 @@ tl::unexpected<Error> refuse(std::string_view why, std::string hint) {
         std::move(hint));
 }
 
-// Running backends are found without their database, so it may be put aside.
+// Running backends are found without their database, so it may be put aside: with its write-ahead
+// log, without which it is not what it was.
 tl::unexpected<Error> refuse_file(const std::string& path, std::string_view why) {
-    return refuse(why, shell_line({"mv", path, path + ".aside"}));
+    const std::string aside = path + ".aside";
+    std::vector<std::string> move{"mv", path};
+    for (const char* beside : {"-wal", "-shm"}) {
+        if (file_identity(path + beside)) move.push_back(path + beside);
+    }
+    move.push_back(aside);
+    return refuse(why, shell_line({"mkdir", aside}) + " && " + shell_line(move));
 }
 
-Result<> check_marks(SQLite::Database& database, const std::string& path) {
-    const int version = pragma_number(database, "user_version");
-    const int application = pragma_number(database, "application_id");
+Result<> check_marks(const std::string& path, int version, int application) {
     if (application != schema::application_id && (application != 0 || version != 0)) {
         return refuse_file(path, "belongs to another program");
     }
@@ -54,13 +59,31 @@ Result<> check_marks(SQLite::Database& database, const std::string& path) {
     return {};
 }
 
-// A look at the file alone, which makes and writes nothing, not even the files beside it.
+std::uint32_t big_endian(const char* bytes) {
+    std::uint32_t number = 0;
+    for (int i = 0; i < 4; ++i)
+        number = number << 8 | static_cast<unsigned char>(bytes[i]);
+    return number;
+}
+
+// A look at the file's header alone (sqlite.org/fileformat.html, 1.3), which makes and writes
+// nothing, not even the files beside it. The rest is not for SQLite to judge without its
+// write-ahead log. Nothing of this process has the file open yet.
 Result<> check_untouched(const std::string& path) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0 || status.st_size == 0) return {};
-    if (S_ISDIR(status.st_mode)) return refuse_file(path, "is a directory");
-    SQLite::Database database(immutable_uri(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
-    return check_marks(database, path);
+    constexpr std::size_t header_size = 100, version_at = 60, application_at = 68;
+    constexpr std::string_view magic("SQLite format 3\0", 16);
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) return {};
+    std::array<char, header_size> header{};
+    const ssize_t length = ::pread(file.get(), header.data(), header.size(), 0);
+    if (length < 0 && errno == EISDIR) return refuse_file(path, "is a directory");
+    if (length == 0) return {};
+    if (length != static_cast<ssize_t>(header.size()) ||
+        !std::string_view(header.data(), header.size()).starts_with(magic)) {
+        return refuse_file(path, "is damaged or no database");
+    }
+    return check_marks(path, static_cast<int>(big_endian(header.data() + version_at)),
+                       static_cast<int>(big_endian(header.data() + application_at)));
 }
 
 // The same with what its write-ahead log says, before anything is written.
@@ -68,7 +91,9 @@ Result<> check_before_writing(SQLite::Database& database, const std::string& pat
     if (::sqlite3_db_readonly(database.getHandle(), "main") == 1) {
         return refuse("can't be written", shell_line({"chmod", "600", path}));
     }
-    if (auto ours = check_marks(database, path); !ours) return ours;
+    auto ours = check_marks(path, pragma_number(database, "user_version"),
+                            pragma_number(database, "application_id"));
+    if (!ours) return ours;
     const bool fresh = database.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;
     if (fresh) return {};
     if (pragma_number(database, "application_id") != schema::application_id) {
@@ -113,12 +138,6 @@ void migrate(SQLite::Database& database, const std::string& path) {
 
 }  // namespace
 
-std::optional<FileIdentity> file_identity(const std::string& path) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-    return FileIdentity{status.st_dev, status.st_ino};
-}
-
 // SQLite's memory-mapped file beside the database fails to grow with another code than the rest.
 bool is_full_disk(const SQLite::Exception& failure) {
     return failure.getErrorCode() == SQLITE_FULL ||
@@ -149,8 +168,10 @@ Result<SQLite::Database> open_database(const std::string& path) try {
         case SQLITE_NOTADB:
         case SQLITE_CORRUPT:
             return refuse_file(path, "is damaged or no database");
+        case SQLITE_BUSY:
+            return refuse("is in use by another program", shell_line({"fuser", "-v", path}));
         default:
-            return refuse_file(path, "can't be opened");
+            return refuse("can't be opened", shell_line({"ls", "-l", path}));
     }
 }
 

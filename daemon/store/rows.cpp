@@ -12,9 +12,9 @@ namespace {
 std::vector<std::string> split(std::string_view bytes) {
     std::vector<std::string> argv;
     while (!bytes.empty()) {
-        const auto end = bytes.find('\0');
+        const auto end = std::min(bytes.find('\0'), bytes.size());
         argv.emplace_back(bytes.substr(0, end));
-        bytes.remove_prefix(end + 1);
+        bytes.remove_prefix(std::min(end + 1, bytes.size()));
     }
     return argv;
 }
@@ -65,27 +65,27 @@ std::optional<BackendRecord> backend_in(const SQLite::Statement& row) {
     const auto service = ServiceName::parse(
         row.getColumn(3).getString(), row.getColumn(4).getString(), row.getColumn(5).getString());
     const auto key_text = column<std::string>(row, 6);
+    auto argv = split(row.getColumn(12).getString());
     std::optional<Key> key;
     if (const auto parsed = Key::parse(key_text.value_or("")); parsed) key = *parsed;
-    if (!id || !mac_key || !service || key.has_value() != key_text.has_value()) {
+    if (!id || !mac_key || !service || argv.empty() || key.has_value() != key_text.has_value()) {
         log::error("store: the row of the backend {} makes no sense",
                    in_quotes(row.getColumn(0).getString()));
         return std::nullopt;
     }
-    BackendRecord record{
-        .id = *id,
-        .serial = static_cast<std::uint64_t>(row.getColumn(1).getInt64()),
-        .mac_key = *mac_key,
-        .service = *service,
-        .lock_name = row.getColumn(7).getString(),
-        .mark = row.getColumn(8).getString(),
-        .fencing_token = row.getColumn(9).getInt64(),
-        .created_at = row.getColumn(10).getInt64(),
-        .tag = column<std::string>(row, 11),
-        .command = Command{split(row.getColumn(12).getString()), row.getColumn(13).getString()},
-        .port = static_cast<std::uint16_t>(row.getColumn(14).getInt()),
-        .limits = LifeLimits(limits_in(row, 15)),
-        .expires_at_boot = column<std::int64_t>(row, 19)};
+    BackendRecord record{.id = *id,
+                         .serial = static_cast<std::uint64_t>(row.getColumn(1).getInt64()),
+                         .mac_key = *mac_key,
+                         .service = *service,
+                         .lock_name = row.getColumn(7).getString(),
+                         .mark = row.getColumn(8).getString(),
+                         .fencing_token = row.getColumn(9).getInt64(),
+                         .created_at = row.getColumn(10).getInt64(),
+                         .tag = column<std::string>(row, 11),
+                         .command = Command{std::move(argv), row.getColumn(13).getString()},
+                         .port = static_cast<std::uint16_t>(row.getColumn(14).getInt()),
+                         .limits = LifeLimits(limits_in(row, 15)),
+                         .expires_at_boot = column<std::int64_t>(row, 19)};
     record.key = key;
     return record;
 }
@@ -93,7 +93,11 @@ std::optional<BackendRecord> backend_in(const SQLite::Statement& row) {
 std::optional<Store::ServiceRow> service_in(const SQLite::Statement& row) {
     auto name = ServiceName::parse(row.getColumn(0).getString(), row.getColumn(1).getString(),
                                    row.getColumn(2).getString());
-    if (!name) return std::nullopt;
+    if (!name) {
+        log::error("store: the row of the service {} makes no sense",
+                   in_quotes(row.getColumn(1).getString()));
+        return std::nullopt;
+    }
     Store::ServiceRow service{.name = std::move(*name), .created_at = row.getColumn(3).getInt64()};
     if (!row.getColumn(4).isNull()) {
         service.definition.command =

@@ -74,22 +74,22 @@ inline constexpr std::array steps{
         service TEXT NOT NULL,
         environment TEXT NOT NULL,
         created_at INTEGER NOT NULL,
-        argv BLOB,              -- arguments, each ended by a NUL byte
+        argv BLOB CHECK (length(argv) > 0),  -- arguments, each ended by a NUL byte
         cwd TEXT,
         base_env BLOB NOT NULL, -- NAME=value entries, each ended by a NUL byte; as is env
         env BLOB NOT NULL,
-        max_idle INTEGER,
-        lifetime INTEGER,
-        grace INTEGER,
-        startup INTEGER,
+        max_idle INTEGER CHECK (max_idle BETWEEN 0 AND 1000000000),
+        lifetime INTEGER CHECK (lifetime BETWEEN 1 AND 1000000000),
+        grace INTEGER CHECK (grace BETWEEN 0 AND 86400),
+        startup INTEGER CHECK (startup BETWEEN 1 AND 3600),
         CHECK ((argv IS NULL) = (cwd IS NULL)),
         PRIMARY KEY (account, service, environment)
     ) STRICT, WITHOUT ROWID;
 
-    ALTER TABLE backend ADD COLUMN max_idle INTEGER;
-    ALTER TABLE backend ADD COLUMN lifetime INTEGER;
-    ALTER TABLE backend ADD COLUMN grace INTEGER;
-    ALTER TABLE backend ADD COLUMN startup INTEGER;
+    ALTER TABLE backend ADD COLUMN max_idle INTEGER CHECK (max_idle BETWEEN 0 AND 1000000000);
+    ALTER TABLE backend ADD COLUMN lifetime INTEGER CHECK (lifetime BETWEEN 1 AND 1000000000);
+    ALTER TABLE backend ADD COLUMN grace INTEGER CHECK (grace BETWEEN 0 AND 86400);
+    ALTER TABLE backend ADD COLUMN startup INTEGER CHECK (startup BETWEEN 1 AND 3600);
     ALTER TABLE backend ADD COLUMN expires_at_boot INTEGER;
     CREATE INDEX backend_by_service ON backend (account, service, environment, created_at);
     )sql",

@@ -268,16 +268,19 @@ std::optional<Identity> Store::identity(const std::string& token_hash, std::int6
     });
 }
 
-std::vector<Store::ServiceRow> Store::services() const {
-    return reading("services", [&]() -> std::vector<ServiceRow> {
+Result<std::vector<Store::ServiceRow>> Store::services() const {
+    std::vector<ServiceRow> rows;
+    const bool all_read = reading("services", [&] {
         SQLite::Statement query(connection_->database,
                                 fmt::format("SELECT {} FROM service", service_columns));
-        std::vector<ServiceRow> rows;
         while (query.executeStep()) {
             if (auto row = service_in(query)) rows.push_back(std::move(*row));
         }
-        return rows;
+        return true;
     });
+    if (all_read) return rows;
+    return fail(ErrorCode::daemon_unavailable, "The services can't be read from the database.",
+                "jamsock daemon logs");
 }
 
 Result<> Store::record_service(const ServiceRow& row) {

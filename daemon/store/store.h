@@ -54,7 +54,8 @@ class Store {
         std::int64_t created_at = 0;  // wall milliseconds
         ServiceDefinition definition;
     };
-    std::vector<ServiceRow> services() const;
+    // Fails if they can't all be read: who took none for all would overwrite them.
+    Result<std::vector<ServiceRow>> services() const;
     Result<> record_service(const ServiceRow& row);  // made or changed
     // With the environment `default`, all of the service's.
     Result<> remove_service(const ServiceName& name);

@@ -154,3 +154,13 @@ TEST_CASE("a state directory of any length of path is reached") {
     REQUIRE(*client);
     CHECK((*client)->version(deadline_in(5s)));
 }
+
+TEST_CASE("a long wait goes on while the daemon answers others, and ends when it doesn't") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {FakeDaemon::silence, answer(200, version_json),
+                                    answer(200, version_json), FakeDaemon::silence});
+    auto client = *DaemonClient::open(state.fd(), 50ms).value();
+    CHECK_FALSE(client.connect(ServiceName::standard(), {}, true, deadline_in(1h)));
+    CHECK(client.breakdown() == Breakdown::deadline_passed);
+    CHECK(daemon.requests().size() == 4);
+}

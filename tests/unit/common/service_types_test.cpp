@@ -46,6 +46,10 @@ TEST_CASE("what a definition can't be is refused by the field's name") {
     CHECK(refused(R"({"name":"x","command":"node"})").find("'command'") != std::string::npos);
     CHECK(refused(R"({"name":"x","command":[]})").find("'command'") != std::string::npos);
     CHECK(refused(R"({"name":"x","cwd":"/"})").find("'cwd'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","base_env":{}})").find("'base_env'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","command":["/a"],"cwd":"/\u0000"})").find("'cwd'") !=
+          std::string::npos);
+    CHECK(refused(R"({"name":"x/"})").find("'x/'") != std::string::npos);
     CHECK(refused(R"({"name":"x","env":{"A":null}})").find("'env'") != std::string::npos);
     CHECK(refused(R"({"name":"x","env":{"A=":"1"}})").find("'env'") != std::string::npos);
     CHECK(refused(R"({"name":"x","grace_seconds":86401})").find("0 to 86400") != std::string::npos);
@@ -72,6 +76,12 @@ TEST_CASE("an update changes what it names, and null takes back") {
         CHECK(after.limits == Limits{.grace = 6, .startup = 7});
     }
     CHECK_FALSE(ServiceUpdateRequest::from_json(R"({"name":"other"})"));
+    CHECK_FALSE(ServiceUpdateRequest::from_json(R"({"env":null})"));
+    CHECK(ServiceUpdateRequest::from_json("{}")->is_empty());
+    const auto without_command = ServiceUpdateRequest::from_json(R"({"command":null})").value();
+    CHECK_FALSE(without_command.is_empty());
+    CHECK_FALSE(without_command.applied_to(before).command);
+    CHECK(without_command.to_json() == R"({"command":null})");
     CHECK(ServiceUpdateRequest::from_json(R"({"image_tag":"latest"})").error().code ==
           ErrorCode::unsupported);
 }

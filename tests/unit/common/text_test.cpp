@@ -38,3 +38,8 @@ TEST_CASE("a number is digits alone and fits") {
         CHECK_FALSE(parse_number(text, number));
     }
 }
+
+TEST_CASE("a shell line can be pasted whatever its words hold") {
+    CHECK(shell_line({"a", "b c", "", "it's"}) == "a 'b c' '' 'it'\\''s'");
+    CHECK(shell_line({"tab\there", "\xff'\\"}) == "$'tab\\011here' $'\\377\\047\\134'");
+}

@@ -19,7 +19,7 @@ struct NoBackends final : Backends {
 struct Served {
     Store store = Store::open(":memory:").value();
     NoBackends backends;
-    Services services{store, {{"/demo"}, "/"}, [](const Command&) { return Result<>(); }};
+    Services services{store, {}, {{"/demo"}, "/"}, [](const Command&) { return Result<>(); }};
     Registry registry{store, services, backends, {[](auto) {}, [](auto) {}}, {"http://x/"}};
     Api api{registry, services, [] { return VersionInfo{.version = "1.2.3", .pid = 7}; }};
 

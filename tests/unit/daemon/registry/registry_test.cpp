@@ -4,7 +4,10 @@
 
 #include <map>
 
+#include "tests/support/eventually.h"
+
 using namespace jamsock;
+using jamsock::test::eventually;
 
 namespace {
 
@@ -41,7 +44,7 @@ struct World {
     FakeBackends backends;
     std::vector<std::shared_ptr<const Route>> published;
     std::vector<std::uint64_t> removed;
-    Services services{store, demo, [](const Command&) { return Result<>(); }};
+    Services services{store, {}, demo, [](const Command&) { return Result<>(); }};
     Registry registry{store,
                       services,
                       backends,
@@ -572,25 +575,51 @@ TEST_CASE("deleting an environment leaves the service and its other backends alo
 TEST_CASE("a backend that nobody uses for its idle limit is swept, with its own grace") {
     World world;
     ConnectRequest request = for_key("doc");
-    request.limits.max_idle = 0;
+    request.limits.max_idle = 1;
     const auto backend = world.connect(request).value();
-    world.connect(for_key("other")).value();
-    world.happens(backend.backend_id, {.status = Status::waiting});
-    world.registry.end_idle();
-    world.happens(backend.backend_id, {.status = Status::ready});
-    world.registry.end_idle();  // 0 means the end of the last use, and there was none
-    CHECK(world.backends.terminated.empty());
-
     const auto activity = world.published.back()->activity;
+    world.connect(for_key("other")).value();
+    const auto is_swept = [&] {
+        world.registry.look_after();
+        return !world.backends.terminated.empty();
+    };
+    const auto a_second_passes = [&] {
+        return eventually([&] { return activity->idle_seconds() >= 1; });
+    };
+    world.happens(backend.backend_id, {.status = Status::waiting});
+    REQUIRE(a_second_passes());
+    CHECK_FALSE(is_swept());  // it isn't ready yet
+
+    world.happens(backend.backend_id, {.status = Status::ready});
+    CHECK_FALSE(is_swept());
+    REQUIRE(a_second_passes());
+    REQUIRE(world.connect(look_up("doc")));
+    CHECK_FALSE(is_swept());  // its URL was just given out
+
     REQUIRE(activity->enter());
-    world.registry.end_idle();
-    CHECK(world.backends.terminated.empty());
+    CHECK_FALSE(is_swept());
     activity->leave();
-    world.registry.end_idle();
-    REQUIRE(world.backends.terminated.size() == 1);
+    CHECK(eventually(is_swept));
     CHECK(world.backends.terminated[0].first == backend.backend_id);
     CHECK(world.backends.terminated[0].second.reason == TerminationReason::swept);
+    CHECK(world.backends.terminated[0].second.grace == std::chrono::seconds(10));
     CHECK_FALSE(activity->enter());
+}
+
+TEST_CASE("an idle limit of 0 leaves time to use a URL that was given out") {
+    World world;
+    ConnectRequest request = for_key("doc");
+    request.limits.max_idle = 0;
+    const auto backend = world.connect(request).value();
+    world.happens(backend.backend_id, {.status = Status::ready});
+    const auto activity = world.published.back()->activity;
+    REQUIRE(activity->enter());
+    activity->leave();
+    world.registry.look_after();
+    CHECK(world.backends.terminated.empty());
+    REQUIRE(eventually([&] { return activity->idle_seconds() >= 5; }));
+    world.registry.look_after();
+    CHECK(world.backends.terminated.size() == 1);
 }
 
 TEST_CASE("a status that contradicts the database keeps no other from being recorded") {

@@ -20,7 +20,7 @@ struct World {
 
     // As after a restart of the daemon.
     Services fresh() {
-        return Services(store, demo, [this](const Command&) -> Result<> {
+        return Services(store, store.services().value(), demo, [this](const Command&) -> Result<> {
             if (programs_run) return {};
             return fail(ErrorCode::invalid_request, "No such program.");
         });
@@ -60,11 +60,21 @@ TEST_CASE("an environment inherits what it doesn't set, also what changes later"
     World world;
     REQUIRE(world.services.create(named("editor"), {.command = demo, .env = {{"A", "1"}}}));
     REQUIRE(world.services.create(named("editor/staging"), {.env = {{"B", "2"}}}));
-    REQUIRE(world.services.update(named("editor"), {.command = node, .grace = 5}));
+    REQUIRE(world.services.update(named("editor"), {.command = std::optional(node), .grace = 5}));
     const auto staging = world.services.definition(named("editor/staging")).value();
     CHECK(staging.command == node);
     CHECK(staging.env == EnvironmentMap{{"A", "1"}, {"B", "2"}});
     CHECK(staging.limits.grace == 5);
+}
+
+TEST_CASE("an environment that gives up its own command has its service's again") {
+    World world;
+    REQUIRE(world.services.create(named("editor"), {.command = node}));
+    REQUIRE(world.services.create(named("editor/staging"), {.command = demo}));
+    CHECK(world.services.definition(named("editor/staging"))->command == demo);
+    const auto give_up = ServiceUpdateRequest::from_json(R"({"command":null})").value();
+    REQUIRE(world.services.update(named("editor/staging"), give_up));
+    CHECK(world.services.definition(named("editor/staging"))->command == node);
 }
 
 TEST_CASE("what can't be made or changed is refused, and nothing is") {

@@ -297,19 +297,19 @@ TEST_CASE("services come back as they went in, and go one by one or with their e
     REQUIRE(store.record_service(editor));
     REQUIRE(store.record_service({name("editor/staging"), 6, {}}));
     REQUIRE(store.record_service({name("viewer"), 7, {}}));
-    REQUIRE(store.services().size() == 3);
-    CHECK(store.services()[0].definition == editor.definition);
-    CHECK(store.services()[0].created_at == 5);
-    CHECK(store.services()[1].definition == ServiceDefinition{});
+    REQUIRE(store.services().value().size() == 3);
+    CHECK(store.services().value()[0].definition == editor.definition);
+    CHECK(store.services().value()[0].created_at == 5);
+    CHECK(store.services().value()[1].definition == ServiceDefinition{});
 
     REQUIRE(store.record_service({name("editor/staging"), 6, {.env = {{"B", ""}}}}));
-    CHECK(store.services()[1].definition.env == EnvironmentMap{{"B", ""}});
+    CHECK(store.services().value()[1].definition.env == EnvironmentMap{{"B", ""}});
     REQUIRE(store.remove_service(name("editor/staging")));
-    CHECK(store.services().size() == 2);
+    CHECK(store.services().value().size() == 2);
     REQUIRE(store.record_service({name("editor/staging"), 6, {}}));
     REQUIRE(store.remove_service(name("editor")));
-    REQUIRE(store.services().size() == 1);
-    CHECK(store.services()[0].name == name("viewer"));
+    REQUIRE(store.services().value().size() == 1);
+    CHECK(store.services().value()[0].name == name("viewer"));
 }
 
 TEST_CASE("the last start of a service is its newest backend's") {
@@ -339,6 +339,6 @@ TEST_CASE("a database of the first version is brought up to date, after a copy")
     CHECK(live[0].command == Command{{"/bin/x"}, "/srv"});
     CHECK(live[0].limits == LifeLimits());
     CHECK_FALSE(live[0].expires_at_boot);
-    CHECK(store.services().empty());
+    CHECK(store.services().value().empty());
     CHECK(std::filesystem::file_size(directory.database() + ".v1") == before.size());
 }
