@@ -68,6 +68,8 @@ bool answers_http(std::uint16_t port) {
     return ::recv(fd.get(), answer, sizeof answer, MSG_WAITALL) == sizeof answer;
 }
 
+constexpr double longest_start = 10'000;  // milliseconds
+
 double spawn_bare() {
     const std::uint16_t port = free_port();
     std::string program = own_program("tiny_backend");
@@ -81,6 +83,11 @@ double spawn_bare() {
     }
     std::chrono::nanoseconds pause = timeouts::first_probe_pause;
     while (!answers_http(port)) {
+        if (milliseconds_since(begin) > longest_start) {
+            ::kill(child, SIGKILL);
+            ::waitpid(child, nullptr, 0);
+            throw std::runtime_error("the backend doesn't answer");
+        }
         pause_for(pause);
         pause = std::min<std::chrono::nanoseconds>(pause * 2, timeouts::last_probe_pause);
     }

@@ -36,6 +36,7 @@ Memory memory_of(pid_t process) {
         if (line.starts_with("Private_Clean:")) memory.private_kib += value();
         if (line.starts_with("Private_Dirty:")) memory.private_kib += value();
     }
+    if (memory.proportional_kib == 0) throw std::runtime_error("a process can't be measured");
     return memory;
 }
 

@@ -43,7 +43,7 @@ void check_unstarted(const Result<ConnectResponse>& answer, ErrorCode code,
 // each takes as long as its service lets a backend take to start.
 Child connect_with_short_startup(const Home& home, const std::string& name,
                                  const std::vector<std::string>& command) {
-    std::vector<std::string> words{"service", "create", name, "--startup", "5", "--"};
+    std::vector<std::string> words{"service", "create", name, "--startup", "12", "--"};
     words.insert(words.end(), command.begin(), command.end());
     home.output_of(words);
     return home.start_jamsock({"connect", name, "--key", home.own_key(name)});
@@ -199,6 +199,19 @@ TEST_CASE("a key held by another command is KeyHeld, and its holder is left alon
     bystander.check();
 }
 
+TEST_CASE("a key held by the same command in another directory is KeyHeld") {
+    const Home home;
+    RunOptions there = home.options();
+    there.directory = "/usr";
+    const std::vector<std::string> call{"connect", "--key", "k", "--", test_backend()};
+    REQUIRE(home.jamsock(call, there).exit_code == 0);
+    const KeyEntry before = home.keys().at(0);
+    check_refused(home.jamsock(call), 6, {"is held by backend", "in '/usr'", "in '/'"},
+                  "jamsock status ");
+    REQUIRE(home.keys().size() == 1);
+    CHECK(home.keys()[0].backend_id == before.backend_id);
+}
+
 TEST_CASE("a backend that isn't ready at the limit is told what it did in place of that") {
     const Bystander bystander;
     const Home& home = bystander.home;
@@ -253,7 +266,7 @@ TEST_CASE("a backend that ends because its port was taken is told by whom, with 
     const Bystander bystander;
     const Home& home = bystander.home;
     Child robbed = home.start_jamsock(
-        {"connect", "--key", home.own_key("robbed"), "--", test_backend(), "--slow-start", "1500"});
+        {"connect", "--key", home.own_key("robbed"), "--", test_backend(), "--slow-start", "5000"});
     const Listener stranger(started(home, "robbed").port);
     const RunResult refused = robbed.wait();
     check_refused(refused, 5,

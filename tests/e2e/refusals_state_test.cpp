@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -38,10 +39,13 @@ RunOptions with_state_in(const Home& home, const std::string& directory) {
     return options;
 }
 
-// One that refuses to start may still be ending when its starter has been told.
+// One that refuses to start may still be ending when its starter has been told. One that runs all
+// the same is ended: no Home knows of it.
 void check_no_daemon(const std::string& directory) {
     CHECK(eventually([&] { return keepers_of(directory).empty(); }));
     CHECK(workers_of(directory).empty());
+    for (const pid_t keeper : keepers_of(directory))
+        ::kill(keeper, SIGTERM);
 }
 
 // By the command line, whether it may start a daemon or not, and by the daemon itself.
@@ -59,6 +63,16 @@ void check_directory_refused(const Home& home, const std::string& directory, con
                              const std::string& hint) {
     check_state_refused(home, with_state_in(home, directory), words, hint);
     check_no_daemon(directory);
+}
+
+// Pastes what a refused call told to try into a shell.
+void follow_hint(const Home& home) {
+    const RunResult refused = home.jamsock({"connect", "--key", "k"});
+    const auto hint = refused.err.find("Try: ");
+    REQUIRE(hint != std::string::npos);
+    const RunResult done = run({"/bin/sh", "-c", refused.err.substr(hint + 5)}, home.options());
+    INFO(done.err);
+    REQUIRE(done.exit_code == 0);
 }
 
 void kill_daemon(const Home& home) {
@@ -242,6 +256,7 @@ TEST_CASE("a state directory on a network file system is refused") {
         check_refused(run(call, options), 69, words, hint);
     }
     check_refused(run_daemon(options), 69, words, hint);
+    check_no_daemon(shared);
     CHECK(fs::is_empty(shared));
 }
 
@@ -422,7 +437,7 @@ TEST_CASE("a database that is garbage, of another program or of a newer version 
     home.output_of({"daemon", "start"});
     home.output_of({"daemon", "stop"});
     const std::string database = home.path() + "/jamsock.db";
-    const std::string hint = fmt::format("mv {} {}.aside", database, database);
+    const std::string hint = fmt::format("mkdir {0}.aside && mv {0} {0}.aside", database);
     SUBCASE("garbage") {
         overwrite(database, "garbage\n");
         check_database_refused(home, {"jamsock.db", "is damaged or no database", "left as it is"},
@@ -450,8 +465,9 @@ TEST_CASE("a database that is garbage, of another program or of a newer version 
         fs::create_directory(database);
         check_database_refused(home, {"jamsock.db", "is a directory"}, hint);
     }
-    fs::rename(database, database + ".aside");  // as the hint says
+    follow_hint(home);
     home.output_of({"connect", "--key", "k"});
+    CHECK(fs::exists(database + ".aside/jamsock.db"));
 }
 
 TEST_CASE("a database that can't be written is refused") {
@@ -477,13 +493,58 @@ TEST_CASE("a refused database costs no running backend: put aside, all are found
     kill_daemon(home);
     const std::string database = home.path() + "/jamsock.db";
     SQLite::Database(database, SQLite::OPEN_READWRITE).exec("PRAGMA user_version=99");
-    check_database_refused(home, {"newer version of jamsock"}, "mv " + database);
+    check_database_refused(home, {"newer version of jamsock"}, "mkdir " + database);
     CHECK(is_running(*before.pid));
     CHECK(processes_with("SESSION_BACKEND_KEY=" + key).size() == 1);
-    fs::rename(database, database + ".aside");
+    follow_hint(home);
     home.output_of({"list"});
     check_adopted(home, before);
     CHECK(fetch(url).status == 200);
+}
+
+TEST_CASE("a newer version's log is put aside together with its database") {
+    const Home home;
+    home.output_of({"daemon", "start"});
+    kill_daemon(home);
+    const std::string database = home.path() + "/jamsock.db";
+    const std::string copy = home.path() + "/copy";
+    fs::create_directory(copy);
+    {  // as a killed newer daemon would leave it: its mark is in the log alone
+        SQLite::Database newer(database, SQLite::OPEN_READWRITE);
+        newer.exec("PRAGMA wal_autocheckpoint=0; PRAGMA user_version=99");
+        for (const char* file : {"/jamsock.db", "/jamsock.db-wal"})
+            fs::copy(home.path() + file, copy + file);
+    }
+    for (const char* file : {"/jamsock.db", "/jamsock.db-wal"})
+        fs::rename(copy + file, home.path() + file);
+    fs::remove(copy);
+    check_database_refused(home, {"newer version of jamsock"}, "mkdir " + database);
+    follow_hint(home);
+    home.output_of({"connect", "--key", "k"});
+    CHECK(SQLite::Database(database + ".aside/jamsock.db", SQLite::OPEN_READWRITE)
+              .execAndGet("PRAGMA user_version")
+              .getInt() == 99);
+}
+
+TEST_CASE("a checkpoint that was cut after the first page leaves a database that is sound") {
+    const Home home;
+    for (int i = 0; i < 40; ++i)
+        home.output_of({"service", "create", "s" + std::to_string(i), "--", "/bin/true"});
+    kill_daemon(home);
+    const std::string database = home.path() + "/jamsock.db";
+    const std::string folded = home.path() + "/folded.db";
+    fs::copy(database, folded);
+    fs::copy(database + "-wal", folded + "-wal");
+    SQLite::Database(folded, SQLite::OPEN_READWRITE).exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    REQUIRE(fs::file_size(folded) > fs::file_size(database));
+    std::string first_page(4096, '\0');
+    std::ifstream(folded, std::ios::binary).read(first_page.data(), 4096);
+    std::fstream file(database, std::ios::in | std::ios::out | std::ios::binary);
+    file.write(first_page.data(), 4096);
+    file.close();
+    fs::remove(folded);
+    const std::string services = home.output_of({"service", "list"});
+    CHECK(std::ranges::count(services, '\n') == 40);  // with the default one, less the last newline
 }
 
 TEST_CASE("an empty database beside live locks: keys keep their backends, ids and URLs") {
@@ -603,6 +664,15 @@ TEST_CASE(
         home.output_of({"terminate", "--hard", "--key", home.own_key("new")});
     }
     CHECK(refused_by_database > 0);
+
+    // How a backend ended is told also while it can't be recorded.
+    const auto brief = home.connect({.key = Key::parse(home.own_key("brief")).value()}).value();
+    disk.fill(0);
+    ::kill(*home.backend(brief.backend_id).pid, SIGKILL);
+    CHECK(eventually([&] {
+        return home.backend(brief.backend_id).statuses.back().status == Status::terminated;
+    }));
+    disk.free();
 
     // A worker that crashes on a full disk is followed by another, and URLs answer again.
     disk.fill(0);

@@ -163,13 +163,19 @@ TEST_CASE("what can't become a service is refused, and nothing changes") {
     refused({"create", "x", "-e", "PORT=1", "--", "node"}, 2, "PORT");
     refused({"create", "x", "-e", "A", "--", "node"}, 2, "NAME=VALUE");
     refused({"create", "bad name", "--", "node"}, 2, "'bad name'");
-    refused({"create", "", "--", "node"}, 2, "empty");
+    refused({"create", "", "--", "node"}, 2, "Give the name");
+    refused({"create"}, 2, "Give the name");
+    refused({"create", "x/", "--", "node"}, 2, "'x/'");
     refused({"create", "x", "--max-idle", "soon", "--", "node"}, 2, "'soon'");
     refused({"create", "x", "--grace", "86401", "--", "node"}, 2, "0 to 86400");
     refused({"create", "x", "--startup=", "--", "node"}, 2, "--startup");
     refused({"create", "x", "--cmd", "node"}, 2, "Did you mean '--cwd'?");
     refused({"update", "nobody", "--grace", "1"}, 4, "'nobody'");
     refused({"update", "editor", "--cwd", "/"}, 2, "--cwd");
+    refused({"update", "editor"}, 2, "No change is given.");
+    refused({"update", "editor", "--unset", "A=B"}, 2, "'A=B'");
+    refused({"update", "editor", "--unset", "A", "-e", "A=1"}, 2, "both set and taken away");
+    refused({"info", "editor/nope"}, 4, "'editor/nope'");
     refused({"crate", "x", "--", "node"}, 2, "Did you mean 'create'?");
     CHECK(home.output_of({"service", "info", "editor", "--json"}) == before);
     CHECK(home.output_of({"service", "list", "--json"}) == R"({"services":["default","editor"]})");
@@ -186,6 +192,7 @@ TEST_CASE("a program that is gone since its service was made is SpawnFailed at c
     const RunResult failed = home.jamsock({"connect", "editor", "--key", "k"});
     CHECK(failed.exit_code == 5);
     CHECK(failed.err.find(program) != std::string::npos);
+    CHECK(failed.err.find("Try: jamsock service update editor -- COMMAND") != std::string::npos);
     CHECK(home.keys().empty());
 }
 
@@ -206,12 +213,12 @@ TEST_CASE("a service's limits end its backends: idle, lifetime, startup, grace")
             ->backend_id;
     };
     make("idle", {"--max-idle", "1", "--", test_backend()});
-    make("old", {"--lifetime", "2", "--", test_backend()});
+    make("old", {"--lifetime", "8", "--", test_backend()});
     make("late", {"--startup", "1", "--", test_backend(), "--never-listen"});
     make("deaf", {"--grace", "1", "--", test_backend(), "--ignore-term"});
-    const BackendId idle = started("idle");
     const BackendId old = started("old");
     CHECK(home.backend(old).expires_at);
+    const BackendId idle = started("idle");
 
     const auto before = BootClock::now();
     const RunResult late = home.jamsock({"connect", "late", "--key", "k"});
@@ -229,7 +236,7 @@ TEST_CASE("a service's limits end its backends: idle, lifetime, startup, grace")
 
 TEST_CASE("a lifetime ends while no daemon runs, and is known afterwards") {
     const Home home;
-    home.output_of({"service", "create", "old", "--lifetime", "2", "--", test_backend()});
+    home.output_of({"service", "create", "old", "--lifetime", "6", "--", test_backend()});
     home.output_of({"connect", "old", "--key", "k"});
     const BackendId id = home.keys().at(0).backend_id;
     const pid_t pid = home.backend(id).pid.value();
@@ -259,10 +266,14 @@ TEST_CASE("services over the API: as Jamsocket's clients ask") {
     CHECK(post(editor + "/connect", R"({"key":"k"})") == "500 SpawnFailed");
     CHECK(post(editor + "/update", fmt::format(R"({{"command":["{}"],"cwd":"/"}})",
                                                test_backend())) == R"(200 {"status":"ok"})");
+    const std::string before = home.get(editor).body;
     CHECK(post(editor + "/update", R"({"command":["/no/such"],"cwd":"/"})") ==
           "400 InvalidRequest");
     CHECK(post(editor + "/update", R"({"comand":["/bin/sh"]})") == "400 InvalidRequest");
+    CHECK(home.post(editor + "/update", R"({"comand":["/bin/sh"]})").body.find("'comand'") !=
+          std::string::npos);
     CHECK(post(editor + "/update", R"({"image_tag":"v1"})") == "501 Unsupported");
+    CHECK(home.get(editor).body == before);
     CHECK(post(editor + "/connect?wait=ready", R"({"key":"k"})").starts_with("200"));
     CHECK(post(editor + "/delete", "") == "409 Conflict");
     CHECK(home.get(editor + "/images").body == R"({"images":[]})");

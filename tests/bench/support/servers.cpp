@@ -163,7 +163,7 @@ PostgresServer::PostgresServer() {
                                                      "KEY, holder text)" +
                                                          nul),
                      .greeting_answers = 2};
-    test::eventually([&] {
+    const bool is_up = test::eventually([&] {
         try {
             Conversation(server(), table);
             return true;
@@ -171,6 +171,7 @@ PostgresServer::PostgresServer() {
             return false;
         }
     });
+    if (!is_up) throw std::runtime_error("PostgreSQL doesn't start");
 }
 
 Talk jamsock_connect(const std::string& key) {
