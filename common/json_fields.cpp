@@ -23,45 +23,83 @@ std::int64_t time_from_iso(const std::string& iso) {
     return static_cast<std::int64_t>(::timegm(&parts)) * 1000 + milliseconds;
 }
 
-// Watches a parse: what is nested so deeply that handling it could exhaust the stack is refused
-// while it is read, as is an object that names a field twice, of which either could be meant.
-class ParseGuard {
-  public:
-    bool operator()(int, Json::parse_event_t event, const Json& value) {
-        using Event = Json::parse_event_t;
-        if (event == Event::object_start || event == Event::array_start) open();
-        if (event == Event::object_end || event == Event::array_end) names_.pop_back();
-        if (event == Event::key) add(value.get_ref<const std::string&>());
-        return true;
-    }
+constexpr std::size_t deepest = 64;        // handling it must not exhaust the stack
+constexpr std::size_t most_names = 4'096;  // reading an object takes the square of its names
 
-  private:
-    static constexpr std::size_t deepest = 64;
-
-    void open() {
-        names_.emplace_back();
-        if (names_.size() <= deepest) return;
-        throw BadField{{ErrorCode::invalid_request,
-                        fmt::format("The JSON body is nested more than {} levels deep.", deepest),
-                        {},
-                        {}}};
-    }
-    void add(const std::string& name) {
-        if (names_.back().insert(name).second) return;
-        throw BadField{{ErrorCode::invalid_request,
-                        fmt::format("The field {} is given twice.", in_quotes(name)),
-                        {},
-                        {}}};
-    }
-
-    std::vector<std::set<std::string>> names_;  // of each level that is open
+// How deep a text nests and how many names it gives, if it is JSON.
+struct Shape {
+    std::size_t depth = 0;
+    std::size_t names = 0;
 };
 
+Shape shape_of(std::string_view text) {
+    Shape shape;
+    std::size_t open = 0;
+    bool in_string = false;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const char c = text[at];
+        if (in_string && c == '\\') {
+            ++at;
+        } else if (c == '"') {
+            in_string = !in_string;
+        } else if (in_string) {
+            continue;
+        } else if (c == '{' || c == '[') {
+            shape.depth = std::max(shape.depth, ++open);
+        } else if ((c == '}' || c == ']') && open > 0) {
+            --open;
+        } else if (c == ':') {
+            ++shape.names;
+        }
+    }
+    return shape;
+}
+
+void check_shape(const Shape& shape) {
+    const auto refuse = [](std::string sentence) {
+        throw BadField{{ErrorCode::invalid_request, std::move(sentence), {}, {}}};
+    };
+    if (shape.depth > deepest)
+        refuse(fmt::format("The JSON body is nested more than {} levels deep.", deepest));
+    if (shape.names > most_names)
+        refuse(fmt::format("The JSON body has more than {} fields.", most_names));
+}
+
+std::size_t names_in(const Json& value) {
+    if (!value.is_structured()) return 0;
+    std::size_t names = value.is_object() ? value.size() : 0;
+    for (const Json& part : value)
+        names += names_in(part);
+    return names;
+}
+
+// The name that an object gives twice. A document has lost it, so the text is read once more.
+std::string doubled_name(std::string_view text) {
+    std::vector<std::set<std::string>> open;
+    std::string doubled;
+    const auto watch = [&](int, Json::parse_event_t event, const Json& value) {
+        using Event = Json::parse_event_t;
+        if (event == Event::object_start || event == Event::array_start) open.emplace_back();
+        if (event == Event::object_end || event == Event::array_end) open.pop_back();
+        if (event != Event::key) return true;
+        const auto& name = value.get_ref<const std::string&>();
+        if (!open.back().insert(name).second) doubled = name;
+        return true;
+    };
+    [[maybe_unused]] const Json again = Json::parse(text, watch);
+    return doubled;
+}
+
+// Of two fields with one name either could be meant.
 Json parse(std::string_view text) {
-    ParseGuard guard;
-    return Json::parse(text, [&guard](int depth, Json::parse_event_t event, const Json& value) {
-        return guard(depth, event, value);
-    });
+    const Shape shape = shape_of(text);
+    check_shape(shape);
+    Json document = Json::parse(text);
+    if (names_in(document) == shape.names) return document;
+    throw BadField{{ErrorCode::invalid_request,
+                    fmt::format("The field {} is given twice.", in_quotes(doubled_name(text))),
+                    {},
+                    {}}};
 }
 
 }  // namespace

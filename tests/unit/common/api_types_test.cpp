@@ -120,6 +120,23 @@ TEST_CASE("a body nested too deeply is refused while it is read") {
     CHECK(one_more.error().message == "The JSON body is nested more than 64 levels deep.");
 }
 
+TEST_CASE("a body of very many fields is refused before it is read") {
+    std::string body = "{";
+    for (int i = 0; i < 100'000; ++i)
+        body += "\"" + std::to_string(i) + "\":0,";
+    body += "\"key\":\"k\"}";
+    const auto many = ConnectRequest::from_json(body);
+    REQUIRE_FALSE(many);
+    CHECK(many.error().message == "The JSON body has more than 4096 fields.");
+}
+
+TEST_CASE("colons and brackets in texts are no fields") {
+    const auto request = ConnectRequest::from_json(
+        R"({"key":"a:b\"c:{[","auth":{"a":[{"b":":"},{"b":":"}],"c\\":1}})");
+    REQUIRE(request);
+    CHECK(request->key->str() == "a:b\"c:{[");
+}
+
 TEST_CASE("a field that is given twice is refused: either could be meant") {
     const auto twice = ConnectRequest::from_json(R"({"key":"a","auth":{"key":1},"key":"b"})");
     REQUIRE_FALSE(twice);
