@@ -90,6 +90,8 @@ let isLive = false;
 let isFull = false;
 let isComposing = false;
 let held = [];     // what came while a composition must not be disturbed
+let postTimer = 0;
+let postPause = 500;
 
 // Takes in what was typed.
 function record() {
@@ -128,12 +130,15 @@ function send() {
 }
 
 async function post() {
+  clearTimeout(postTimer);
   const edit = sent;
   const body = JSON.stringify({ by: me, number: edit.number, base: version, splices: edit.splices });
   let status = 0;
   try {
     status = (await fetch('edits', { method: 'POST', body })).status;
   } catch { /* no answer: as any other failure, below */ }
+  if (isLive && (status === 204 || status === 413)) setState('live');
+  if (status !== 410) postPause = 500;
   if (sent !== edit) return;
   if (status === 204) return setFull(false);
   if (status === 413) return refuse();
@@ -142,7 +147,12 @@ async function post() {
     setTimeout(follow, 500);
     return;
   }
-  setTimeout(() => { if (isLive && sent === edit) post(); }, 500);
+  // A stream that is open outlasts its URL, which lets no new connection in.
+  if (status === 410) {
+    setState('ended');
+    postPause = Math.min(2 * postPause, 60000);
+  }
+  postTimer = setTimeout(() => { if (isLive && sent === edit) post(); }, postPause);
 }
 
 // The text would be too long with it: kept here, and tried again with each change.
@@ -315,8 +325,8 @@ function tell() {
 // Sentences and code in turn.
 function noticeWords() {
   if (state === 'ended') {
-    return ['This backend has ended. Your text is still here, to be copied. For a new URL of the key: ',
-      reopen];
+    return ['This URL has expired, or its backend has ended. Your text is still here, to be copied. ' +
+      'For a new URL of the key: ', reopen];
   }
   if (state === 'lost' && fullPlaces) {
     return [`${fullPlaces} windows are looking, and no more can. Trying again; what you type waits here.`];

@@ -342,12 +342,31 @@ TEST_CASE_FIXTURE(DemoPage,
     CHECK(soon([&] { return lookers(a) == 2 && lookers(b) == 2; }));
 }
 
+TEST_CASE_FIXTURE(DemoPage,
+                  "a URL that has expired is said so when an edit is refused, and tried again") {
+    const std::string url = home.output_of({"connect", "--key", "document-123"});
+    const Window a = open_live(browser, url);
+    const Window b = open_live(browser, url);
+    a.run("window.realFetch = fetch; window.fetch = async () => new Response(null, {status: 410})");
+    a.type("#text", "x");
+    CHECK(soon([&] { return says(a, "#notice", "This URL has expired"); }));
+    CHECK(says(a, "#notice", "jamsock connect --key document-123"));
+    CHECK(a.text("#state") == "ended");
+    b.type("#text", "y");
+    CHECK(soon([&] { return says(a, "#state", "ended") && a.value("#text").size() == 2; }));
+    CHECK(a.run("return postPause").get<int>() > 500);
+    a.run("window.fetch = realFetch");
+    CHECK(soon([&] { return b.value("#text") == a.value("#text") && has_settled(a); }));
+    CHECK(soon([&] { return is_live(a); }));
+    CHECK(a.text("#notice").empty());
+}
+
 TEST_CASE_FIXTURE(DemoPage, "an ended backend is said so, with the way on, and the text stays") {
     const Window window = open_live(browser, home.output_of({"connect", "--key", "my document"}));
     window.type("#text", "precious");
     REQUIRE(soon([&] { return has_settled(window); }));
     home.output_of({"terminate", "--key", "my document"});
-    CHECK(soon([&] { return says(window, "#notice", "has ended"); }));
+    CHECK(soon([&] { return says(window, "#notice", "expired, or its backend has ended"); }));
     CHECK(says(window, "#notice", "jamsock connect --key 'my document'"));
     CHECK(window.text("#state") == "ended");
     window.type("#text", " words");
