@@ -244,6 +244,8 @@ let fullPlaces = 0;
 let isResting = false;
 let restAfter = 20000;
 let restTimer = 0;
+let useEvery = 60000;  // well below the idle limit that a backend has by default
+let useTimer = 0;
 
 function follow() {
   if (isResting) return;
@@ -259,22 +261,28 @@ function follow() {
   stream.onerror = lose;
 }
 
+async function statusOfUrl() {
+  try {
+    return (await fetch('.', { method: 'HEAD', cache: 'no-store' })).status;
+  } catch {
+    return 0;  // nobody answers
+  }
+}
+
 // Tries again by itself; ever more rarely if the backend is said to be gone.
 async function lose() {
   stream.close();
   isLive = false;
   if (state !== 'ended') setState('lost');
-  let status = 0;
-  try {
-    status = (await fetch('.', { method: 'HEAD', cache: 'no-store' })).status;
-  } catch { /* nobody answers */ }
+  const status = await statusOfUrl();
   setState(status === 410 ? 'ended' : 'lost');
   setTimeout(follow, fullPlaces ? 5000 : pause);
   pause = Math.min(2 * pause + 100, status === 410 ? 60000 : 2000);
 }
 
 // A browser has six connections at most to one address, for all its windows: one that nobody has
-// seen for a while lets go of its own, and is no looker. What was typed in it goes out first.
+// seen for a while lets go of its own, and is no looker. What was typed in it goes out first. Its
+// backend still counts as used, or it would be ended and the text with it.
 function rest() {
   if (sent || unsent.length) {
     restTimer = setTimeout(rest, restAfter);
@@ -283,7 +291,19 @@ function rest() {
   isResting = true;
   isLive = false;
   stream.close();
-  setState('opening');
+  if (state === 'live') setState('opening');
+  useLater();
+}
+
+function useLater() {
+  clearTimeout(useTimer);
+  useTimer = setTimeout(use, useEvery);
+}
+
+async function use() {
+  const status = await statusOfUrl();
+  if (!isResting) return;
+  if (status === 410) setState('ended'); else useLater();
 }
 
 function restIfHidden() {
@@ -292,6 +312,7 @@ function restIfHidden() {
     restTimer = setTimeout(rest, restAfter);
   } else if (isResting) {
     isResting = false;
+    clearTimeout(useTimer);
     follow();
   }
 }

@@ -63,6 +63,13 @@ bool has_settled(const Window& window) {
     return window.run("return !sent && unsent.length === 0");
 }
 
+void set_hidden(const Window& window, bool hidden) {
+    window.run(
+        R"(Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});
+           document.dispatchEvent(new Event('visibilitychange')))",
+        {hidden});
+}
+
 // Types each of `words` at once when its turn comes, as fast as the page goes; `done` when through.
 void start_typing(const Window& window, const std::vector<std::string>& words, bool at_end) {
     window.run(R"(
@@ -325,19 +332,13 @@ TEST_CASE_FIXTURE(DemoPage,
     const Window a = open_live(browser, url);
     const Window b = open_live(browser, url);
     REQUIRE(soon([&] { return lookers(a) == 2; }));
-    const auto set_hidden = [&](bool hidden) {
-        b.run(
-            R"(Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});
-                 document.dispatchEvent(new Event('visibilitychange')))",
-            {hidden});
-    };
     b.run("restAfter = 1");
-    set_hidden(true);
+    set_hidden(b, true);
     CHECK(soon([&] { return lookers(a) == 1; }));
     a.type("#text", "meanwhile");
     REQUIRE(soon([&] { return has_settled(a); }));
     CHECK(b.value("#text").empty());
-    set_hidden(false);
+    set_hidden(b, false);
     CHECK(soon([&] { return b.value("#text") == "meanwhile"; }));
     CHECK(soon([&] { return lookers(a) == 2 && lookers(b) == 2; }));
 }
@@ -359,6 +360,44 @@ TEST_CASE_FIXTURE(DemoPage,
     CHECK(soon([&] { return b.value("#text") == a.value("#text") && has_settled(a); }));
     CHECK(soon([&] { return is_live(a); }));
     CHECK(a.text("#notice").empty());
+}
+
+TEST_CASE_FIXTURE(DemoPage,
+                  "a window out of sight keeps its backend in use, until that has ended") {
+    home.output_of({"daemon", "start"});
+    const auto connect = [&](const char* key) {
+        ConnectRequest request{.key = Key::parse(key).value()};
+        request.limits.max_idle = 4;
+        return home.connect(request).value();
+    };
+    const auto is_running = [&](const ConnectResponse& backend) {
+        return home.backend(backend.backend_id).statuses.back().status == Status::ready;
+    };
+    const ConnectResponse watched = connect("watched");
+    const Window window = open_live(browser, watched.url);
+    window.type("#text", "precious");
+    REQUIRE(soon([&] { return has_settled(window); }));
+    window.run("restAfter = 1; useEvery = 100");
+    set_hidden(window, true);
+    REQUIRE(soon([&] { return window.text("#state") == "opening"; }));
+    const ConnectResponse unwatched = connect("unwatched");  // used last
+    REQUIRE(soon([&] { return !is_running(unwatched); }));
+    CHECK(is_running(watched));
+    set_hidden(window, false);
+    REQUIRE(soon([&] { return is_live(window); }));
+    CHECK(window.value("#text") == "precious");
+
+    set_hidden(window, true);
+    REQUIRE(soon([&] { return window.text("#state") == "opening"; }));
+    window.run(
+        "window.asked = 0; window.realFetch = fetch;"
+        "window.fetch = (...all) => { ++asked; return realFetch(...all); }");
+    home.output_of({"terminate", "--key", "watched"});
+    REQUIRE(soon([&] { return window.text("#state") == "ended"; }));
+    const json asked = window.run("return asked");
+    window.run("window.ticks = 0; setInterval(() => ++ticks, useEvery)");
+    REQUIRE(soon([&] { return window.run("return ticks") == 3; }));
+    CHECK(window.run("return asked") == asked);
 }
 
 TEST_CASE_FIXTURE(DemoPage, "an ended backend is said so, with the way on, and the text stays") {
