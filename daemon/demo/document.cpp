@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t most_edits = 4096;
 constexpr std::size_t most_units = 4 * longest_text;
+constexpr std::size_t most_windows = 4096;
 
 std::size_t inserted_units(const Edit& edit) {
     return std::accumulate(
@@ -32,6 +33,7 @@ Document::Outcome Document::apply(Edit edit, std::uint64_t base) {
     }
     if (next.size() > longest_text) return Outcome::too_long;
     text_ = std::move(next);
+    remember_last(edit);
     remember(std::move(edit));
     return Outcome::applied;
 }
@@ -41,9 +43,8 @@ bool Document::remembers(std::uint64_t version) const {
 }
 
 std::uint64_t Document::last_number_of(const std::string& by) const {
-    const auto last = std::find_if(edits_.rbegin(), edits_.rend(),
-                                   [&](const Edit& edit) { return edit.by == by; });
-    return last == edits_.rend() ? 0 : last->number;
+    const auto last = last_edits_.find(by);
+    return last == last_edits_.end() ? 0 : last->second.number;
 }
 
 void Document::remember(Edit edit) {
@@ -54,6 +55,13 @@ void Document::remember(Edit edit) {
         edits_.pop_front();
         ++first_;
     }
+}
+
+void Document::remember_last(const Edit& edit) {
+    last_edits_[edit.by] = {edit.number, version()};
+    if (last_edits_.size() <= most_windows) return;
+    last_edits_.erase(std::ranges::min_element(
+        last_edits_, {}, [](const auto& entry) { return entry.second.base; }));
 }
 
 }  // namespace jamsock::demo

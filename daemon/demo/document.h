@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "daemon/demo/splice.h"
@@ -41,16 +42,24 @@ class Document {
     bool remembers(std::uint64_t version) const;
     const Edit& edit_after(std::uint64_t version) const { return edits_[version - first_]; }
 
-    // The number of the window's last edit that is remembered; 0: none is.
+    // The number of the window's last edit, also when the edit itself is forgotten. 0: there was
+    // none, or many windows have been heard since.
     std::uint64_t last_number_of(const std::string& by) const;
 
   private:
+    struct LastEdit {
+        std::uint64_t number = 0;
+        std::uint64_t base = 0;  // the version before it
+    };
+
     void remember(Edit edit);
+    void remember_last(const Edit& edit);
 
     std::u16string text_;
     std::deque<Edit> edits_;
     std::uint64_t first_ = 0;           // the version before the first remembered edit
     std::size_t remembered_units_ = 0;  // inserted by all remembered edits
+    std::unordered_map<std::string, LastEdit> last_edits_;  // by window
 };
 
 }  // namespace jamsock::demo

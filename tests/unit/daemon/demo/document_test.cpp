@@ -41,6 +41,35 @@ TEST_CASE("an edit that is sent twice counts once") {
     CHECK(document.text() == u"x");
     CHECK(document.last_number_of("ann") == 1);
     CHECK(document.last_number_of("bob") == 0);
+
+    std::uint64_t number = 0;
+    while (document.remembers(0)) {
+        REQUIRE(document.apply(typed("bob", ++number, 0, u"y"), document.version()) ==
+                Outcome::applied);
+    }
+    CHECK(document.last_number_of("ann") == 1);
+    CHECK(document.apply(typed("ann", 1, 0, u"x"), document.version()) == Outcome::known);
+    CHECK(document.apply(typed("ann", 2, 0, u"x"), document.version()) == Outcome::applied);
+}
+
+TEST_CASE("the last numbers of many windows are remembered, the longest unheard forgotten first") {
+    Document document;
+    const auto hear = [&](int window, std::uint64_t number) {
+        REQUIRE(document.apply(typed("w" + std::to_string(window), number, 0, u"x"),
+                               document.version()) == Outcome::applied);
+    };
+    int windows = 2;
+    hear(0, 1);
+    hear(1, 1);
+    hear(0, 2);
+    while (document.last_number_of("w1") == 1)
+        hear(windows++, 1);
+    CHECK(windows > 1000);
+    CHECK(document.last_number_of("w0") == 2);
+    CHECK(document.last_number_of("w2") == 1);
+    hear(windows, 1);
+    CHECK(document.last_number_of("w0") == 0);
+    CHECK(document.last_number_of("w2") == 1);
 }
 
 TEST_CASE("an edit that fits no text is refused whole") {
