@@ -144,6 +144,7 @@ async function post() {
   if (status === 413) return refuse();
   if (status === 409 || status === 400) {  // made on what the server does not remember
     withdraw();
+    isLive = false;
     setTimeout(follow, 500);
     return;
   }

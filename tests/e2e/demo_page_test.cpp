@@ -436,6 +436,26 @@ TEST_CASE_FIXTURE(
     CHECK(a.run("return area.value") == b.run("return area.value"));
 }
 
+TEST_CASE_FIXTURE(
+    DemoPage, "an edit made on what is forgotten is made anew once, however fast one types on") {
+    const std::string url = home.output_of({"connect", "--key", "document-123"});
+    const Window a = open_live(browser, url);
+    const Window b = open_live(browser, url);
+    a.run(R"(
+        window.asked = 0;
+        window.followed = 0;
+        window.realFetch = fetch;
+        window.realFollow = follow;
+        window.fetch = async () => { ++asked; return new Response(null, {status: 409}); };
+        window.follow = () => ++followed;)");
+    start_typing(a, numbered("a", 20), true);
+    REQUIRE(soon([&] { return a.run("return done && followed > 0").get<bool>(); }));
+    CHECK(a.run("return [asked, followed]") == json{1, 1});
+    a.run("window.fetch = realFetch; window.follow = realFollow; follow()");
+    CHECK(soon([&] { return has_settled(a) && b.value("#text") == a.value("#text"); }));
+    CHECK(says(a, "#state", "live"));
+}
+
 TEST_CASE_FIXTURE(DemoPage, "the page and the demo transform splices alike") {
     const Window window = open_live(browser, home.output_of({"connect", "--key", "document-123"}));
     std::mt19937 random(11);
