@@ -83,7 +83,7 @@ function append(run, splice) {
 let base = '';
 let version = 0;
 let shown = '';
-let sent = null;   // {number, splices}: posted, and not yet back on the stream
+let sent = null;   // {number, splices, length}: posted, and not yet back on the stream
 let unsent = [];
 let number = 0;    // of the last edit posted
 let isLive = false;
@@ -125,8 +125,14 @@ function send() {
   if (!isLive || isComposing || sent) return;
   if (shown.length > longest) return refuse();
   if (unsent.length === 0) return setFull(false);
-  sent = { number: ++number, splices: unsent.splice(0, mostSplices) };
+  const splices = unsent.splice(0, mostSplices);
+  sent = { number: ++number, splices, length: lengthAfter(splices) };
   post();
+}
+
+// Of the server's text with them.
+function lengthAfter(splices) {
+  return splices.reduce((sum, { removed, inserted }) => sum + inserted.length - removed, base.length);
 }
 
 async function post() {
@@ -141,7 +147,11 @@ async function post() {
   if (status !== 410) postPause = 500;
   if (sent !== edit) return;
   if (status === 204) return setFull(false);
-  if (status === 413) return refuse();
+  if (status === 413) {
+    refuse();
+    if (shown.length < edit.length) send();
+    return;
+  }
   if (status === 409 || status === 400) {  // made on what the server does not remember
     withdraw();
     isLive = false;

@@ -456,6 +456,21 @@ TEST_CASE_FIXTURE(
     CHECK(says(a, "#state", "live"));
 }
 
+TEST_CASE_FIXTURE(DemoPage, "a text that fits again when its refusal comes is shared at once") {
+    const std::string url = home.output_of({"connect", "--key", "document-123"});
+    const Window a = open_live(browser, url);
+    const Window b = open_live(browser, url);
+    a.run(
+        "window.realFetch = fetch;"
+        "window.fetch = () => new Promise(answer => { window.answer = answer; })");
+    a.run("area.value = 'too long'; area.dispatchEvent(new Event('input'))");
+    REQUIRE(a.run("return sent !== null").get<bool>());
+    a.run("area.value = 'too'; area.dispatchEvent(new Event('input'))");
+    a.run("window.fetch = realFetch; answer(new Response(null, {status: 413}))");
+    CHECK(soon([&] { return b.value("#text") == "too"; }));
+    CHECK(soon([&] { return has_settled(a) && a.text("#notice").empty(); }));
+}
+
 TEST_CASE_FIXTURE(DemoPage, "the page and the demo transform splices alike") {
     const Window window = open_live(browser, home.output_of({"connect", "--key", "document-123"}));
     std::mt19937 random(11);
