@@ -333,11 +333,17 @@ document.addEventListener('visibilitychange', restIfHidden);
 // ---- What is shown around the text.
 
 let state = 'opening';
+let wasLost = false;
 let started = Date.now() - Number(document.querySelector('#uptime').dataset.seconds) * 1000;
 
 function setState(now) {
   if (now === state) return;
   state = now;
+  const isLost = state === 'lost' || state === 'ended';
+  if (isLost || state === 'live') {
+    document.querySelector('#announcement').textContent = wasLost && !isLost ? 'Live again.' : '';
+    wasLost = isLost;
+  }
   tell();
 }
 

@@ -63,6 +63,15 @@ bool has_settled(const Window& window) {
     return window.run("return !sent && unsent.length === 0");
 }
 
+void save_at_both_widths(const Window& window, const std::string& name) {
+    for (const int width : {400, 1200}) {
+        CAPTURE(width);
+        window.resize(width, 900);
+        CHECK(window.run("return document.documentElement.scrollWidth").get<int>() <= width);
+        window.save_screenshot(fmt::format("{}/{}-{}.png", JAMSOCK_SCREENSHOTS, name, width));
+    }
+}
+
 void set_hidden(const Window& window, bool hidden) {
     window.run(
         R"(Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});
@@ -85,6 +94,11 @@ void start_typing(const Window& window, const std::vector<std::string>& words, b
         };
         next();)",
                {words, at_end});
+}
+
+// What a screen reader has been told last, besides the notice.
+std::string announcement(const Window& window) {
+    return window.run("return document.querySelector('#announcement').textContent");
 }
 
 std::vector<std::string> numbered(const std::string& word, int count) {
@@ -292,6 +306,9 @@ TEST_CASE_FIXTURE(DemoPage, "what is typed while the connection is lost arrives 
     const Window b = open_live(browser, url);
     a.type("#text", "one");
     REQUIRE(soon([&] { return b.value("#text") == "one"; }));
+    CHECK(announcement(a).empty());
+    CHECK(a.run("return getComputedStyle(document.querySelector('#notice')).display") != "none");
+    CHECK(a.run("return document.querySelector('#notice').offsetHeight").get<int>() <= 1);
     const pid_t keeper = home.keeper();
     const pid_t worker = home.worker();
     ::kill(keeper, SIGSTOP);  // or it would start the next worker at once
@@ -304,11 +321,13 @@ TEST_CASE_FIXTURE(DemoPage, "what is typed while the connection is lost arrives 
     start_typing(a, {"A1 ", "A2 "}, false);
     start_typing(b, {" B1", " B2"}, true);
     REQUIRE(soon([&] { return a.value("#text") == "A1 A2 A0 one"; }));
-    a.save_screenshot(JAMSOCK_SCREENSHOTS "/lost.png");
+    save_at_both_widths(a, "lost");
+    CHECK(announcement(a).empty());
     ::kill(keeper, SIGCONT);
     CHECK(soon([&] { return a.value("#text") == "A1 A2 A0 one B1 B2"; }));
     CHECK(soon([&] { return b.value("#text") == "A1 A2 A0 one B1 B2"; }));
     CHECK(a.text("#notice").empty());
+    CHECK(announcement(a) == "Live again.");
     CHECK(soon([&] { return lookers(a) == 2; }));
 }
 
@@ -408,9 +427,10 @@ TEST_CASE_FIXTURE(DemoPage, "an ended backend is said so, with the way on, and t
     CHECK(soon([&] { return says(window, "#notice", "expired, or its backend has ended"); }));
     CHECK(says(window, "#notice", "jamsock connect --key 'my document'"));
     CHECK(window.text("#state") == "ended");
+    CHECK(window.run("return document.querySelector('.lead').offsetHeight") == 0);
     window.type("#text", " words");
     CHECK(window.value("#text") == "precious words");
-    window.save_screenshot(JAMSOCK_SCREENSHOTS "/ended.png");
+    save_at_both_widths(window, "ended");
 }
 
 TEST_CASE_FIXTURE(
