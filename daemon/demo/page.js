@@ -88,10 +88,12 @@ let unsent = [];
 let number = 0;    // of the last edit posted
 let isLive = false;
 let isFull = false;
+let isStuck = false;
 let isComposing = false;
 let held = [];     // what came while a composition must not be disturbed
 let postTimer = 0;
 let postPause = 500;
+const stuckAfter = 5000;
 
 // Takes in what was typed.
 function record() {
@@ -139,10 +141,13 @@ async function post() {
   clearTimeout(postTimer);
   const edit = sent;
   const body = JSON.stringify({ by: me, number: edit.number, base: version, splices: edit.splices });
+  const stuckTimer = setTimeout(() => { if (sent === edit) setStuck(true); }, stuckAfter);
   let status = 0;
   try {
     status = (await fetch('edits', { method: 'POST', body })).status;
   } catch { /* no answer: as any other failure, below */ }
+  clearTimeout(stuckTimer);
+  setStuck(false);
   if (isLive && (status === 204 || status === 413)) setState('live');
   if (status !== 410) postPause = 500;
   if (sent !== edit) return;
@@ -170,6 +175,12 @@ async function post() {
 function refuse() {
   withdraw();
   setFull(true);
+}
+
+function setStuck(now) {
+  if (now === isStuck) return;
+  isStuck = now;
+  tell();
 }
 
 function setFull(now) {
@@ -371,6 +382,10 @@ function noticeWords() {
   }
   if (state === 'lost') {
     return ['The connection is lost. Trying again; what you type waits here.'];
+  }
+  if (isStuck) {
+    return ['Nothing typed gets through. If too many windows of this page are open in this browser, ' +
+      'close one. What you type waits here.'];
   }
   if (isFull) {
     return [`The text is full: it can have ${longest.toLocaleString('en')} characters. ` +

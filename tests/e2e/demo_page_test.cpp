@@ -491,6 +491,21 @@ TEST_CASE_FIXTURE(DemoPage, "a text that fits again when its refusal comes is sh
     CHECK(soon([&] { return has_settled(a) && a.text("#notice").empty(); }));
 }
 
+TEST_CASE_FIXTURE(DemoPage,
+                  "too many windows of one browser are said so where nothing typed gets through") {
+    const std::string url = home.output_of({"connect", "--key", "document-123"});
+    std::vector<Window> windows;
+    while (windows.size() < 6)
+        windows.push_back(open_live(browser, url));
+    windows[0].type("#text", "x");
+    CHECK(soon([&] { return says(windows[0], "#notice", "too many windows of this page"); }));
+    CHECK(windows[1].value("#text").empty());
+    windows[5].close();
+    CHECK(soon([&] { return windows[1].value("#text") == "x"; }));
+    CHECK(soon([&] { return windows[0].text("#notice").empty(); }));
+    CHECK(is_live(windows[0]));
+}
+
 TEST_CASE_FIXTURE(DemoPage, "the page and the demo transform splices alike") {
     const Window window = open_live(browser, home.output_of({"connect", "--key", "document-123"}));
     std::mt19937 random(11);
