@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <iomanip>
 #include <limits>
 #include <set>
@@ -24,17 +25,40 @@ std::int64_t time_from_iso(const std::string& iso) {
 }
 
 constexpr std::size_t deepest = 64;        // handling it must not exhaust the stack
-constexpr std::size_t most_names = 4'096;  // reading an object takes the square of its names
+constexpr std::size_t most_names = 1'024;  // of one object: to read it takes their square
 
-// How deep a text nests and how many names it gives, if it is JSON.
-struct Shape {
-    std::size_t depth = 0;
-    std::size_t names = 0;
+[[noreturn]] void refuse(std::string sentence) {
+    throw BadField{{ErrorCode::invalid_request, std::move(sentence), {}, {}}};
+}
+
+// Counts the levels and the names of a text as it nests, if it is JSON.
+class Shape {
+  public:
+    std::size_t names() const { return names_; }
+
+    void open() {
+        if (depth_ == deepest)
+            refuse(fmt::format("The JSON body is nested more than {} levels deep.", deepest));
+        names_at_[depth_++] = 0;
+    }
+    void close() {
+        if (depth_ > 0) --depth_;
+    }
+    void name() {
+        ++names_;
+        if (depth_ > 0 && ++names_at_[depth_ - 1] > most_names)
+            refuse(fmt::format("An object in the JSON body has more than {} fields.", most_names));
+    }
+
+  private:
+    std::array<std::size_t, deepest> names_at_{};  // of each level that is open
+    std::size_t depth_ = 0;
+    std::size_t names_ = 0;
 };
 
-Shape shape_of(std::string_view text) {
+// How many names the text gives.
+std::size_t count_names(std::string_view text) {
     Shape shape;
-    std::size_t open = 0;
     bool in_string = false;
     for (std::size_t at = 0; at < text.size(); ++at) {
         const char c = text[at];
@@ -45,24 +69,14 @@ Shape shape_of(std::string_view text) {
         } else if (in_string) {
             continue;
         } else if (c == '{' || c == '[') {
-            shape.depth = std::max(shape.depth, ++open);
-        } else if ((c == '}' || c == ']') && open > 0) {
-            --open;
+            shape.open();
+        } else if (c == '}' || c == ']') {
+            shape.close();
         } else if (c == ':') {
-            ++shape.names;
+            shape.name();
         }
     }
-    return shape;
-}
-
-void check_shape(const Shape& shape) {
-    const auto refuse = [](std::string sentence) {
-        throw BadField{{ErrorCode::invalid_request, std::move(sentence), {}, {}}};
-    };
-    if (shape.depth > deepest)
-        refuse(fmt::format("The JSON body is nested more than {} levels deep.", deepest));
-    if (shape.names > most_names)
-        refuse(fmt::format("The JSON body has more than {} fields.", most_names));
+    return shape.names();
 }
 
 std::size_t names_in(const Json& value) {
@@ -92,14 +106,10 @@ std::string doubled_name(std::string_view text) {
 
 // Of two fields with one name either could be meant.
 Json parse(std::string_view text) {
-    const Shape shape = shape_of(text);
-    check_shape(shape);
+    const std::size_t names = count_names(text);
     Json document = Json::parse(text);
-    if (names_in(document) == shape.names) return document;
-    throw BadField{{ErrorCode::invalid_request,
-                    fmt::format("The field {} is given twice.", in_quotes(doubled_name(text))),
-                    {},
-                    {}}};
+    if (names_in(document) == names) return document;
+    refuse(fmt::format("The field {} is given twice.", in_quotes(doubled_name(text))));
 }
 
 }  // namespace

@@ -120,14 +120,23 @@ TEST_CASE("a body nested too deeply is refused while it is read") {
     CHECK(one_more.error().message == "The JSON body is nested more than 64 levels deep.");
 }
 
-TEST_CASE("a body of very many fields is refused before it is read") {
+TEST_CASE("an object of very many fields is refused before it is read") {
     std::string body = "{";
     for (int i = 0; i < 100'000; ++i)
         body += "\"" + std::to_string(i) + "\":0,";
     body += "\"key\":\"k\"}";
     const auto many = ConnectRequest::from_json(body);
     REQUIRE_FALSE(many);
-    CHECK(many.error().message == "The JSON body has more than 4096 fields.");
+    CHECK(many.error().message == "An object in the JSON body has more than 1024 fields.");
+}
+
+TEST_CASE("a list of very many keys is read") {
+    const KeyEntry entry{.key = Key::parse("doc").value(),
+                         .backend_id = BackendId::parse("knrv5").value()};
+    const KeyList list{std::vector<KeyEntry>(5'000, entry)};
+    const auto read = KeyList::from_json(list.to_json());
+    REQUIRE(read);
+    CHECK(read->keys.size() == 5'000);
 }
 
 TEST_CASE("colons and brackets in texts are no fields") {
