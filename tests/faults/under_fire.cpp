@@ -34,6 +34,7 @@ constexpr int key_count = 5;
 constexpr int client_count = 8;
 constexpr std::chrono::milliseconds longest_pause{200};  // between two kills
 constexpr std::chrono::seconds recovery_limit{10};
+constexpr const char* service = "fire";
 
 class Range {
   public:
@@ -63,8 +64,8 @@ class Range {
 
 std::vector<std::string> Range::connect_line(int number) const {
     const std::string resource = home_.path() + "/resource-" + key(number);
-    return {"connect",      "--key",      key(number), "--timeout", "20",           "--",
-            test_backend(), "--resource", resource,    "--journal", journal(number)};
+    return {"connect", service,        "--key",      key(number), "--timeout", "20",
+            "--",      test_backend(), "--resource", resource,    "--journal", journal(number)};
 }
 
 void Range::client() {
@@ -203,7 +204,7 @@ bool Range::was_fired_at() const {
 // shim that breaks the promise) is ended here, so that no run leaves anything behind.
 bool Range::nothing_left() {
     for (int number = 0; number < key_count; ++number) {
-        home_.jamsock({"terminate", "--hard", "--key", key(number)});
+        home_.jamsock({"terminate", service, "--hard", "--key", key(number)});
     }
     const std::string resources = home_.path() + "/resource-";
     if (eventually([&] { return processes_naming(resources).empty() && shims().empty(); }))
@@ -226,6 +227,14 @@ int main(int argc, char** argv) {
         argc > 3 ? static_cast<unsigned>(std::stoul(argv[3])) : std::random_device{}();
     std::cout << "seed " << seed << '\n';
     Home home(argc > 2 ? argv[2] : "");
+    // What a backend whose main process was killed leaves gets its grace: less than the limit
+    // within which every key must be connectable again.
+    const RunResult made =
+        home.jamsock({"service", "create", service, "--grace", "1", "--", test_backend()});
+    if (made.exit_code != 0) {
+        std::cerr << made.err;
+        return 1;
+    }
     Range range(home, seed);
     range.fire(std::chrono::seconds(std::stoi(argv[1])));
     const bool connectable = range.all_connectable();
