@@ -18,4 +18,8 @@ std::string key_command(std::string_view verb, const ServiceName& service,
     return shell_line(words);
 }
 
+std::string give_command(const ServiceName& service) {
+    return shell_line({"jamsock", "service", "update", service.str()}) + " -- COMMAND";
+}
+
 }  // namespace jamsock

@@ -14,4 +14,7 @@ namespace jamsock {
 std::string key_command(std::string_view verb, const ServiceName& service,
                         const std::optional<Key>& key);
 
+// "jamsock service update SERVICE -- COMMAND"
+std::string give_command(const ServiceName& service);
+
 }  // namespace jamsock

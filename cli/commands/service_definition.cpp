@@ -39,7 +39,7 @@ constexpr std::array limit_options{
 
 struct DefinitionOptions {
     std::string name;
-    std::string directory;
+    std::string directory = ".";
     const CLI::Option* directory_given = nullptr;
     std::vector<std::string> variables;
     std::vector<std::string> unset;
@@ -106,8 +106,7 @@ Result<ServiceUpdateRequest> change_of(const DefinitionOptions& options, bool ta
         if (options.directory_given->count() == 0) return change;
         return fail(ErrorCode::invalid_request, "--cwd needs a command behind '--' to run there.");
     }
-    const bool here = options.directory_given->count() == 0;
-    auto given = given_program(*invocation.program, here ? "." : options.directory);
+    auto given = given_program(*invocation.program, options.directory);
     // Nothing runs yet, so what can't be run is no failed start but a wrong word.
     if (!given) {
         given.error().code = ErrorCode::invalid_request;
@@ -128,7 +127,7 @@ void tell(const Terminal& terminal, const ServiceName& name, const char* what) {
 Result<int> run_create(const DefinitionOptions& options, const Invocation& invocation) {
     const auto name = parse_service(options.name);
     if (!name) return tl::unexpected(name.error());
-    if (!invocation.program && name->environment() == ServiceName::default_environment) {
+    if (!invocation.program && name->is_whole()) {
         return fail(ErrorCode::invalid_request, "A service needs a command to run behind '--'.");
     }
     auto change = change_of(options, /*takes_default=*/false, invocation);

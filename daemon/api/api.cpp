@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
 #include "daemon/log.h"
@@ -247,7 +248,7 @@ Task<Response> Api::image_name(const Request&, const PathParameters& path) {
     if (!name) co_return failure(name.error());
     co_return failure({ErrorCode::unsupported,
                        "Services run commands here, so there is no image to push.",
-                       shell_line({"jamsock", "service", "update", name->str()}) + " -- COMMAND",
+                       give_command(*name),
                        {}});
 }
 

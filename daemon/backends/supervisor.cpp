@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "common/clock.h"
+#include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
 #include "daemon/backends/not_ready.h"
@@ -77,9 +78,7 @@ Error explain_exec(const Message& message, const BackendRecord& record) {
         ErrorCode::spawn_failed,
         fmt::format("{} can't be {}: {}.", in_quotes(path), in_directory ? "entered" : "run",
                     ::strerror(static_cast<int>(message.number("errno").value_or(0)))),
-        service == ServiceName::standard()
-            ? shell_line({"ls", "-l", path})
-            : shell_line({"jamsock", "service", "update", service.str()}) + " -- COMMAND",
+        service == ServiceName::standard() ? shell_line({"ls", "-l", path}) : give_command(service),
         {}};
 }
 

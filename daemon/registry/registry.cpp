@@ -237,7 +237,7 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
     if (!command) {
         return fail(ErrorCode::spawn_failed,
                     fmt::format("The service {} has no command to run.", in_quotes(service.str())),
-                    shell_line({"jamsock", "service", "update", service.str()}) + " -- COMMAND");
+                    give_command(service));
     }
     const auto port = ports_.pick();
     if (!port) {

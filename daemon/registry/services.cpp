@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/hints.h"
 #include "common/text.h"
 #include "daemon/log.h"
 
@@ -88,7 +89,7 @@ Result<> Services::create(const ServiceName& name, const ServiceDefinition& defi
     if (find(name)) {
         return fail(ErrorCode::conflict,
                     fmt::format("There is a {} {} already.", kind_of(name), in_quotes(name.str())),
-                    shell_line({"jamsock", "service", "update", name.str()}) + " -- COMMAND");
+                    give_command(name));
     }
     if (auto sound = check(definition); !sound) return sound;
     return record(name, {wall_milliseconds(), definition});

@@ -312,7 +312,7 @@ Result<> Store::record_service(const ServiceRow& row) {
 Result<> Store::remove_service(const ServiceName& name) {
     if (!is_in_place()) return file_was_replaced();
     return writing("remove_service", connection_->path, [&] {
-        const bool whole = name.environment() == ServiceName::default_environment;
+        const bool whole = name.is_whole();
         SQLite::Statement remove(
             connection_->database,
             fmt::format("DELETE FROM service WHERE account = ? AND service = ?{}",
