@@ -1,6 +1,8 @@
 // The life of a backend (CONTRACT, Life of a backend): its statuses, and which may follow which.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -43,8 +45,20 @@ struct StatusChange {
     friend bool operator==(const StatusChange&, const StatusChange&) = default;
 };
 
+// The legal moves: a row for each status, in it a '+' for each that may follow, both in the order
+// of Status. A backend may skip statuses, never goes back, and `terminated` is final.
+inline constexpr std::array<std::string_view, 8> legal_moves{
+    ".+++++++",  // scheduled
+    "..++++++",  // loading
+    "...+++++",  // starting
+    "....++++",  // waiting
+    ".....+++",  // ready
+    "......++",  // terminating
+    ".......+",  // hard-terminating
+    "........",  // terminated
+};
 constexpr bool may_follow(Status earlier, Status later) {
-    return later > earlier;
+    return legal_moves[static_cast<std::size_t>(earlier)][static_cast<std::size_t>(later)] == '+';
 }
 // Whether the backend may still serve requests, now or once it is ready.
 constexpr bool is_live(Status status) {

@@ -12,10 +12,8 @@ BootClock::time_point BootClock::now() {
     return time_point(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
 }
 
-std::int64_t boot_milliseconds() {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(
-               BootClock::now().time_since_epoch())
-        .count();
+std::int64_t milliseconds_since_boot(BootClock::time_point time) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
 std::int64_t wall_milliseconds() {

@@ -18,8 +18,10 @@ struct BootClock {
     static time_point now();
 };
 
-// Milliseconds of CLOCK_BOOTTIME.
-std::int64_t boot_milliseconds();
+// The boot clock where a test brings its own.
+using BootNow = BootClock::time_point (*)();
+
+std::int64_t milliseconds_since_boot(BootClock::time_point time);
 
 // Milliseconds since 1970-01-01 UTC.
 std::int64_t wall_milliseconds();

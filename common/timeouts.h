@@ -25,15 +25,16 @@ inline constexpr auto unresponsive_pause = 100ms;  // between tries to reach a s
 inline constexpr auto survivor_scan_pause = 20ms;
 
 // HTTP.
-inline constexpr auto slow_head = 10s;       // for a whole request head
-inline constexpr auto keep_alive = 75s;      // for the next request on an idle connection
-inline constexpr auto backend_connect = 5s;  // proxy to backend
-inline constexpr auto request_body = 60s;    // for a whole API request body
-inline constexpr auto response_write = 60s;  // for a client to take an answer of our own
-inline constexpr auto linger = 2s;           // for a refused client to read why, before we close
-inline constexpr auto accept_pause = 50ms;   // when no descriptor is free for a new connection
-inline constexpr auto server_stop = 2s;      // for the answers in hand when the API stops
-inline constexpr auto identity_answer = 5s;  // a proxy thread on the control thread
+inline constexpr auto slow_head = 10s;        // for a whole request head
+inline constexpr auto keep_alive = 75s;       // for the next request on an idle connection
+inline constexpr auto backend_connect = 5s;   // proxy to backend
+inline constexpr auto request_body = 60s;     // for a whole API request body
+inline constexpr auto response_write = 60s;   // for a client to take an answer of our own
+inline constexpr auto subscriber_look = 15s;  // between looks whether a subscriber is still there
+inline constexpr auto linger = 2s;            // for a refused client to read why, before we close
+inline constexpr auto accept_pause = 50ms;    // when no descriptor is free for a new connection
+inline constexpr auto server_stop = 2s;       // for the answers in hand when the API stops
+inline constexpr auto identity_answer = 5s;   // a proxy thread on the control thread
 inline constexpr std::chrono::seconds token_life{3600};  // for new connections
 
 // The daemon and who talks to it.

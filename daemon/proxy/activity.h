@@ -14,6 +14,8 @@ namespace jamsock {
 
 class Activity {
   public:
+    explicit Activity(BootNow now = &BootClock::now) : now_(now), last_active_(ticks_now()) {}
+
     // A request enters unless the backend is closed. Whoever entered leaves exactly once.
     bool enter() {
         std::uint64_t seen = word_.load(std::memory_order_relaxed);
@@ -34,8 +36,7 @@ class Activity {
     // Closes if nobody has been inside for `limit`; so no request is ever cut by the idle clock.
     bool close_if_idle(BootClock::duration limit) {
         std::uint64_t seen = word_.load(std::memory_order_acquire);
-        if ((seen & (closed_bit | in_flight_mask)) != 0 ||
-            BootClock::now() - last_active() < limit) {
+        if ((seen & (closed_bit | in_flight_mask)) != 0 || now_() - last_active() < limit) {
             return false;
         }
         return word_.compare_exchange_strong(seen, seen | closed_bit, std::memory_order_acq_rel);
@@ -47,9 +48,7 @@ class Activity {
     }
 
     // Restarts the idle clock: a request ended, a URL was handed out, the backend became ready.
-    void touch() {
-        last_active_.store(BootClock::now().time_since_epoch().count(), std::memory_order_release);
-    }
+    void touch() { last_active_.store(ticks_now(), std::memory_order_release); }
     BootClock::time_point last_active() const {
         return BootClock::time_point(
             BootClock::duration(last_active_.load(std::memory_order_acquire)));
@@ -57,8 +56,7 @@ class Activity {
     // 0 while a request is in flight.
     std::int64_t idle_seconds() const {
         if (in_flight() != 0) return 0;
-        return std::chrono::duration_cast<std::chrono::seconds>(BootClock::now() - last_active())
-            .count();
+        return std::chrono::duration_cast<std::chrono::seconds>(now_() - last_active()).count();
     }
 
   private:
@@ -68,8 +66,11 @@ class Activity {
     static constexpr std::uint64_t in_flight_mask = closed_bit - 1;
     static constexpr std::uint64_t one_entry = 1ULL << 32;
 
+    std::int64_t ticks_now() const { return now_().time_since_epoch().count(); }
+
+    BootNow now_;
     std::atomic<std::uint64_t> word_{0};
-    std::atomic<std::int64_t> last_active_{BootClock::now().time_since_epoch().count()};
+    std::atomic<std::int64_t> last_active_;
 };
 
 // Being inside, for as long as it lives.

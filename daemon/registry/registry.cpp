@@ -89,6 +89,10 @@ bool matches(const BackendRecord& record, const KeyFilter& filter) {
     return filter.prefix.empty() || (record.key && record.key->str().starts_with(filter.prefix));
 }
 
+std::vector<StatusChange> without_first(const std::vector<StatusChange>& all, std::size_t count) {
+    return {all.begin() + static_cast<std::ptrdiff_t>(std::min(count, all.size())), all.end()};
+}
+
 std::string described(const Command& command) {
     return fmt::format("{} in {}", in_quotes(shell_line(command.argv)), in_quotes(command.cwd));
 }
@@ -96,11 +100,12 @@ std::string described(const Command& command) {
 }  // namespace
 
 struct Registry::Entry {
-    explicit Entry(const BackendRecord& known) : record(known) {}
+    Entry(const BackendRecord& known, BootNow now)
+        : record(known), activity(std::make_shared<Activity>(now)) {}
 
     const BackendRecord record;
     std::vector<StatusChange> statuses;
-    std::shared_ptr<Activity> activity = std::make_shared<Activity>();
+    const std::shared_ptr<Activity> activity;
     std::optional<Error> failure;  // why it never came up
     // When an ending that was asked for is over, if all goes well.
     std::optional<Deadline> end_by;
@@ -216,7 +221,7 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     const std::string resource_key = request.key ? request.key->str() : random_mark();
     auto record = new_record(service, request, *definition, resource_key);
     if (!record) return pass_on(record);
-    auto entry = std::make_shared<Entry>(*record);
+    auto entry = std::make_shared<Entry>(*record, settings_.now);
     entry->statuses.push_back({.status = Status::scheduled, .time = record->created_at});
     if (auto recorded = record_what_waits(); !recorded) return pass_on(recorded);
     if (auto held = store_.acquire_key(*record, entry->statuses.back()); !held)
@@ -250,7 +255,8 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
         std::max({store_.last_fencing_token(lock_name), backends_.recorded_token(lock_name), now});
     const LifeLimits limits(request.limits.over(definition.limits));
     std::optional<std::int64_t> expires_at_boot;
-    if (limits.lifetime) expires_at_boot = boot_milliseconds() + milliseconds(*limits.lifetime);
+    if (limits.lifetime)
+        expires_at_boot = milliseconds_since_boot(settings_.now()) + milliseconds(*limits.lifetime);
     return BackendRecord{.id = new_id(),
                          .serial = random_serial(),
                          .mac_key = MacKey::generate(),
@@ -420,6 +426,24 @@ Result<StatusChange> Registry::status(const BackendId& id) const {
                 "jamsock daemon logs");
 }
 
+Task<Result<std::vector<StatusChange>>> Registry::statuses_after(const BackendId& id,
+                                                                 std::size_t seen, Deadline limit) {
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end()) {
+        auto ended = backend(id);
+        if (!ended) co_return pass_on(ended);
+        co_return without_first(ended->statuses, seen);
+    }
+    const Ref entry = found->second;
+    bool may_come = !stopping_;
+    while (entry->statuses.size() <= seen && may_come) {
+        const bool changed = co_await entry->changed.wait_until(limit);
+        may_come = changed && !stopping_;
+    }
+    if (stopping_) co_return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
+    co_return without_first(entry->statuses, seen);
+}
+
 // Also what the store could not take yet.
 std::vector<StatusChange> Registry::statuses_of_ended(const BackendId& id) const {
     std::vector<StatusChange> statuses = store_.statuses(id);
@@ -514,7 +538,7 @@ std::optional<Identity> Registry::identity(const std::string& token_hash) const 
 }
 
 StatusChange Registry::take_in(const BackendRecord& record, bool was_ready) {
-    auto entry = std::make_shared<Entry>(record);
+    auto entry = std::make_shared<Entry>(record, settings_.now);
     entry->statuses = store_.statuses(record.id);
     if (entry->statuses.empty()) {
         log::warn("backend {}: unknown to the database; taken from its directory", record.id.str());

@@ -14,6 +14,7 @@
 #include <unordered_map>
 
 #include "common/api_types.h"
+#include "common/clock.h"
 #include "daemon/asio.h"
 #include "daemon/backends/backends.h"
 #include "daemon/backends/ports.h"
@@ -31,6 +32,7 @@ struct RouteSink {
 
 struct RegistrySettings {
     std::string url_base;  // "http://127.0.0.1:9090/": a connection token and "/" make the URL
+    BootNow now = &BootClock::now;
 };
 
 // Which backends a list shall have; what is empty restricts nothing.
@@ -58,6 +60,10 @@ class Registry {
     // Also of ended backends, as long as the store remembers them.
     Result<BackendInfo> backend(const BackendId& id) const;
     Result<StatusChange> status(const BackendId& id) const;
+    // All of a backend's statuses but the first `seen`, in order. Waits for one until `limit`; then
+    // there may be none.
+    Task<Result<std::vector<StatusChange>>> statuses_after(const BackendId& id, std::size_t seen,
+                                                           Deadline limit);
 
     // With `wait`, answers when the backend has ended; Conflict if it is still ending at the
     // grace's end plus a margin.

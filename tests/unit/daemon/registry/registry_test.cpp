@@ -4,10 +4,8 @@
 
 #include <map>
 
-#include "tests/support/eventually.h"
-
 using namespace jamsock;
-using jamsock::test::eventually;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -39,6 +37,15 @@ struct FakeBackends final : Backends {
 
 const Command demo{{"/usr/bin/demo"}, "/"};
 
+// The registry's clock: stands still until the test lets time pass.
+BootClock::time_point frozen_now;
+BootClock::time_point now() {
+    return frozen_now;
+}
+void pass(std::chrono::seconds time) {
+    frozen_now += time;
+}
+
 struct World {
     Store store = Store::open(":memory:").value();
     FakeBackends backends;
@@ -50,7 +57,7 @@ struct World {
                       backends,
                       {[this](auto route) { published.push_back(std::move(route)); },
                        [this](std::uint64_t serial) { removed.push_back(serial); }},
-                      {"http://127.0.0.1:9090/"}};
+                      {"http://127.0.0.1:9090/", &now}};
     asio::io_context loop;
 
     using Connected = std::shared_ptr<std::optional<Result<ConnectResponse>>>;
@@ -440,6 +447,40 @@ TEST_CASE("at shutdown every waiting request is told so") {
     CHECK(world.connect(for_key("other")).error().code == ErrorCode::shutting_down);
 }
 
+TEST_CASE("whoever follows a backend's statuses gets each once, in order, also after its end") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    std::vector<Status> seen;
+    bool ended = false;
+    const auto follow = [&]() -> Task<> {
+        while (seen.empty() || seen.back() != Status::terminated) {
+            const auto next =
+                co_await world.registry.statuses_after(backend.backend_id, seen.size(), after(10s));
+            REQUIRE(next);
+            REQUIRE_FALSE(next->empty());
+            for (const StatusChange& change : *next)
+                seen.push_back(change.status);
+        }
+        ended = true;
+    };
+    asio::co_spawn(world.loop, follow(), asio::detached);
+    world.settle();
+    CHECK(seen == std::vector{Status::scheduled});
+    world.happens(backend.backend_id, {.status = Status::loading});
+    CHECK(seen == std::vector{Status::scheduled, Status::loading});
+    world.registry.on_event({backend.backend_id, {.status = Status::waiting}, {}});
+    world.happens(backend.backend_id, {.status = Status::terminated});
+    const std::vector whole{Status::scheduled, Status::loading, Status::waiting,
+                            Status::terminated};
+    CHECK(seen == whole);
+    CHECK(ended);
+
+    seen.clear();
+    asio::co_spawn(world.loop, follow(), asio::detached);
+    world.settle();
+    CHECK(seen == whole);
+}
+
 TEST_CASE("recovery takes a backend that the database forgot, and keeps its key held") {
     World before;
     const auto backend = before.connect(for_key("doc")).value();
@@ -575,7 +616,7 @@ TEST_CASE("deleting an environment leaves the service and its other backends alo
 TEST_CASE("a backend that nobody uses for its idle limit is swept, with its own grace") {
     World world;
     ConnectRequest request = for_key("doc");
-    request.limits.max_idle = 1;
+    request.limits.max_idle = 60;
     const auto backend = world.connect(request).value();
     const auto activity = world.published.back()->activity;
     world.connect(for_key("other")).value();
@@ -583,27 +624,43 @@ TEST_CASE("a backend that nobody uses for its idle limit is swept, with its own 
         world.registry.look_after();
         return !world.backends.terminated.empty();
     };
-    const auto a_second_passes = [&] {
-        return eventually([&] { return activity->idle_seconds() >= 1; });
-    };
     world.happens(backend.backend_id, {.status = Status::waiting});
-    REQUIRE(a_second_passes());
+    pass(600s);
     CHECK_FALSE(is_swept());  // it isn't ready yet
 
     world.happens(backend.backend_id, {.status = Status::ready});
+    pass(59s);
     CHECK_FALSE(is_swept());
-    REQUIRE(a_second_passes());
     REQUIRE(world.connect(look_up("doc")));
-    CHECK_FALSE(is_swept());  // its URL was just given out
+    pass(59s);
+    CHECK_FALSE(is_swept());  // its URL was given out
 
     REQUIRE(activity->enter());
+    pass(600s);
     CHECK_FALSE(is_swept());
     activity->leave();
-    CHECK(eventually(is_swept));
+    pass(59s);
+    CHECK_FALSE(is_swept());
+    CHECK(activity->idle_seconds() == 59);
+    pass(1s);
+    REQUIRE(is_swept());
+    CHECK(world.backends.terminated.size() == 1);
     CHECK(world.backends.terminated[0].first == backend.backend_id);
     CHECK(world.backends.terminated[0].second.reason == TerminationReason::swept);
     CHECK(world.backends.terminated[0].second.grace == std::chrono::seconds(10));
     CHECK_FALSE(activity->enter());
+}
+
+TEST_CASE("the idle limit is 300 seconds where none is set") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    world.happens(backend.backend_id, {.status = Status::ready});
+    pass(299s);
+    world.registry.look_after();
+    CHECK(world.backends.terminated.empty());
+    pass(1s);
+    world.registry.look_after();
+    CHECK(world.backends.terminated.size() == 1);
 }
 
 TEST_CASE("an idle limit of 0 leaves time to use a URL that was given out") {
@@ -615,11 +672,41 @@ TEST_CASE("an idle limit of 0 leaves time to use a URL that was given out") {
     const auto activity = world.published.back()->activity;
     REQUIRE(activity->enter());
     activity->leave();
+    pass(4s);
     world.registry.look_after();
     CHECK(world.backends.terminated.empty());
-    REQUIRE(eventually([&] { return activity->idle_seconds() >= 5; }));
+    pass(1s);
     world.registry.look_after();
     CHECK(world.backends.terminated.size() == 1);
+}
+
+TEST_CASE("a daemon that starts anew gives an adopted backend its whole idle time") {
+    World world;
+    const auto first = world.connect(for_key("doc")).value();
+    world.happens(first.backend_id, {.status = Status::ready});
+    const BackendRecord record = world.backends.started[0].record;
+    pass(3600s);
+    World next;
+    next.registry.take_in(record, true);
+    pass(299s);
+    next.registry.look_after();
+    CHECK(next.backends.terminated.empty());
+    pass(1s);
+    next.registry.look_after();
+    CHECK(next.backends.terminated.size() == 1);
+}
+
+TEST_CASE("a lifetime is counted from scheduled, on the clock that nobody can set") {
+    World world;
+    ConnectRequest request = for_key("doc");
+    request.limits.lifetime = 90;
+    const auto backend = world.connect(request).value();
+    const BackendRecord& record = world.backends.started.at(0).record;
+    CHECK(record.expires_at_boot == milliseconds_since_boot(frozen_now + 90s));
+    const auto info = world.registry.backend(backend.backend_id).value();
+    CHECK(info.expires_at == info.created_at + 90'000);
+    CHECK(world.connect(for_key("other")));
+    CHECK_FALSE(world.backends.started.at(1).record.expires_at_boot);
 }
 
 TEST_CASE("a status that contradicts the database keeps no other from being recorded") {
