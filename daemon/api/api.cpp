@@ -5,6 +5,7 @@
 #include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
+#include "daemon/http/event_stream.h"
 #include "daemon/log.h"
 #include "daemon/random_word.h"
 
@@ -89,6 +90,8 @@ std::vector<Endpoint> Api::table() {
         {"GET", "/v2/backend/{id}", handler(&Api::backend), "all about one backend"},
         {"GET", "/v2/backend/{id}/status", handler(&Api::backend_status),
          "a backend's present status"},
+        {"GET", "/v2/backend/{id}/status/stream", handler(&Api::backend_status_stream),
+         "all its statuses, as they come (server-sent events)"},
         {"POST", "/v2/backend/{id}/terminate", handler(&Api::terminate), "end a backend"},
         {"POST", "/v2/account/{account}/service", handler(&Api::create_service),
          "a new service, or environment of one"},
@@ -179,6 +182,37 @@ Task<Response> Api::backend_status(const Request&, const PathParameters& path) {
     co_return Response{
         .body = public_status_json(*status),
         .headers = {{"Content-Type", "application/json"}, {"Access-Control-Allow-Origin", "*"}}};
+}
+
+Task<Response> Api::backend_status_stream(const Request&, const PathParameters& path) {
+    const auto id = BackendId::parse(path["id"]);
+    if (!id) co_return failure(id.error());
+    const auto known = registry_.status(*id);
+    if (!known) co_return failure(known.error());
+    co_return Response{
+        .headers = {{"Content-Type", "text/event-stream"},
+                    {"Cache-Control", "no-store"},
+                    {"Access-Control-Allow-Origin", "*"}},
+        .events = [this, id = *id](EventStream& stream) { return send_statuses(id, stream); }};
+}
+
+// Past ones first, then each as it comes, up to `terminated`. A subscriber who is gone is noticed
+// at the next status, or after a while.
+Task<> Api::send_statuses(const BackendId& id, EventStream& stream) {
+    std::size_t sent = 0;
+    bool is_over = false;
+    while (!is_over) {
+        const auto next =
+            co_await registry_.statuses_after(id, sent, after(timeouts::subscriber_look));
+        if (!next) co_return;
+        for (const StatusChange& change : *next) {
+            const bool went = co_await stream.send(public_status_json(change));
+            if (!went) co_return;
+            ++sent;
+            is_over = change.status == Status::terminated;
+        }
+        is_over = is_over || stream.is_over();
+    }
 }
 
 Task<Response> Api::terminate(const Request& request, const PathParameters& path) {

@@ -30,6 +30,8 @@ class Api {
     Task<Response> keys(const Request& request, const PathParameters& path);
     Task<Response> backend(const Request& request, const PathParameters& path);
     Task<Response> backend_status(const Request& request, const PathParameters& path);
+    Task<Response> backend_status_stream(const Request& request, const PathParameters& path);
+    Task<> send_statuses(const BackendId& id, EventStream& stream);
     Task<Response> terminate(const Request& request, const PathParameters& path);
     Task<Response> create_service(const Request& request, const PathParameters& path);
     Task<Response> services(const Request& request, const PathParameters& path);

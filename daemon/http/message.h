@@ -1,14 +1,18 @@
 // A request and its response as handlers see them: whole, in memory, without framing.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "daemon/asio.h"
 #include "daemon/http/ascii.h"
 
 namespace jamsock {
+
+class EventStream;
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
@@ -36,6 +40,8 @@ struct Response {
     // Without the framing (Content-Length, Connection), which the server writes. A response with a
     // body and no Content-Type is `application/json`.
     Headers headers = {};
+    // In place of a body: sends events for as long as it likes; the connection ends with it.
+    std::function<Task<>(EventStream&)> events = {};
 };
 
 }  // namespace jamsock

@@ -12,6 +12,7 @@
 #include "common/timeouts.h"
 #include "daemon/http/body.h"
 #include "daemon/http/connection.h"
+#include "daemon/http/event_stream.h"
 #include "daemon/http/head_rules.h"
 
 namespace jamsock {
@@ -38,7 +39,10 @@ Request to_request(const RequestHead& head) {
     return request;
 }
 
-std::string head_of(const Response& response, bool keep_alive) {
+// How the body's end is told: by its length, its last chunk, or the end of the connection.
+enum class Framing { length, chunked, until_close };
+
+std::string head_of(const Response& response, Framing framing, bool keep_alive) {
     std::string head;
     head.reserve(usual_head);
     fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\n", response.status,
@@ -49,7 +53,8 @@ std::string head_of(const Response& response, bool keep_alive) {
     if (!response.body.empty() && !find_header(response.headers, "content-type")) {
         fmt::format_to(std::back_inserter(head), "Content-Type: {}\r\n", default_content_type);
     }
-    if (response.status != 204 && response.status != 304) {
+    if (framing == Framing::chunked) head += "Transfer-Encoding: chunked\r\n";
+    if (framing == Framing::length && response.status != 204 && response.status != 304) {
         fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", response.body.size());
     }
     head += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
@@ -97,6 +102,8 @@ struct Server::State : std::enable_shared_from_this<State> {
     Task<Response> ask_service(const Request& request);
     Task<bool> send(Connection& connection, const Response& response, bool answers_head,
                     bool keep_alive);
+    Task<> send_events(const std::shared_ptr<Connection>& connection, const Response& response,
+                       bool answers_head, bool is_http_1_0);
     Task<> turn_away(Connection& connection, int status, std::string sentence);
 
     asio::posix::stream_descriptor listening;
@@ -156,6 +163,7 @@ Task<bool> Server::State::answer_next(Client& client) {
     const RequestHead& head = **incoming;
     const bool answers_head = head.method == "HEAD";
     const bool keep_alive = head.keep_alive;
+    const bool is_http_1_0 = head.is_http_1_0;
     Request request = to_request(head);
     switch (co_await take_body(connection, head, request)) {
         case BodyEnd::complete:
@@ -172,6 +180,10 @@ Task<bool> Server::State::answer_next(Client& client) {
             co_return false;
     }
     const Response response = co_await ask_service(request);
+    if (response.events) {
+        co_await send_events(client.connection, response, answers_head, is_http_1_0);
+        co_return false;
+    }
     co_return co_await send(connection, response, answers_head, keep_alive);
 }
 
@@ -207,13 +219,26 @@ Task<Response> Server::State::ask_service(const Request& request) {
 Task<bool> Server::State::send(Connection& connection, const Response& response, bool answers_head,
                                bool keep_alive) {
     keep_alive = keep_alive && !is_stopping;
-    const std::string head = head_of(response, keep_alive);
+    const std::string head = head_of(response, Framing::length, keep_alive);
     const std::array pieces{
         asio::buffer(head),
         answers_head ? asio::const_buffer() : asio::buffer(response.body),
     };
     connection.set_deadline(after(timeouts::response_write));
     co_return co_await connection.write(pieces) && keep_alive;
+}
+
+Task<> Server::State::send_events(const std::shared_ptr<Connection>& connection,
+                                  const Response& response, bool answers_head, bool is_http_1_0) {
+    const Framing framing = is_http_1_0 ? Framing::until_close : Framing::chunked;
+    const std::string head = head_of(response, framing, /*keep_alive=*/false);
+    connection->set_deadline(after(timeouts::response_write));
+    const bool sent = co_await connection->write(head);
+    connection->set_deadline(never);
+    if (!sent || answers_head) co_return;
+    EventStream stream(connection, framing == Framing::chunked);
+    co_await response.events(stream);
+    co_await stream.finish();
 }
 
 Task<> Server::State::turn_away(Connection& connection, int status, std::string sentence) {

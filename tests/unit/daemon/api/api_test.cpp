@@ -111,6 +111,19 @@ TEST_CASE("the list, a backend, its status, health and version are answered") {
     CHECK(VersionInfo::from_json(served.ask("GET", "/version").body)->version == "1.2.3");
 }
 
+TEST_CASE("a status stream is for everybody, and of a backend that was") {
+    Served served;
+    const auto id =
+        ConnectResponse::from_json(served.ask("POST", connect_path).body)->backend_id.str();
+    const Response stream = served.ask("GET", ("/v2/backend/" + id + "/status/stream").c_str());
+    CHECK(stream.status == 200);
+    CHECK(stream.events);
+    CHECK(*find_header(stream.headers, "content-type") == "text/event-stream");
+    CHECK(*find_header(stream.headers, "access-control-allow-origin") == "*");
+    CHECK(served.refused("GET", "/v2/backend/nobody/status/stream") ==
+          ErrorCode::backend_not_found);
+}
+
 TEST_CASE("no two endpoints are the same, and each says what it is for") {
     Served served;
     std::set<std::pair<std::string_view, std::string_view>> seen;

@@ -10,6 +10,8 @@
 #include <future>
 #include <thread>
 
+#include "daemon/http/event_stream.h"
+#include "tests/support/eventually.h"
 #include "tests/unit/daemon/http/raw_socket.h"
 
 namespace jamsock {
@@ -65,6 +67,7 @@ class TestServer {
     RawSocket connect() const { return RawSocket::connect(port_); }
     int served() const { return served_; }
     std::string exception() const { return exception_; }
+    bool subscriber_left() const { return subscriber_left_; }
     void accept_nobody() { accepts_ = false; }
 
   private:
@@ -75,6 +78,10 @@ class TestServer {
             while (!may_go_on_)
                 co_await went_on_.wait_until(never);
         }
+        if (request.path == "/events") {
+            co_return Response{.headers = {{"Content-Type", "text/event-stream"}},
+                               .events = [this](EventStream& stream) { return send(stream); }};
+        }
         if (request.path == "/empty") co_return Response{.status = 204};
         if (request.path == "/large") co_return Response{.body = large_body()};
         if (request.path == "/text") {
@@ -84,12 +91,22 @@ class TestServer {
                                    " : " + request.body};
     }
 
+    // One event at once, one when the test says so.
+    Task<> send(EventStream& stream) {
+        co_await stream.send("first");
+        while (!may_go_on_ && !stream.is_over())
+            co_await went_on_.wait_until(after(10ms));
+        subscriber_left_ = stream.is_over();
+        co_await stream.send("second");
+    }
+
     asio::io_context loop_{1};
     asio::executor_work_guard<asio::io_context::executor_type> work_{loop_.get_executor()};
     std::uint16_t port_ = 0;
     std::atomic<bool> accepts_ = true;
     std::atomic<int> served_ = 0;
     std::string exception_;
+    std::atomic<bool> subscriber_left_ = false;
     bool may_go_on_ = false;
     Event went_on_;
     std::optional<Server> server_;
@@ -117,6 +134,45 @@ TEST_CASE("a server answers one request after the other on a connection") {
     client.send(post("body"));
     CHECK(client.read_response().ends_with("\r\n\r\nPOST /p ?  : body"));
     CHECK(client.is_silent());
+}
+
+TEST_CASE("events are sent as they happen, one to a chunk, and the end is told") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(get("/events"));
+    CHECK(client.read_until("\r\n\r\n") ==
+          "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+          "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    CHECK(client.read_until("\r\n") == "c\r\n");
+    CHECK(client.read_until("\r\n") == "data:first\n\n\r\n");
+    CHECK(client.is_silent());
+    server.go_on();
+    CHECK(client.read_to_end() == "d\r\ndata:second\n\n\r\n0\r\n\r\n");
+    CHECK_FALSE(client.is_broken());
+    CHECK_FALSE(server.subscriber_left());
+}
+
+TEST_CASE("an HTTP/1.0 client gets events without chunks, and a HEAD gets none") {
+    TestServer server;
+    server.go_on();
+    RawSocket old = server.connect();
+    old.send("GET /events HTTP/1.0\r\n\r\n");
+    CHECK(old.read_to_end() ==
+          "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+          "data:first\n\ndata:second\n\n");
+    RawSocket curious = server.connect();
+    curious.send("HEAD /events HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(curious.read_to_end().ends_with("Connection: close\r\n\r\n"));
+}
+
+TEST_CASE("a subscriber who leaves is noticed before the next event") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(get("/events"));
+    client.read_until("data:first");
+    CHECK_FALSE(server.subscriber_left());
+    client.close();
+    CHECK(test::eventually([&] { return server.subscriber_left(); }));
 }
 
 TEST_CASE("pipelined requests are answered in order") {
