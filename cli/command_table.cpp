@@ -57,7 +57,7 @@ constexpr std::array table{
          .start = StartRule::if_backends_live,
          .takes_program = false,
          .usage = " ID... [OPTIONS]\n"
-                  " --key KEY [SERVICE] [OPTIONS]\n",
+                  " --key KEY... [SERVICE] [OPTIONS]\n",
          .examples = "jamsock terminate --key document-123\n"
                      "jamsock terminate knrv5 x8d2q --grace 2\n",
          .prepare = prepare_terminate},
@@ -127,8 +127,9 @@ constexpr std::array table{
          .summary = "Stop the daemon; backends go on running.",
          .start = StartRule::never,
          .takes_program = false,
-         .usage = "\n",
-         .examples = "jamsock daemon stop\n",
+         .usage = " [--with-backends]\n",
+         .examples = "jamsock daemon stop\n"
+                     "jamsock daemon stop --with-backends\n",
          .prepare = prepare_daemon_stop},
     Verb{.name = "daemon restart",
          .alias = "",

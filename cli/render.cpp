@@ -264,6 +264,7 @@ std::string render_backend(const BackendInfo& backend, std::int64_t now) {
                                                  render_duration(backend.max_idle_seconds)));
         if (backend.expires_at) details.emplace_back("expires", iso_time(*backend.expires_at));
     }
+    if (backend.note) details.emplace_back("note", escaped(*backend.note));
     return aligned(details, "");
 }
 

@@ -249,6 +249,7 @@ Result<BackendInfo> BackendInfo::from_json(std::string_view json) {
         info.idle_seconds = number(object, "idle_seconds").value_or(0);
         info.max_idle_seconds = number(object, "max_idle_seconds").value_or(0);
         if (find(object, "expires_at")) info.expires_at = json::time(object, "expires_at");
+        info.note = text(object, "note");
         return info;
     });
 }
@@ -278,6 +279,7 @@ std::string BackendInfo::to_json() const {
     if (expires_at) json["expires_at"] = iso_time(*expires_at);
     if (key) json["key"] = key->str();
     if (pid) json["pid"] = *pid;
+    if (note) json["note"] = *note;
     return dump(json);
 }
 

@@ -22,6 +22,7 @@ inline constexpr std::chrono::seconds shortest_idle{5};  // in place of a limit 
 inline constexpr auto idle_look = 1s;                    // between looks for idle backends
 inline constexpr auto ending_margin = 5s;  // a connect waits grace + this for a dying holder
 inline constexpr auto unresponsive_pause = 100ms;  // between tries to reach a stopped shim
+inline constexpr auto unresponsive_shim = 5s;      // from a hard end to its shim's
 inline constexpr auto survivor_scan_pause = 20ms;
 
 // HTTP.

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "cli/commands/commands.h"
+#include "cli/commands/ending.h"
 #include "cli/invocation.h"
 #include "cli/render.h"
 #include "common/clock.h"
@@ -50,15 +51,35 @@ Result<int> run_start(const Invocation& invocation) {
     return 0;
 }
 
+// Until none is left: somebody may connect meanwhile. Gives the worst exit code.
+Result<int> end_all_backends(DaemonClient& client, const Invocation& invocation) {
+    for (;;) {
+        auto list = client.keys(answer_deadline());
+        if (!list) return pass_on(list);
+        if (list->value.keys.empty()) return 0;
+        std::vector<Result<BackendId>> ids;
+        for (const KeyEntry& entry : list->value.keys)
+            ids.emplace_back(entry.backend_id);
+        const int worst = end_backends(ids, TerminateRequest{}, /*wait=*/true, invocation);
+        if (worst != 0) return worst;
+    }
+}
+
 // A daemon in trouble can be stopped though it doesn't say how many backends go on.
-Result<int> run_stop(const Invocation& invocation) {
+Result<int> run_stop(bool with_backends, Invocation& invocation) {
     auto place = DaemonPlace::from_environment();
     if (!place) return pass_on(place);
+    // Without a daemon, one is needed to end what the last one left running.
+    if (with_backends) invocation.start = StartRule::if_backends_live;
     auto daemon = invocation.reach(answer_deadline());
     if (!daemon) return pass_on(daemon);
     if (!daemon->client) {
         invocation.terminal.out << "The daemon isn't running.\n";
         return 0;
+    }
+    if (with_backends) {
+        const auto worst = end_all_backends(*daemon->client, invocation);
+        if (!worst || *worst != 0) return worst;
     }
     const auto keeper = KeeperProcess::of(*place, *daemon->client);
     if (!keeper) return tl::unexpected(keeper.error());
@@ -68,8 +89,9 @@ Result<int> run_stop(const Invocation& invocation) {
         return fail(ErrorCode::timed_out, "The daemon was told to stop and hasn't yet.",
                     "jamsock daemon logs");
     }
-    const std::string rest =
+    std::string rest =
         version ? render_backends_go_on(version->value.backends) : "backends go on running";
+    if (with_backends && version && version->value.backends == 0) rest = "no backend is left";
     invocation.terminal.out << fmt::format("The daemon stopped; {}.\n", rest);
     return 0;
 }
@@ -150,8 +172,13 @@ VerbRun prepare_daemon_start(CLI::App& app) {
 }
 
 VerbRun prepare_daemon_stop(CLI::App& app) {
-    app.footer("URLs answer again when a daemon is started; it takes over the backends.\n");
-    return run_stop;
+    auto with_backends = std::make_shared<bool>(false);
+    app.add_flag("--with-backends", *with_backends, "End all backends first");
+    app.footer(
+        "URLs answer again when a daemon is started; it takes over the backends. If a backend "
+        "can't\n"
+        "be ended, --with-backends leaves the daemon running.\n");
+    return [with_backends](Invocation& invocation) { return run_stop(*with_backends, invocation); };
 }
 
 VerbRun prepare_daemon_restart(CLI::App& app) {

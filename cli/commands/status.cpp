@@ -15,21 +15,9 @@ struct StatusOptions {
     bool json = false;
 };
 
-Result<BackendId> the_one(const SelectionOptions& options, const Invocation& invocation,
-                          Deadline deadline) {
-    auto selection = parse_selection(options);
-    if (!selection) return pass_on(selection);
-    if (selection->ids.size() > 1) {
-        return fail(ErrorCode::invalid_request, "The status is shown of one backend at a time.");
-    }
-    auto ids = resolve(*selection, invocation, deadline);
-    if (!ids) return pass_on(ids);
-    return ids->front();
-}
-
 Result<int> run_status(const StatusOptions& options, const Invocation& invocation) {
     const Deadline deadline = deadline_in(timeouts::client_answer);
-    const auto id = the_one(options.selection, invocation, deadline);
+    const auto id = resolve_one(options.selection, invocation, "The status is shown", deadline);
     if (!id) return tl::unexpected(id.error());
     auto answer = invocation.ask(
         deadline, Repeat::once,
@@ -49,7 +37,7 @@ Result<int> run_status(const StatusOptions& options, const Invocation& invocatio
 
 VerbRun prepare_status(CLI::App& app) {
     auto options = std::make_shared<StatusOptions>();
-    add_selection_options(app, options->selection, "ID");
+    add_selection_options(app, options->selection);
     app.add_flag("--json", options->json, "Print the API's answer");
     app.footer("Exits 3 if no backend holds the key, 4 if there never was such an id.\n");
     return [options](Invocation& invocation) { return run_status(*options, invocation); };

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <memory>
@@ -137,6 +138,11 @@ void BackendFiles::move_to_history(const BackendId& id) const {
         log::error("backend {}: its directory can't be moved to history: {}", id.str(),
                    ::strerror(errno));
     }
+}
+
+bool BackendFiles::has_ended(std::string_view id) const {
+    const auto parsed = BackendId::parse(id);
+    return parsed && ::faccessat(history_.get(), parsed->str().c_str(), F_OK, 0) == 0;
 }
 
 std::vector<std::string> BackendFiles::log_tail(const BackendId& id, std::size_t count) const {

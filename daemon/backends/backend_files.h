@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -42,6 +43,8 @@ class BackendFiles {
     static void mark_ready(int directory);
 
     void move_to_history(const BackendId& id) const;
+    // Whether it is there.
+    bool has_ended(std::string_view id) const;
 
     // The last `count` lines of the backend's output, live or ended, oldest first.
     std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const;

@@ -46,6 +46,10 @@ class Backends {
     // The main process, while it is known to run.
     virtual std::optional<pid_t> pid(const BackendId& id) const = 0;
 
+    // What keeps a backend from answering or from ending, with the process that does; nothing if
+    // all is well. Reads /proc.
+    virtual std::optional<std::string> note(const BackendId& id) const = 0;
+
     // The last lines of the backend's output, oldest first, also after its end.
     virtual std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const = 0;
 };

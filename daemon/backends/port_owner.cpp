@@ -153,19 +153,12 @@ std::vector<pid_t> children_of(pid_t pid) {
     return {std::istream_iterator<pid_t>(file), {}};
 }
 
-std::string command_of(pid_t pid) {
-    std::ifstream file(fmt::format("/proc/{}/comm", pid));
-    std::string command(std::istreambuf_iterator<char>(file), {});
-    if (command.ends_with('\n')) command.pop_back();
-    return command;
-}
-
 std::optional<NamedProcess> owner_among(const std::vector<Process>& all,
                                         const ListeningSockets& sockets) {
     const auto owner = std::ranges::find_if(
         all, [&](const Process& process) { return has_one_of(process.pid, sockets); });
     if (owner == all.end()) return std::nullopt;
-    return NamedProcess{owner->pid, command_of(owner->pid)};
+    return NamedProcess::of(owner->pid);
 }
 
 std::vector<Listener> listeners_of(const std::vector<Process>& tree,

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/backends/named_process.h"
+
 namespace jamsock {
 
 enum class PortOwner {
@@ -25,12 +27,6 @@ struct Listener {
     std::uint16_t port = 0;
     bool takes_loopback = false;  // 127.0.0.1:port leads to it
     friend bool operator==(const Listener&, const Listener&) = default;
-};
-
-struct NamedProcess {
-    pid_t pid = 0;
-    std::string command;  // as the kernel has it, up to 15 bytes of any kind
-    friend bool operator==(const NamedProcess&, const NamedProcess&) = default;
 };
 
 // How a backend that isn't ready stands to its port.

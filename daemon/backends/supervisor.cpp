@@ -13,6 +13,7 @@
 #include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
+#include "daemon/backends/held_up.h"
 #include "daemon/backends/not_ready.h"
 #include "daemon/backends/readiness.h"
 #include "daemon/log.h"
@@ -37,37 +38,29 @@ Error start_error(std::string message) {
     return Error{ErrorCode::spawn_failed, std::move(message), "jamsock daemon logs", {}};
 }
 
-// Why a shim did not say `locked`.
-Error explain_unlocked(const std::optional<Message>& answer) {
-    if (!answer)
-        return start_error("The backend's shim ended or stalled before it held the key's lock.");
-    if (answer->verb() == "busy") {
-        return start_error(fmt::format(
-            "The key's lock is held by the backend {}, of which this daemon knows nothing.",
-            in_quotes(answer->text("holder").value_or("unknown"))));
-    }
-    if (answer->verb() == "stale") {
-        return start_error(
-            fmt::format("The key's lock has seen the fencing token {}, which is newer.",
-                        answer->number("token").value_or(0)));
-    }
-    const int cause = static_cast<int>(answer->number("errno").value_or(0));
+Error explain_stale_token(const Message& answer) {
+    return start_error(fmt::format("The key's lock has seen the fencing token {}, which is newer.",
+                                   answer.number("token").value_or(0)));
+}
+
+Error explain_failed_call(const Message& answer) {
+    const int cause = static_cast<int>(answer.number("errno").value_or(0));
     Error error = start_error(fmt::format("The backend's shim can't start it: {}: {}.",
-                                          escaped(answer->text("what").value_or("unknown")),
+                                          escaped(answer.text("what").value_or("unknown")),
                                           ::strerror(cause)));
     if (cause == ENOSPC) error.hint = "df -h";
     return error;
 }
 
-// The command that ends those who hold a lock: by the shim, which takes its whole tree along.
-std::string how_to_end(const std::vector<Process>& holders) {
-    std::string command = "kill";
-    for (const Process& holder : holders) {
+// Those of `processes` whose parent is none of them: a shim takes its whole tree along.
+std::vector<NamedProcess> topmost(const std::vector<Process>& processes) {
+    std::vector<NamedProcess> top;
+    for (const Process& process : processes) {
         const bool is_below =
-            std::ranges::find(holders, holder.parent, &Process::pid) != holders.end();
-        if (!is_below) command += fmt::format(" {}", holder.pid);
+            std::ranges::find(processes, process.parent, &Process::pid) != processes.end();
+        if (!is_below) top.push_back(NamedProcess::of(process.pid));
     }
-    return command;
+    return top;
 }
 
 Error explain_exec(const Message& message, const BackendRecord& record) {
@@ -108,6 +101,7 @@ struct Supervisor::Supervised {
     UniqueFd directory;
     std::optional<ShimChannel> channel;
     pid_t shim = 0;
+    std::uint64_t shim_start_time = 0;
     std::optional<Process> main;           // only pid and start time are filled in
     StatusChange last;                     // what was last reported
     std::optional<ShimRecord> found_dead;  // at recovery: its shim is gone, and left this record
@@ -115,7 +109,19 @@ struct Supervisor::Supervised {
     std::optional<Error> failure;
     bool told_to_go = false;
     bool was_ready = false;
-    bool over = false;
+    bool is_killing = false;  // its shim said so
+
+    void remember_shim(pid_t pid) {
+        shim = pid;
+        const auto process = read_process(pid);
+        shim_start_time = process ? process->start_time : 0;
+    }
+    // The shim, if it lives.
+    std::optional<Process> shim_process() const {
+        const auto process = shim == 0 ? std::nullopt : read_process(shim);
+        const bool lives = process && process->start_time == shim_start_time;
+        return lives ? process : std::nullopt;
+    }
 };
 
 // One of the places for backends that start at the same time, given back at the end of its life.
@@ -229,17 +235,27 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const EnvironmentM
 
     auto shim = co_await spawn_shim_of(backend, spec);
     if (!shim) co_return pass_on(shim);
-    backend->shim = shim->pid;
+    backend->remember_shim(shim->pid);
     backend->channel.emplace(loop_.get_executor(), std::move(shim->channel));
     change(*backend, {.status = Status::loading});
 
     const auto answer = co_await backend->channel->receive(timeouts::locked_message);
     if (answer && answer->verb() == "locked") co_return Result<>();
-    Error error = explain_unlocked(answer);
-    const SurvivorQuery query{.lock = key_lock::inode(files_.locks(), record.lock_name)};
-    const std::vector<Process> holders = co_await search(query);
-    if (!holders.empty()) error.hint = how_to_end(holders);
+    Error error = co_await explain_unlocked(backend, answer);
     co_return tl::unexpected(std::move(error));
+}
+
+// Why a shim did not say `locked`.
+Task<Error> Supervisor::explain_unlocked(const Ref& backend, const std::optional<Message>& answer) {
+    if (!answer) {
+        co_return start_error("The backend's shim ended or stalled before it held the key's lock.");
+    }
+    if (answer->verb() == "stale") co_return explain_stale_token(*answer);
+    if (answer->verb() != "busy") co_return explain_failed_call(*answer);
+    const SurvivorQuery query{.lock = key_lock::inode(files_.locks(), backend->record.lock_name)};
+    const std::vector<Process> holders = co_await search(query);
+    const std::string holder(answer->text("holder").value_or(""));
+    co_return explain_busy_lock(holder, files_.has_ended(holder), topmost(holders));
 }
 
 Task<> Supervisor::heed_all(const Ref& backend) {
@@ -279,7 +295,7 @@ Task<bool> Supervisor::reach_shim(const Ref& backend) {
         auto reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
         if (reached.channel) {
             backend->channel.emplace(std::move(*reached.channel));
-            backend->shim = backend->channel->peer();
+            backend->remember_shim(backend->channel->peer());
             co_return true;
         }
         is_gone = reached.is_gone;
@@ -323,6 +339,7 @@ void Supervisor::heed_started(const Ref& backend, const Message& started) {
 void Supervisor::heed_ending(const Ref& backend, const Message& ending) {
     const auto kind = kind_from_word(ending.text("kind").value_or(""));
     const auto reason = reason_from_word(ending.text("reason").value_or(""));
+    backend->is_killing = backend->is_killing || kind == TerminationKind::hard;
     change(*backend, {.status = kind == TerminationKind::hard ? Status::hard_terminating
                                                               : Status::terminating,
                       .reason = reason,
@@ -370,6 +387,7 @@ void Supervisor::terminate(const BackendId& id, const Termination& termination) 
                      .reason = termination.reason,
                      .kind = termination.kind});
     ask_to_end(backend);
+    if (termination.kind == TerminationKind::hard) spawn(insist(found->second));
 }
 
 // The shim runs the whole ending, so nothing is lost if this process dies now. Before `go`
@@ -382,15 +400,45 @@ void Supervisor::ask_to_end(Supervised& backend) {
         .add("reason", word(end.reason))
         .add("grace_ms", end.grace.count());
     backend.channel->send(request);
-    if (end.kind == TerminationKind::hard) {
-        if (const auto shim = read_process(backend.shim)) signal_process(*shim, SIGCONT);
+}
+
+// A hard end wakes a stopped shim. One that does nothing all the same is killed: its backend goes
+// with it, and what is left is searched for.
+Task<> Supervisor::insist(Ref backend) {
+    if (const auto shim = backend->shim_process()) signal_process(*shim, SIGCONT);
+    const auto is_heard = [this, &backend] {
+        return stopping_ || backend->is_killing || backend->last.status == Status::terminated;
+    };
+    const Deadline limit = after(timeouts::unresponsive_shim);
+    while (!is_heard() && std::chrono::steady_clock::now() < limit) {
+        const Deadline next_look = after(timeouts::unresponsive_pause);
+        co_await stopped_.wait_until(next_look);
     }
+    const auto shim = backend->shim_process();
+    if (is_heard() || !shim) co_return;
+    log::warn("backend {}: its shim, process {}, doesn't answer; killing it",
+              backend->record.id.str(), shim->pid);
+    signal_process(*shim, SIGKILL);
 }
 
 std::optional<pid_t> Supervisor::pid(const BackendId& id) const {
     const auto found = supervised_.find(id);
     if (found == supervised_.end() || !found->second->main) return std::nullopt;
     return found->second->main->pid;
+}
+
+std::optional<std::string> Supervisor::note(const BackendId& id) const {
+    const auto found = supervised_.find(id);
+    if (found == supervised_.end()) return std::nullopt;
+    const Supervised& backend = *found->second;
+    const auto shim = backend.shim_process();
+    if (shim && shim->is_stopped()) return note_on_stopped_shim(shim->pid);
+    if (backend.last.status != Status::hard_terminating) return std::nullopt;
+    std::vector<Process> left = find_survivors(survivors_of(backend));
+    if (shim) left = descendants(all_processes(), shim->pid);
+    std::erase_if(left, [](const Process& process) { return process.is_zombie(); });
+    if (left.empty()) return std::nullopt;
+    return note_on_left_processes(topmost(left));
 }
 
 std::vector<std::string> Supervisor::log_tail(const BackendId& id, std::size_t count) const {
@@ -413,7 +461,7 @@ Task<std::vector<Supervisor::Found>> Supervisor::find_live() {
         auto backend = std::make_shared<Supervised>(found->record);
         backend->directory = std::move(found->directory);
         // Known before anything is searched for: a shim that doesn't answer is no survivor.
-        backend->shim = living_shim(found->shim);
+        backend->remember_shim(living_shim(found->shim));
         backend->told_to_go = true;
         auto reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
         backend->channel = std::move(reached.channel);
@@ -442,6 +490,7 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
         backend->end =
             Termination{last.kind.value_or(TerminationKind::soft),
                         last.reason.value_or(TerminationReason::external), record.limits.grace};
+        if (backend->end->kind == TerminationKind::hard) spawn(insist(backend));
     }
     // Settled here as far as it can be: nobody is given the URL of a backend that is gone.
     const Ref adopted = backend;

@@ -36,6 +36,7 @@ class Supervisor final : public Backends {
     void terminate(const BackendId& id, const Termination& termination) override;
     std::int64_t recorded_token(const std::string& lock_name) const override;
     std::optional<pid_t> pid(const BackendId& id) const override;
+    std::optional<std::string> note(const BackendId& id) const override;
     std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const override;
 
     // Recovery, once, before anything is started (DESIGN, Recovery). First all directories of live
@@ -63,6 +64,7 @@ class Supervisor final : public Backends {
     Task<> follow_adopted(Ref backend);
     Task<> follow(const Ref& backend);
     Task<> heed_all(const Ref& backend);
+    Task<Error> explain_unlocked(const Ref& backend, const std::optional<Message>& answer);
     Task<bool> reach_shim(const Ref& backend);
     void heed(const Ref& backend, const Message& message);
     void heed_hello(const Ref& backend, const Message& hello);
@@ -71,6 +73,7 @@ class Supervisor final : public Backends {
     void tell_deadline(Supervised& backend);
     Task<> watch_readiness(Ref backend);
     void ask_to_end(Supervised& backend);
+    Task<> insist(Ref backend);
     Task<> bury(const Ref& backend, const std::optional<ShimRecord>& record);
     SurvivorQuery survivors_of(const Supervised& backend) const;
     Task<> explain_early_end(const Ref& backend, const std::optional<ShimRecord>& record);

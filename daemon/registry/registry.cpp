@@ -412,6 +412,7 @@ Result<BackendInfo> Registry::backend(const BackendId& id) const {
     }
     if (!ended) {
         info.pid = backends_.pid(id);
+        info.note = backends_.note(id);
         info.connections = live->second->activity->in_flight();
         info.idle_seconds = live->second->activity->idle_seconds();
     }

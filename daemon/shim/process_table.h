@@ -21,6 +21,7 @@ struct Process {
     pid_t group = 0;
 
     bool is_zombie() const { return state == 'Z' || state == 'X'; }
+    bool is_stopped() const { return state == 'T' || state == 't'; }
 };
 
 // The text of /proc/<pid>/stat. The second field is the program's name, which may hold spaces,

@@ -210,6 +210,19 @@ TEST_CASE("status by key asks for the holder of exactly that key and service") {
     CHECK(call({"status", "--key", "do"}).exit_code == 3);
 }
 
+TEST_CASE("terminate of several keys asks for the list once, and an unheld one stops no other") {
+    const StateDirectory state;
+    const std::string ok = answer(200, ok_json());
+    const std::string keys =
+        list_of({held("a", "default", "aaaaa"), held("c", "default", "ccccc")});
+    const FakeDaemon daemon(state, {keys, ok, ok});
+    const Outcome done = call({"terminate", "--no-wait", "-k", "a", "--key", "b", "--key=c"});
+    CHECK(done.exit_code == 3);
+    CHECK(done.out == "aaaaa terminating\nccccc terminating\n");
+    CHECK(done.err == "jamsock: No backend holds the key 'b'.\nTry: jamsock connect --key b\n");
+    CHECK(daemon.requests().size() == 3);
+}
+
 TEST_CASE("terminate tells all to end before it waits for one, and each has its own outcome") {
     const StateDirectory state;
     const std::string ok = answer(200, ok_json());
@@ -300,6 +313,7 @@ TEST_CASE("wrong use exits 2 with one sentence and the help to read, before any 
     CHECK(refusal({"lookup"}).find("--key KEY") != std::string::npos);
     CHECK(refusal({"status"}).find("--key KEY") != std::string::npos);
     CHECK(refusal({"status", "aaaaa", "bbbbb"}).find("one backend") != std::string::npos);
+    CHECK(refusal({"status", "--key", "a", "--key", "b"}).find("one backend") != std::string::npos);
     CHECK(refusal({"status", "A_b"}).starts_with("jamsock: "));
     CHECK(refusal({"terminate", "aaaaa", "--hard", "--grace", "1"}).find("--grace") !=
           std::string::npos);

@@ -13,6 +13,7 @@ struct NoBackends final : Backends {
     void terminate(const BackendId&, const Termination&) override {}
     std::int64_t recorded_token(const std::string&) const override { return 0; }
     std::optional<pid_t> pid(const BackendId&) const override { return std::nullopt; }
+    std::optional<std::string> note(const BackendId&) const override { return {}; }
     std::vector<std::string> log_tail(const BackendId&, std::size_t) const override { return {}; }
 };
 

@@ -30,6 +30,7 @@ struct FakeBackends final : Backends {
         return found == lock_tokens.end() ? 0 : found->second;
     }
     std::optional<pid_t> pid(const BackendId&) const override { return 77; }
+    std::optional<std::string> note(const BackendId&) const override { return {}; }
     std::vector<std::string> log_tail(const BackendId&, std::size_t) const override {
         return {"last words"};
     }
