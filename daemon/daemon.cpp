@@ -19,6 +19,7 @@
 #include "daemon/api/api.h"
 #include "daemon/asio.h"
 #include "daemon/backends/program_check.h"
+#include "daemon/backends/step.h"
 #include "daemon/backends/supervisor.h"
 #include "daemon/helper_thread.h"
 #include "daemon/http/server.h"
@@ -156,11 +157,15 @@ Task<> Worker::serve() {
 Task<> Worker::recover() {
     std::unordered_set<BackendId> seen;
     auto found = co_await supervisor_.find_live();
+    at_step(Step::live_found);
     // Of two directories for one key the newer one holds it.
     std::ranges::sort(found, std::greater{}, [](const auto& f) { return f.record.fencing_token; });
     for (const auto& [record, was_ready] : found) {
         seen.insert(record.id);
-        supervisor_.adopt(record, registry_.take_in(record, was_ready));
+        const StatusChange last = registry_.take_in(record, was_ready);
+        at_step(Step::one_taken_in);
+        supervisor_.adopt(record, last);
+        at_step(Step::one_adopted);
     }
     for (const BackendRecord& record : registry_.recorded_live()) {
         if (seen.contains(record.id)) continue;
@@ -213,6 +218,7 @@ Result<> run_worker(WorkerInputs inputs, UniqueFd& ready) {
 
     auto directory = open_state_directory(inputs.state_directory);
     if (!directory) return pass_on(directory);
+    watch_steps(directory->get());
     auto files = BackendFiles::open(directory->get());
     if (!files) return pass_on(files);
     auto store = Store::open(inputs.state_directory + "/" + state_file::database);

@@ -16,6 +16,7 @@
 #include "daemon/backends/held_up.h"
 #include "daemon/backends/not_ready.h"
 #include "daemon/backends/readiness.h"
+#include "daemon/backends/step.h"
 #include "daemon/log.h"
 
 namespace jamsock {
@@ -210,8 +211,10 @@ Task<Result<>> Supervisor::launch(const Ref& backend, const EnvironmentMap& envi
                        "The backend was asked to end before it had started.");
     }
     change(*backend, {.status = Status::starting});
+    at_step(Step::starting_recorded);
     backend->channel->send(Message("go"));
     backend->told_to_go = true;
+    at_step(Step::go_sent);
     tell_deadline(*backend);
     co_return Result<>();
 }
@@ -221,6 +224,7 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const EnvironmentM
     auto directory = co_await make_directory(backend);
     if (!directory) co_return pass_on(directory);
     backend->directory = std::move(*directory);
+    at_step(Step::directory_made);
 
     ShimSpec spec;
     spec.backend_id = record.id.str();
@@ -237,9 +241,11 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const EnvironmentM
     if (!shim) co_return pass_on(shim);
     backend->remember_shim(shim->pid);
     backend->channel.emplace(loop_.get_executor(), std::move(shim->channel));
+    at_step(Step::shim_spawned);
     change(*backend, {.status = Status::loading});
 
     const auto answer = co_await backend->channel->receive(timeouts::locked_message);
+    at_step(Step::locked_heard);
     if (answer && answer->verb() == "locked") co_return Result<>();
     Error error = co_await explain_unlocked(backend, answer);
     co_return tl::unexpected(std::move(error));
@@ -274,6 +280,7 @@ Task<> Supervisor::follow(const Ref& backend) {
     while (reached && !stopping_) {
         co_await heed_all(backend);
         if (stopping_) co_return;
+        at_step(Step::shim_left);
         record = co_await read_record_of(backend);
         const bool is_over = record && record->tree_empty;
         reached = false;
@@ -282,6 +289,7 @@ Task<> Supervisor::follow(const Ref& backend) {
     if (stopping_) co_return;
     record = co_await read_record_of(backend);
     if (record && record->tree_empty) {
+        at_step(Step::record_read);
         co_await conclude(backend, record);
     } else {
         co_await bury(backend, record);
@@ -328,15 +336,18 @@ void Supervisor::heed_hello(const Ref& backend, const Message& hello) {
 }
 
 void Supervisor::heed_started(const Ref& backend, const Message& started) {
+    at_step(Step::started_heard);
     backend->main = Process{};
     backend->main->pid = static_cast<pid_t>(started.number("pid").value_or(0));
     backend->main->start_time = static_cast<std::uint64_t>(started.number("start").value_or(0));
     if (backend->end) ask_to_end(*backend);
     change(*backend, {.status = Status::waiting});
+    at_step(Step::waiting_recorded);
     if (backend->last.status == Status::waiting) spawn(watch_readiness(backend));
 }
 
 void Supervisor::heed_ending(const Ref& backend, const Message& ending) {
+    at_step(Step::ending_heard);
     const auto kind = kind_from_word(ending.text("kind").value_or(""));
     const auto reason = reason_from_word(ending.text("reason").value_or(""));
     backend->is_killing = backend->is_killing || kind == TerminationKind::hard;
@@ -362,8 +373,10 @@ Task<> Supervisor::watch_readiness(Ref backend) {
     if (is_over()) co_return;
     if (is_ready) {
         BackendFiles::mark_ready(backend->directory.get());
+        at_step(Step::ready_marked);
         backend->was_ready = true;
         change(*backend, {.status = Status::ready});
+        at_step(Step::ready_recorded);
         co_return;
     }
     const PortReport report = co_await report_on_port_of(backend);
@@ -386,7 +399,9 @@ void Supervisor::terminate(const BackendId& id, const Termination& termination) 
                                                                          : Status::terminating,
                      .reason = termination.reason,
                      .kind = termination.kind});
+    at_step(Step::terminating_recorded);
     ask_to_end(backend);
+    at_step(Step::shim_told);
     if (termination.kind == TerminationKind::hard) spawn(insist(found->second));
 }
 
@@ -535,6 +550,7 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
         backend->main->start_time = record->started->start_time;
     }
     report_lost(*backend);
+    at_step(Step::loss_recorded);
     std::chrono::nanoseconds pause = timeouts::survivor_scan_pause;
     bool told = false;
     bool was_empty = false;  // a look at /proc is no snapshot: what moves can be missed once
@@ -545,6 +561,7 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
         const bool is_held = key_lock::is_held(files_.locks(), dead.lock_name);
         const SurvivorQuery query = survivors_of(*backend);
         const std::vector<Process> survivors = co_await search(query);
+        at_step(Step::survivors_searched);
         for (const Process& survivor : survivors) {
             log::warn("backend {}: killing {}, which its shim left", dead.id.str(), survivor.pid);
             signal_process(survivor, SIGKILL);
@@ -563,6 +580,7 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
     // The shim may have written more before it was gone.
     const std::optional<ShimRecord> last = co_await read_record_of(backend);
     if (stopping_) co_return;
+    at_step(Step::loss_proved);
     co_await conclude(backend, last);
 }
 
@@ -580,7 +598,9 @@ Task<> Supervisor::explain_early_end(const Ref& backend, const std::optional<Shi
 Task<> Supervisor::conclude(const Ref& backend, const std::optional<ShimRecord>& record) {
     co_await explain_early_end(backend, record);
     settle(backend, record);
+    at_step(Step::terminated_recorded);
     co_await move_to_history(backend->record.id);
+    at_step(Step::moved_to_history);
 }
 
 // Every process of the backend is gone, or none was ever started.

@@ -12,6 +12,7 @@
 #include "common/text.h"
 #include "common/timeouts.h"
 #include "daemon/backends/key_lock.h"
+#include "daemon/backends/step.h"
 #include "daemon/log.h"
 #include "daemon/plain_environment.h"
 #include "daemon/random_word.h"
@@ -160,7 +161,9 @@ Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
         auto ready = co_await wait_until_ready(entry, *ready_by);
         if (!ready) co_return pass_on(ready);
     }
-    co_return grant(*entry, spawned, request);
+    auto granted = grant(*entry, spawned, request);
+    at_step(Step::connect_granted);
+    co_return granted;
 }
 
 Result<> Registry::check(const ConnectRequest& request) const {
@@ -226,6 +229,7 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     if (auto recorded = record_what_waits(); !recorded) return pass_on(recorded);
     if (auto held = store_.acquire_key(*record, entry->statuses.back()); !held)
         return pass_on(held);
+    at_step(Step::row_committed);
 
     add(entry);
     log::info("backend {}: scheduled for the key {}, fencing token {}", record->id.str(),
@@ -468,9 +472,11 @@ Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& 
     const auto grace = request.grace_seconds ? std::chrono::seconds(*request.grace_seconds)
                                              : entry->record.limits.grace;
     log::info("backend {}: {} termination asked for", id.str(), word(request.kind));
+    at_step(Step::terminate_asked);
     begin_ending(*entry, {request.kind, TerminationReason::external, grace});
     if (!wait) co_return Result<>();
     const bool ended = co_await wait_until_ended(entry, *entry->end_by);
+    at_step(Step::end_awaited);
     if (!ended) co_return tl::unexpected(still_ending(*entry));
     co_return Result<>();
 }

@@ -12,7 +12,6 @@
 #include <signal.h>
 
 #include <atomic>
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -52,7 +51,6 @@ class Range {
     std::vector<std::string> connect_line(int number) const;
     void client();
     void kill_something();
-    std::vector<Process> shims() const;
     void kill(pid_t pid, const char* what);
 
     Home& home_;
@@ -76,23 +74,6 @@ void Range::client() {
     }
 }
 
-// The shims of this instance: named by the id of a backend that has a directory here.
-std::vector<Process> Range::shims() const {
-    std::vector<Process> found;
-    for (const Process& process : all_processes()) {
-        std::ifstream file(fmt::format("/proc/{}/cmdline", process.pid));
-        std::string program;
-        std::string id;
-        std::getline(file, program, '\0');
-        std::getline(file, id, '\0');
-        if (program == "jamsock-shim" && !id.empty() &&
-            std::filesystem::exists(home_.path() + "/backends/" + id)) {
-            found.push_back(process);
-        }
-    }
-    return found;
-}
-
 void Range::kill(pid_t pid, const char* what) {
     const auto process = read_process(pid);
     if (process && !process->is_zombie() && signal_process(*process, SIGKILL)) ++kills_[what];
@@ -101,7 +82,7 @@ void Range::kill(pid_t pid, const char* what) {
 void Range::kill_something() {
     const auto keepers = keepers_of(home_.path());
     const auto workers = workers_of(home_.path());
-    const auto all_shims = shims();
+    const auto all_shims = shims_of(home_.path());
     const auto shim = all_shims.empty() ? Process{} : all_shims[random_() % all_shims.size()];
     switch (random_() % 6) {
         case 0:
@@ -207,7 +188,8 @@ bool Range::nothing_left() {
         home_.jamsock({"terminate", service, "--hard", "--key", key(number)});
     }
     const std::string resources = home_.path() + "/resource-";
-    if (eventually([&] { return processes_naming(resources).empty() && shims().empty(); }))
+    if (eventually(
+            [&] { return processes_naming(resources).empty() && shims_of(home_.path()).empty(); }))
         return true;
     const auto left = processes_naming(resources);
     std::cout << left.size() << " processes are left after the end of all backends\n";

@@ -6,8 +6,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "daemon/shim/process_table.h"
-
 namespace jamsock::test {
 
 namespace {
@@ -63,6 +61,19 @@ std::vector<pid_t> keepers_of(const std::string& state_directory) {
 
 std::vector<pid_t> workers_of(const std::string& state_directory) {
     return daemons_of(state_directory, true);
+}
+
+std::vector<Process> shims_of(const std::string& state_directory) {
+    std::vector<Process> shims;
+    for (const Process& process : all_processes()) {
+        const auto argv = words_in(process.pid, "cmdline");
+        if (argv.size() == 2 && argv[0] == "jamsock-shim" &&
+            (fs::exists(state_directory + "/backends/" + argv[1]) ||
+             fs::exists(state_directory + "/history/" + argv[1]))) {
+            shims.push_back(process);
+        }
+    }
+    return shims;
 }
 
 std::vector<std::string> environment_of(pid_t pid) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/shim/process_table.h"
+
 namespace jamsock::test {
 
 // The processes, zombies left out, whose environment has the entry "NAME=value".
@@ -18,6 +20,9 @@ std::vector<pid_t> processes_naming(const std::string& text);
 // The keepers and workers that run on a state directory.
 std::vector<pid_t> keepers_of(const std::string& state_directory);
 std::vector<pid_t> workers_of(const std::string& state_directory);
+
+// The shims of this instance's backends, also of those whose directory is in its history by now.
+std::vector<Process> shims_of(const std::string& state_directory);
 
 // "NAME=value" entries, sorted.
 std::vector<std::string> environment_of(pid_t pid);
