@@ -40,7 +40,8 @@ class Backends {
     // first counts. Nothing happens for an unknown id.
     virtual void terminate(const BackendId& id, const Termination& termination) = 0;
 
-    // The fencing token in the key's lock file; 0 if there is none.
+    // No fencing token that the key's lock has seen is greater, also before its file was swept; 0
+    // if it was never used.
     virtual std::int64_t recorded_token(const std::string& lock_name) const = 0;
 
     // The main process, while it is known to run.

@@ -6,11 +6,37 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "common/unique_fd.h"
 
 namespace jamsock::key_lock {
+
+namespace {
+
+constexpr const char* floor_file = "floor";
+constexpr const char* new_floor_file = "floor.new";
+
+// The number with which the file begins; 0 if there is none.
+std::int64_t token_in(int locks_directory, const char* name) {
+    const UniqueFd file(::openat(locks_directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    char text[32];
+    const ssize_t length = file ? ::pread(file.get(), text, sizeof text, 0) : 0;
+    std::int64_t token = 0;
+    if (length > 0) std::from_chars(text, text + length, token);
+    return token;
+}
+
+bool write_durably(int directory, const char* name, const std::string& text) {
+    const UniqueFd file(
+        ::openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    return file &&
+           ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+           ::fsync(file.get()) == 0;
+}
+
+}  // namespace
 
 std::string file_name(const ServiceName& service, const std::string& key) {
     const std::string text =
@@ -22,13 +48,26 @@ std::string file_name(const ServiceName& service, const std::string& key) {
     return ::sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
 }
 
+bool is_file_name(std::string_view name) {
+    return name.size() == 2 * crypto_hash_sha256_BYTES &&
+           name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// In this order: a file that is gone by now was swept after the floor had been raised to it.
 std::int64_t recorded_token(int locks_directory, const std::string& name) {
-    const UniqueFd file(::openat(locks_directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    char text[32];
-    const ssize_t length = file ? ::pread(file.get(), text, sizeof text, 0) : 0;
-    std::int64_t token = 0;
-    if (length > 0) std::from_chars(text, text + length, token);
-    return token;
+    const std::int64_t token = token_in(locks_directory, name.c_str());
+    return std::max(token, floor(locks_directory));
+}
+
+std::int64_t floor(int locks_directory) {
+    return token_in(locks_directory, floor_file);
+}
+
+bool raise_floor(int locks_directory, std::int64_t token) {
+    const std::int64_t highest = std::max(token, floor(locks_directory));
+    return write_durably(locks_directory, new_floor_file, fmt::format("{}\n", highest)) &&
+           ::renameat(locks_directory, new_floor_file, locks_directory, floor_file) == 0 &&
+           ::fsync(locks_directory) == 0;
 }
 
 std::optional<Inode> inode(int locks_directory, const std::string& name) {

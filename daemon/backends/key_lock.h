@@ -1,5 +1,5 @@
 // A key's kernel lock as the worker sees it (DESIGN, The promise, layer 3): its file's name, the
-// fencing token written in it, and whether anybody holds it. The shim is the one that takes it.
+// fencing token that it has seen, and whether anybody holds it. The shim is the one that takes it.
 #pragma once
 
 #include <sys/types.h>
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/ids.h"
 #include "common/key.h"
@@ -16,8 +17,19 @@ namespace jamsock::key_lock {
 // SHA-256, in hex, of the length-prefixed account, service and key.
 std::string file_name(const ServiceName& service, const std::string& key);
 
-// The fencing token in the lock file; 0 if there is no file or nothing readable in it.
+// Whether `name` can be one of `file_name`'s.
+bool is_file_name(std::string_view name);
+
+// No token that this lock has seen is greater: that in its file, or the floor, if that is greater.
+// 0 if neither can be read.
 std::int64_t recorded_token(int locks_directory, const std::string& name);
+
+// The greatest fencing token of all lock files that were swept; 0 if none was.
+std::int64_t floor(int locks_directory);
+
+// Raises the floor to `token`; it never falls. When this says true, the floor outlives a power
+// cut, so the files of such tokens may go.
+bool raise_floor(int locks_directory, std::int64_t token);
 
 struct Inode {
     dev_t device = 0;
