@@ -48,6 +48,10 @@ inline constexpr auto client_margin = 5s;       // `connect` waits startup_limit
 inline constexpr auto client_answer = 30s;      // any call that does not wait for a backend
 inline constexpr auto checkpoint_pause = 20s;  // between foldings of the database's write-ahead log
 
+// What is swept, in small steps.
+inline constexpr auto lock_file_life = 24h;  // since its key was last given
+inline constexpr auto sweep_pause = 1h;      // from the end of one sweep to the next
+
 static_assert(first_probe_pause < last_probe_pause && last_probe_pause < startup_limit);
 static_assert(lock_retry < locked_message && locked_message < startup_limit);
 static_assert(worker_stop < daemon_stop);

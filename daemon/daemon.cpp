@@ -22,6 +22,7 @@
 #include "daemon/backends/step.h"
 #include "daemon/backends/supervisor.h"
 #include "daemon/helper_thread.h"
+#include "daemon/housekeeping.h"
 #include "daemon/http/server.h"
 #include "daemon/log.h"
 #include "daemon/proxy/proxy.h"
@@ -89,6 +90,7 @@ class Worker {
     Registry registry_;
     Api api_;
     Server server_;
+    Housekeeping housekeeping_;
     bool stopping_ = false;
     Event stop_;
 };
@@ -121,7 +123,10 @@ Worker::Worker(WorkerInputs inputs, Store store, std::vector<Store::ServiceRow> 
               [this](const Request& request) { return api_.serve(request); },
               {.refuse = &Api::refuse,
                .accept_filter = &is_same_user,
-               .on_exception = [](const std::string& what) { log::error("api: {}", what); }}) {
+               .on_exception = [](const std::string& what) { log::error("api: {}", what); }}),
+      housekeeping_(store_, files_, helper_,
+                    {.history_life = std::chrono::days(30),
+                     .locks_in_use = [this] { return registry_.locks_in_use(); }}) {
 }
 
 void Worker::run() {
@@ -180,6 +185,7 @@ Task<> Worker::keep_house() {
         co_await stop_.wait_until(next_look);
         if (stopping_) co_return;
         registry_.look_after();
+        co_await housekeeping_.step();
         if (std::chrono::steady_clock::now() >= next_checkpoint) {
             co_await checkpoint();
             next_checkpoint = after(timeouts::checkpoint_pause);

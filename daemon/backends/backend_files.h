@@ -22,6 +22,7 @@ class BackendFiles {
     static Result<BackendFiles> open(int state_directory);
 
     int locks() const { return locks_.get(); }
+    int history() const { return history_.get(); }
 
     // Makes the directory with the file `identity`, and gives its descriptor.
     Result<UniqueFd> create(const BackendRecord& record) const;

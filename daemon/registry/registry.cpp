@@ -544,6 +544,13 @@ std::optional<Identity> Registry::identity(const std::string& token_hash) const 
     return store_.identity(token_hash, now_seconds());
 }
 
+std::unordered_set<std::string> Registry::locks_in_use() const {
+    std::unordered_set<std::string> names;
+    for (const auto& [id, entry] : by_id_)
+        names.insert(entry->record.lock_name);
+    return names;
+}
+
 StatusChange Registry::take_in(const BackendRecord& record, bool was_ready) {
     auto entry = std::make_shared<Entry>(record, settings_.now);
     entry->statuses = store_.statuses(record.id);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "common/api_types.h"
 #include "common/clock.h"
@@ -79,6 +80,8 @@ class Registry {
 
     std::optional<Identity> identity(const std::string& token_hash) const;
     std::size_t live_count() const { return by_id_.size(); }
+    // The lock files of all backends that have not ended, also of those that are yet to start.
+    std::unordered_set<std::string> locks_in_use() const;
 
     // Takes in what recovery found, before anything else is asked (DESIGN, Recovery). `was_ready`
     // as the backend's directory has it. Gives the last status known of the backend.

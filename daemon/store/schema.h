@@ -93,6 +93,11 @@ inline constexpr std::array steps{
     ALTER TABLE backend ADD COLUMN expires_at_boot INTEGER;
     CREATE INDEX backend_by_service ON backend (account, service, environment, created_at);
     )sql",
+    // 2 → 3: what is swept
+    R"sql(
+    CREATE INDEX fencing_by_token ON fencing (token);
+    CREATE INDEX backend_end ON backend_status (time) WHERE status = 7;
+    )sql",
 };
 
 }  // namespace jamsock::schema

@@ -192,6 +192,38 @@ std::int64_t Store::last_fencing_token(const std::string& lock_name) const {
     });
 }
 
+Result<std::size_t> Store::forget_fencing_tokens(std::int64_t floor, std::size_t most) {
+    std::size_t forgotten = 0;
+    auto written = writing("forget_fencing_tokens", connection_->path, [&] {
+        SQLite::Statement forget(connection_->database,
+                                 "DELETE FROM fencing WHERE lock_name IN (SELECT lock_name FROM "
+                                 "fencing WHERE token <= ? ORDER BY token LIMIT ?)");
+        forget.bind(1, floor);
+        forget.bind(2, static_cast<std::int64_t>(most));
+        forgotten = static_cast<std::size_t>(forget.exec());
+    });
+    if (!written) return pass_on(written);
+    return forgotten;
+}
+
+Result<std::vector<BackendId>> Store::forget_ended(std::int64_t before, std::size_t most) {
+    std::vector<BackendId> forgotten;
+    auto written = writing("forget_ended", connection_->path, [&] {
+        SQLite::Statement forget(connection_->database,
+                                 "DELETE FROM backend WHERE ended = 1 AND id IN (SELECT backend "
+                                 "FROM backend_status WHERE status = 7 AND time < ? ORDER BY time "
+                                 "LIMIT ?) RETURNING id");
+        forget.bind(1, before);
+        forget.bind(2, static_cast<std::int64_t>(most));
+        while (forget.executeStep()) {
+            if (auto id = BackendId::parse(forget.getColumn(0).getString()))
+                forgotten.push_back(*id);
+        }
+    });
+    if (!written) return pass_on(written);
+    return forgotten;
+}
+
 std::vector<BackendRecord> Store::live_backends() const {
     return reading("live_backends", [&]() -> std::vector<BackendRecord> {
         SQLite::Statement query(

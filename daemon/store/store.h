@@ -38,6 +38,14 @@ class Store {
     // The highest fencing token ever recorded for this lock; 0 if there is none.
     std::int64_t last_fencing_token(const std::string& lock_name) const;
 
+    // Forgets up to `most` recorded fencing tokens that are not above `floor`, which stands for
+    // them from now on. Gives how many there were: fewer than `most` if none is left.
+    Result<std::size_t> forget_fencing_tokens(std::int64_t floor, std::size_t most);
+
+    // Forgets up to `most` backends that ended before `before` (wall milliseconds), the ones that
+    // ended first at first. Gives who they were: fewer than `most` if none is left.
+    Result<std::vector<BackendId>> forget_ended(std::int64_t before, std::size_t most);
+
     std::vector<BackendRecord> live_backends() const;
     std::optional<BackendRecord> find_backend(const BackendId& id) const;
     std::vector<StatusChange> statuses(const BackendId& id) const;  // in order
