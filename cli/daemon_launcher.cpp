@@ -57,6 +57,8 @@ struct DaemonCall {
     explicit DaemonCall(const DaemonPlace& place)
         : words{"jamsockd", "--state-directory", place.state_directory} {
         if (place.proxy_port) words.insert(words.end(), {"--proxy-port", *place.proxy_port});
+        if (!place.config_file.empty())
+            words.insert(words.end(), {"--config-file", place.config_file});
         for (const auto& [name, value] : base_environment())
             variables.push_back(name + "=" + value);
     }
@@ -260,7 +262,8 @@ Result<DaemonPlace> DaemonPlace::from_environment() {
                     fmt::format("JAMSOCK_PROXY_PORT is {}, which is no port.", in_quotes(*port)),
                     "export JAMSOCK_PROXY_PORT=9090");
     }
-    return DaemonPlace{std::move(*directory), daemon_program(), std::move(port)};
+    return DaemonPlace{std::move(*directory), daemon_program(), std::move(port),
+                       configuration_path()};
 }
 
 Result<ReachedDaemon> reach_daemon(const DaemonPlace& place, StartRule rule, Deadline deadline) {

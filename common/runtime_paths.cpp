@@ -119,6 +119,16 @@ Result<std::string> state_directory_path() {
     return *path;
 }
 
+// As XDG has it, a relative $XDG_CONFIG_HOME counts as none.
+std::string configuration_path() {
+    constexpr std::string_view name = "config.toml";
+    if (auto own = environment_variable("JAMSOCK_HOME")) return fs::path(*own) / name;
+    const std::string config_home = environment_variable("XDG_CONFIG_HOME").value_or("");
+    if (config_home.starts_with('/')) return fs::path(config_home) / "jamsock" / name;
+    const auto home = environment_variable("HOME");
+    return home ? fs::path(*home) / ".config" / "jamsock" / name : fs::path();
+}
+
 Result<UniqueFd> open_state_directory(const std::string& path) {
     std::error_code failed;
     fs::create_directories(fs::path(path).parent_path(), failed);

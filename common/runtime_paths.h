@@ -25,6 +25,10 @@ inline constexpr const char* proxy_port = "proxy-port";
 // Fails if none can be told or the one given is not absolute.
 Result<std::string> state_directory_path();
 
+// The user's settings: config.toml in $JAMSOCK_HOME, else in jamsock/ of $XDG_CONFIG_HOME, else
+// in ~/.config/jamsock. Empty if none can be told.
+std::string configuration_path();
+
 // Opens the state directory, making it (0700) if it is missing. Refuses one that is a symlink, is
 // somebody else's, is open to others, or lies on a network file system: there the kernel's locks
 // would not hold, or others could reach the socket.

@@ -21,6 +21,7 @@
 #include "daemon/backends/program_check.h"
 #include "daemon/backends/step.h"
 #include "daemon/backends/supervisor.h"
+#include "daemon/configuration.h"
 #include "daemon/helper_thread.h"
 #include "daemon/housekeeping.h"
 #include "daemon/http/server.h"
@@ -63,8 +64,8 @@ bool is_same_user(int connection) {
 
 class Worker {
   public:
-    Worker(WorkerInputs inputs, Store store, std::vector<Store::ServiceRow> services,
-           BackendFiles files, UniqueFd& ready);
+    Worker(WorkerInputs inputs, const Configuration& configuration, Store store,
+           std::vector<Store::ServiceRow> services, BackendFiles files, UniqueFd& ready);
     void run();
 
   private:
@@ -95,8 +96,8 @@ class Worker {
     Event stop_;
 };
 
-Worker::Worker(WorkerInputs inputs, Store store, std::vector<Store::ServiceRow> services,
-               BackendFiles files, UniqueFd& ready)
+Worker::Worker(WorkerInputs inputs, const Configuration& configuration, Store store,
+               std::vector<Store::ServiceRow> services, BackendFiles files, UniqueFd& ready)
     : inputs_(std::move(inputs)),
       ready_(ready),
       database_(inputs_.state_directory + "/" + state_file::database),
@@ -125,7 +126,7 @@ Worker::Worker(WorkerInputs inputs, Store store, std::vector<Store::ServiceRow> 
                .accept_filter = &is_same_user,
                .on_exception = [](const std::string& what) { log::error("api: {}", what); }}),
       housekeeping_(store_, files_, helper_,
-                    {.history_life = std::chrono::days(30),
+                    {.history_life = configuration.history,
                      .locks_in_use = [this] { return registry_.locks_in_use(); }}) {
 }
 
@@ -222,6 +223,8 @@ Result<> run_worker(WorkerInputs inputs, UniqueFd& ready) {
     ::signal(SIGCHLD, SIG_IGN);  // shims are watched by their channels, and reaped by the kernel
     if (::sodium_init() < 0) return fail(ErrorCode::internal, "libsodium can't be used here.");
 
+    auto configuration = Configuration::read(inputs.config_file);
+    if (!configuration) return pass_on(configuration);
     auto directory = open_state_directory(inputs.state_directory);
     if (!directory) return pass_on(directory);
     watch_steps(directory->get());
@@ -233,7 +236,8 @@ Result<> run_worker(WorkerInputs inputs, UniqueFd& ready) {
     auto services = store->services();
     if (!services) return pass_on(services);
 
-    Worker(std::move(inputs), std::move(*store), std::move(*services), std::move(*files), ready)
+    Worker(std::move(inputs), *configuration, std::move(*store), std::move(*services),
+           std::move(*files), ready)
         .run();
     return {};
 }

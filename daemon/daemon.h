@@ -11,8 +11,9 @@ namespace jamsock {
 
 struct WorkerInputs {
     std::string state_directory;
-    UniqueFd api_socket;    // listening
-    UniqueFd proxy_socket;  // listening
+    std::string config_file;  // need not exist
+    UniqueFd api_socket;      // listening
+    UniqueFd proxy_socket;    // listening
     UniqueFd shim_program;
 };
 

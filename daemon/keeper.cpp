@@ -197,6 +197,8 @@ std::vector<std::string> arguments(const DaemonOptions& options, const char* rol
     if (options.proxy_port) {
         argv.insert(argv.end(), {"--proxy-port", std::to_string(*options.proxy_port)});
     }
+    if (!options.config_file.empty())
+        argv.insert(argv.end(), {"--config-file", options.config_file});
     if (options.log_to_file) argv.emplace_back("--log-to-file");
     return argv;
 }

@@ -14,6 +14,7 @@ namespace jamsock {
 struct DaemonOptions {
     std::string state_directory;
     std::optional<std::uint16_t> proxy_port;  // the wanted one; 0: any free one
+    std::string config_file;                  // read by each worker as it starts
     bool log_to_file = false;                 // jamsockd.log in place of standard error
     int ready_fd =
         -1;  // told "ready\n" once requests are served, or the last words of a failed start

@@ -47,6 +47,7 @@ int worker_main(const DaemonOptions& options) {
     UniqueFd ready = inherited(worker_fd::ready);
     const UniqueFd listening(::fcntl(worker_fd::api_socket, F_DUPFD_CLOEXEC, 0));
     const auto served = run_worker({.state_directory = options.state_directory,
+                                    .config_file = options.config_file,
                                     .api_socket = inherited(worker_fd::api_socket),
                                     .proxy_socket = inherited(worker_fd::proxy_socket),
                                     .shim_program = inherited(worker_fd::shim_program)},
@@ -93,6 +94,9 @@ int run(int argc, char** argv) {
         "where the state is kept (default: $JAMSOCK_HOME, or jamsock in $XDG_STATE_HOME)");
     app.add_option("--proxy-port", options.proxy_port,
                    "the port of the connection URLs (default: the last one used, or 9090; 0: any)");
+    app.add_option("--config-file", options.config_file,
+                   "the settings (default: config.toml in $JAMSOCK_HOME, or in jamsock in "
+                   "$XDG_CONFIG_HOME)");
     app.add_flag("--log-to-file", options.log_to_file, "write jamsockd.log in the state directory");
     app.add_option("--ready-fd", options.ready_fd,
                    "a descriptor to tell when requests are served, or why they can't be");
@@ -116,6 +120,7 @@ int run(int argc, char** argv) {
         }
         options.state_directory = *path;
     }
+    if (options.config_file.empty()) options.config_file = configuration_path();
     return options.as_worker ? worker_main(options) : keeper_main(options);
 }
 

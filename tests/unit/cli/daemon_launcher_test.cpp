@@ -113,6 +113,7 @@ TEST_CASE(
         ">$dir/mask\n" +
             ready_when_served);
     place.proxy_port = "9091";
+    place.config_file = "/etc/a b";
 
     sigset_t blocked, before;
     ::sigemptyset(&blocked);
@@ -125,7 +126,8 @@ TEST_CASE(
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 
     CHECK(state.read("args") ==
-          "--state-directory " + state.path() + " --proxy-port 9091 --log-to-file --ready-fd 3\n");
+          "--state-directory " + state.path() +
+              " --proxy-port 9091 --config-file /etc/a b --log-to-file --ready-fd 3\n");
     CHECK(state.read("env").find("SECRET_OF_THE_TEST") == std::string::npos);
     CHECK(state.read("env").find("JAMSOCK_HOME") == std::string::npos);
     CHECK(state.read("env").find("LANG=C.UTF-8") != std::string::npos);
@@ -233,4 +235,23 @@ TEST_CASE("the proxy port of the environment must be a port") {
     const ScopedVariable port("JAMSOCK_PROXY_PORT", "0");
     CHECK(DaemonPlace::from_environment()->proxy_port == "0");
     CHECK(DaemonPlace::from_environment()->state_directory == state.path());
+}
+
+TEST_CASE("the settings stand with the state, or where XDG has them") {
+    const auto config_file = [] { return DaemonPlace::from_environment().value().config_file; };
+    {
+        const ScopedVariable state("JAMSOCK_HOME", "/srv/state");
+        CHECK(config_file() == "/srv/state/config.toml");
+    }
+    const ScopedVariable no_state("JAMSOCK_HOME", nullptr);
+    const ScopedVariable home("HOME", "/home/ann");
+    const ScopedVariable none("XDG_CONFIG_HOME", nullptr);
+    CHECK(config_file() == "/home/ann/.config/jamsock/config.toml");
+    const ScopedVariable relative("XDG_CONFIG_HOME", "relative");
+    CHECK(config_file() == "/home/ann/.config/jamsock/config.toml");
+    const ScopedVariable absolute("XDG_CONFIG_HOME", "/etc/ann/");
+    CHECK(config_file() == "/etc/ann/jamsock/config.toml");
+    const ScopedVariable homeless("HOME", nullptr);
+    const ScopedVariable nowhere("XDG_CONFIG_HOME", nullptr);
+    CHECK(configuration_path().empty());
 }

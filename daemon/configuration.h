@@ -1,0 +1,22 @@
+// The settings that a user may make in config.toml. Strict: what can't be meant as it stands is
+// refused, and never passed over.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+
+namespace jamsock {
+
+struct Configuration {
+    std::chrono::days history{30};  // how long an ended backend is remembered
+
+    // The file's settings; all have their defaults if there is no such file.
+    static Result<Configuration> read(const std::string& path);
+    // The same of a file's text; `path` is for the sentences.
+    static Result<Configuration> parse(std::string_view text, const std::string& path);
+};
+
+}  // namespace jamsock
