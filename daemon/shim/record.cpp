@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -24,9 +25,10 @@ enum class Stage : std::size_t {
     soft_ending,
     hard_ending,
     main_exited,
-    tree_empty
+    tree_empty,
+    log_dropped
 };
-constexpr std::size_t stage_count = 6;
+constexpr std::size_t stage_count = 7;
 constexpr std::size_t sector = 512;
 constexpr std::size_t file_size = stage_count * sector;
 
@@ -41,7 +43,7 @@ constexpr std::size_t longest_reason = 64;
 
 using Sector = std::array<char, sector>;
 
-// CRC-32 (IEEE 802.3), bit by bit: a record has six short stages.
+// CRC-32 (IEEE 802.3), bit by bit: a record has few short stages.
 std::uint32_t crc32(std::uint32_t seed, std::string_view bytes) {
     std::uint32_t crc = ~seed;
     for (const char byte : bytes) {
@@ -175,6 +177,12 @@ bool RecordWriter::main_exited(const ShimRecord::MainExited& exited) {
     return write_stage_durably(file_.get(), Stage::main_exited, stage) && ::fsync(directory_) == 0;
 }
 
+bool RecordWriter::log_dropped(std::uint64_t bytes) {
+    Message stage("log_dropped");
+    stage.add("bytes", static_cast<std::int64_t>(bytes));
+    return write_stage(file_.get(), Stage::log_dropped, stage);
+}
+
 bool RecordWriter::tree_empty() {
     return write_stage_durably(file_.get(), Stage::tree_empty, Message("tree_empty"));
 }
@@ -197,6 +205,11 @@ std::optional<ShimRecord> read_record(int backend_directory_fd) {
     }
     if (auto stage = read_stage(file.get(), Stage::main_exited)) {
         record.main_exited = read_main_exited(*stage);
+        record.dropped_log_bytes = record.main_exited->dropped_log_bytes;
+    }
+    if (auto stage = read_stage(file.get(), Stage::log_dropped)) {
+        const auto bytes = static_cast<std::uint64_t>(number(*stage, "bytes"));
+        record.dropped_log_bytes = std::max(record.dropped_log_bytes, bytes);
     }
     record.tree_empty = read_stage(file.get(), Stage::tree_empty).has_value();
     return record;

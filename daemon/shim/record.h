@@ -45,6 +45,7 @@ struct ShimRecord {
     };
     std::optional<MainExited> main_exited;
 
+    std::uint64_t dropped_log_bytes = 0;  // in all, whenever
     bool tree_empty = false;  // no process of the backend lives, or none was ever started
 };
 
@@ -58,6 +59,7 @@ class RecordWriter {
     bool started(const ShimRecord::Started& started);
     bool ending(const ShimRecord::Ending& ending);
     bool main_exited(const ShimRecord::MainExited& exited);
+    bool log_dropped(std::uint64_t bytes);  // in all; as durable as a start
     bool tree_empty();
 
   private:

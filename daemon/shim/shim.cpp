@@ -37,7 +37,7 @@ UniqueFd adopt(int fd) {
 void become_a_shim() {
     ::close(shim_fd::program);
     fill_standard_streams();
-    for (const int ignored : {SIGPIPE, SIGHUP, SIGINT})
+    for (const int ignored : {SIGPIPE, SIGHUP, SIGINT, SIGXFSZ})
         ::signal(ignored, SIG_IGN);
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     ::prctl(PR_SET_NAME, process_name);

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "daemon/shim/backend_tree.h"
 #include "daemon/shim/descriptors.h"
@@ -152,6 +153,12 @@ void Supervision::on_exec_report() {
 
 void Supervision::on_output() {
     own_.log.copy();
+    record_losses();
+}
+
+void Supervision::record_losses() {
+    const std::uint64_t dropped = own_.log.dropped_bytes();
+    if (std::exchange(recorded_losses_, dropped) != dropped) own_.record.log_dropped(dropped);
 }
 
 // ECHILD is the proof that the tree is empty: we are the subreaper of all that the backend forked.
@@ -185,7 +192,8 @@ void Supervision::main_ended(int status, const rusage& usage) {
 
 // The key is free as soon as the record says so: the lock is given up before the daemon is told.
 void Supervision::tree_is_empty() {
-    own_.log.drain();
+    own_.log.finish();
+    record_losses();
     own_.record.tree_empty();
     own_.link.stop_listening();
     own_.lock.release();

@@ -51,6 +51,7 @@ class Supervision {
     void on_signals();
     void on_exec_report();
     void on_output();
+    void record_losses();
     void on_request();
     void on_connection();
     void on_lock_event();
@@ -77,6 +78,7 @@ class Supervision {
 
     std::optional<ShimRecord::Ending> ending_;
     std::optional<ShimRecord::MainExited> main_exited_;
+    std::uint64_t recorded_losses_ = 0;
     bool finished_ = false;
 
     Milliseconds deadline_ = never;   // then end softly: the lifetime that the daemon set

@@ -75,7 +75,11 @@ TEST_CASE("a record gives back each stage as it was written") {
     CHECK(record.main_exited->system_microseconds == 2);
     CHECK(record.main_exited->max_rss_kib == 3);
     CHECK(record.main_exited->dropped_log_bytes == 4);
+    CHECK(record.dropped_log_bytes == 4);
     CHECK(!record.tree_empty);
+
+    CHECK(fixture.writer->log_dropped(9));
+    CHECK(fixture.read().dropped_log_bytes == 9);
 
     CHECK(fixture.writer->tree_empty());
     CHECK(fixture.read().tree_empty);
@@ -125,7 +129,7 @@ TEST_CASE("a stage copied to another's place is no stage") {
 
 TEST_CASE("a record has its full size from the beginning") {
     const Fixture fixture;
-    CHECK(std::filesystem::file_size(fixture.file) == 6 * stage_size);
+    CHECK(std::filesystem::file_size(fixture.file) == 7 * stage_size);
     struct stat status {};
     REQUIRE(::stat(fixture.file.c_str(), &status) == 0);
     CHECK((status.st_mode & 07777) == 0600);

@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "daemon/shim/descriptors.h"
@@ -534,6 +536,28 @@ TEST_CASE("a backend that floods its log is never blocked, and all of it is kept
     shim.channel.expect("gone");
     CHECK(std::filesystem::file_size(shim.file("output.log")) == 3'000'005);
     CHECK(shim.record()->main_exited->dropped_log_bytes == 0);
+}
+
+TEST_CASE("output that can't be written stops neither shim nor backend, and is counted and told") {
+    const ShimHome home;
+    RunningShim shim = RunningShim::started(
+        home,
+        home.spec("await() { until [ -e $1/$2 ]; do sleep 0.01; done; }\n"
+                  "head -c 4000 /dev/zero; await $1 full; echo lost; await $1 free; echo on"));
+    const std::string log = shim.file("output.log");
+    REQUIRE(eventually([&] { return std::filesystem::file_size(log) == 4000; }));
+    const rlimit full{4000, RLIM_INFINITY};
+    const rlimit free{RLIM_INFINITY, RLIM_INFINITY};
+    REQUIRE(::prlimit(shim.pid(), RLIMIT_FSIZE, &full, nullptr) == 0);
+    std::ofstream(home.path("full")).flush();
+    REQUIRE(eventually([&] { return shim.record()->dropped_log_bytes == 5; }));
+    REQUIRE(::prlimit(shim.pid(), RLIMIT_FSIZE, &free, nullptr) == 0);
+    std::ofstream(home.path("free")).flush();
+    CHECK(shim.channel.expect("exited").number("code") == 0);
+    shim.channel.expect("gone");
+    CHECK(content_of(log).substr(4000) ==
+          "\n[jamsock: 5 bytes of output were lost: File too large]\non\n");
+    CHECK(shim.record()->main_exited->dropped_log_bytes == 5);
 }
 
 TEST_CASE("a shim that waits uses no processor time") {
