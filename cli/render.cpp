@@ -265,6 +265,9 @@ std::string render_backend(const BackendInfo& backend, std::int64_t now) {
         if (backend.expires_at) details.emplace_back("expires", iso_time(*backend.expires_at));
     }
     if (backend.note) details.emplace_back("note", escaped(*backend.note));
+    if (backend.dropped_log_bytes > 0) {
+        details.emplace_back("output lost", fmt::format("{} bytes", backend.dropped_log_bytes));
+    }
     return aligned(details, "");
 }
 

@@ -250,6 +250,8 @@ Result<BackendInfo> BackendInfo::from_json(std::string_view json) {
         info.max_idle_seconds = number(object, "max_idle_seconds").value_or(0);
         if (find(object, "expires_at")) info.expires_at = json::time(object, "expires_at");
         info.note = text(object, "note");
+        info.dropped_log_bytes =
+            static_cast<std::uint64_t>(number(object, "dropped_log_bytes").value_or(0));
         return info;
     });
 }
@@ -277,6 +279,7 @@ std::string BackendInfo::to_json() const {
               {"idle_seconds", idle_seconds},
               {"max_idle_seconds", max_idle_seconds}};
     if (expires_at) json["expires_at"] = iso_time(*expires_at);
+    if (dropped_log_bytes > 0) json["dropped_log_bytes"] = dropped_log_bytes;
     if (key) json["key"] = key->str();
     if (pid) json["pid"] = *pid;
     if (note) json["note"] = *note;

@@ -86,6 +86,7 @@ struct BackendInfo {
     std::int64_t max_idle_seconds = 0;
     std::optional<std::int64_t> expires_at;  // wall milliseconds
     std::optional<std::string> note;         // what is wrong with it now, and with which process
+    std::uint64_t dropped_log_bytes = 0;     // of its output, which could not be written
 
     static Result<BackendInfo> from_json(std::string_view json);
     std::string to_json() const;

@@ -10,6 +10,7 @@
 #include <array>
 #include <memory>
 
+#include "common/output_files.h"
 #include "common/runtime_paths.h"
 #include "common/text.h"
 #include "daemon/log.h"
@@ -20,7 +21,6 @@ namespace {
 
 constexpr const char* identity_file = "identity";
 constexpr const char* ready_file = "ready";
-constexpr const char* output_log = "output.log";
 constexpr std::size_t longest_tail = 16 * 1024;
 constexpr std::size_t largest_identity = 4 * 1024 * 1024;
 
@@ -145,13 +145,27 @@ bool BackendFiles::has_ended(std::string_view id) const {
     return parsed && ::faccessat(history_.get(), parsed->str().c_str(), F_OK, 0) == 0;
 }
 
+// Of a log that was just rotated the end stands in the older file.
 std::vector<std::string> BackendFiles::log_tail(const BackendId& id, std::size_t count) const {
-    UniqueFd directory = open_directory(backends_.get(), id.str());
-    if (!directory) directory = open_directory(history_.get(), id.str());
-    if (!directory) return {};
-    std::string text = read_end(directory.get(), output_log, longest_tail);
+    const UniqueFd directory = directory_of(id);
+    std::string text;
+    for (const char* name : output_file::names) {
+        text.insert(0, read_end(directory.get(), name, longest_tail - text.size()));
+        if (text.size() == longest_tail) break;
+    }
     if (text.size() == longest_tail) text.erase(0, text.find('\n') + 1);  // it begins within a line
     return last_lines(text, count);
+}
+
+std::uint64_t BackendFiles::dropped_log_bytes(const BackendId& id) const {
+    const auto record = read_record(directory_of(id).get());
+    return record ? record->dropped_log_bytes : 0;
+}
+
+// Empty if there is none.
+UniqueFd BackendFiles::directory_of(const BackendId& id) const {
+    UniqueFd directory = open_directory(backends_.get(), id.str());
+    return directory ? std::move(directory) : open_directory(history_.get(), id.str());
 }
 
 }  // namespace jamsock

@@ -50,7 +50,12 @@ class BackendFiles {
     // The last `count` lines of the backend's output, live or ended, oldest first.
     std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const;
 
+    // How much of its output could not be written, live or ended.
+    std::uint64_t dropped_log_bytes(const BackendId& id) const;
+
   private:
+    UniqueFd directory_of(const BackendId& id) const;
+
     UniqueFd backends_;
     UniqueFd history_;
     UniqueFd locks_;

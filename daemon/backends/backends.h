@@ -53,6 +53,9 @@ class Backends {
 
     // The last lines of the backend's output, oldest first, also after its end.
     virtual std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const = 0;
+
+    // How much of its output could not be written, also after its end.
+    virtual std::uint64_t dropped_log_bytes(const BackendId& id) const = 0;
 };
 
 }  // namespace jamsock

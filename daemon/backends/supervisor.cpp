@@ -460,6 +460,10 @@ std::vector<std::string> Supervisor::log_tail(const BackendId& id, std::size_t c
     return files_.log_tail(id, count);
 }
 
+std::uint64_t Supervisor::dropped_log_bytes(const BackendId& id) const {
+    return files_.dropped_log_bytes(id);
+}
+
 std::int64_t Supervisor::recorded_token(const std::string& lock_name) const {
     return key_lock::recorded_token(files_.locks(), lock_name);
 }

@@ -38,6 +38,7 @@ class Supervisor final : public Backends {
     std::optional<pid_t> pid(const BackendId& id) const override;
     std::optional<std::string> note(const BackendId& id) const override;
     std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const override;
+    std::uint64_t dropped_log_bytes(const BackendId& id) const override;
 
     // Recovery, once, before anything is started (DESIGN, Recovery). First all directories of live
     // backends are read and their shims connected to; then the owner adopts each one, in the last

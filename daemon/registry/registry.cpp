@@ -410,7 +410,8 @@ Result<BackendInfo> Registry::backend(const BackendId& id) const {
                      .command = record.command,
                      .fencing_token = record.fencing_token,
                      .port = record.port,
-                     .max_idle_seconds = record.limits.max_idle.count()};
+                     .max_idle_seconds = record.limits.max_idle.count(),
+                     .dropped_log_bytes = backends_.dropped_log_bytes(id)};
     if (record.limits.lifetime) {
         info.expires_at = record.created_at + milliseconds(*record.limits.lifetime);
     }

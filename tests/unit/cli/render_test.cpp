@@ -125,6 +125,13 @@ TEST_CASE("the status of an ended backend shows how it ended") {
     CHECK(render_end(backend()) == "knrv5 terminated\n");
 }
 
+TEST_CASE("the status of a backend tells what was lost of its output") {
+    CHECK(render_backend(backend(), now).find("lost") == std::string::npos);
+    BackendInfo loser = backend();
+    loser.dropped_log_bytes = 12345;
+    CHECK(render_backend(loser, now).ends_with("output lost    12345 bytes\n"));
+}
+
 TEST_CASE("the daemon's details name both of its processes") {
     const DaemonDetails daemon{{"0.1.0", 20, now - 1000, 9090, 3}, 10, "/home/u/jamsock"};
     CHECK(render_daemon(daemon, now) ==

@@ -229,6 +229,9 @@ TEST_CASE("a backend's description survives its own JSON") {
     CHECK(again->pid == info.pid);
     CHECK(json.find(R"("exit_code":137)") != std::string::npos);
     CHECK(json.find(R"("last_status":"scheduled")") != std::string::npos);
+    CHECK(json.find("dropped_log_bytes") == std::string::npos);
+    info.dropped_log_bytes = 12345;
+    CHECK(BackendInfo::from_json(info.to_json())->dropped_log_bytes == 12345);
 }
 
 TEST_CASE("the public status says that it failed, not how, and leaves out what is absent") {

@@ -15,6 +15,7 @@ struct NoBackends final : Backends {
     std::optional<pid_t> pid(const BackendId&) const override { return std::nullopt; }
     std::optional<std::string> note(const BackendId&) const override { return {}; }
     std::vector<std::string> log_tail(const BackendId&, std::size_t) const override { return {}; }
+    std::uint64_t dropped_log_bytes(const BackendId&) const override { return 0; }
 };
 
 struct Served {

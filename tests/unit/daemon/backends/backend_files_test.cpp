@@ -102,3 +102,28 @@ TEST_CASE("the last lines of the output are given in order, live or ended") {
     files.move_to_history(record.id);
     CHECK(files.log_tail(record.id, 3) == wanted);
 }
+
+TEST_CASE("the last lines are also those of a file that was just put aside") {
+    const TemporaryDirectory state;
+    const auto files = BackendFiles::open(state.fd()).value();
+    const BackendRecord record = a_record();
+    files.create(record).value();
+    std::ofstream(state.path() + "/backends/knrv5/output.log.1") << "one\ntwo\n" << std::flush;
+    std::ofstream(state.path() + "/backends/knrv5/output.log") << "three\n" << std::flush;
+    CHECK(files.log_tail(record.id, 2) == std::vector<std::string>{"two", "three"});
+}
+
+TEST_CASE("what was lost of the output is told, live or ended") {
+    const TemporaryDirectory state;
+    const auto files = BackendFiles::open(state.fd()).value();
+    const BackendRecord record = a_record();
+    CHECK(files.dropped_log_bytes(record.id) == 0);
+    const UniqueFd directory = files.create(record).value();
+    CHECK(files.dropped_log_bytes(record.id) == 0);
+    auto writer = RecordWriter::create(directory.get()).value();
+    writer.begun("boot", 1, 1);
+    writer.log_dropped(17);
+    CHECK(files.dropped_log_bytes(record.id) == 17);
+    files.move_to_history(record.id);
+    CHECK(files.dropped_log_bytes(record.id) == 17);
+}

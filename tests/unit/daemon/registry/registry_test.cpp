@@ -34,6 +34,7 @@ struct FakeBackends final : Backends {
     std::vector<std::string> log_tail(const BackendId&, std::size_t) const override {
         return {"last words"};
     }
+    std::uint64_t dropped_log_bytes(const BackendId&) const override { return 12; }
 };
 
 const Command demo{{"/usr/bin/demo"}, "/"};
@@ -373,6 +374,7 @@ TEST_CASE("a terminate is passed on once, with its grace, and the end is remembe
                                        .exit = ProcessExit{0, std::nullopt}});
     CHECK(world.registry.keys({}).keys.empty());
     const auto info = world.registry.backend(backend.backend_id).value();
+    CHECK(info.dropped_log_bytes == 12);
     CHECK(info.statuses.back().status == Status::terminated);
     CHECK(info.statuses.back().exit == ProcessExit{0, std::nullopt});
     CHECK_FALSE(info.pid);
