@@ -51,6 +51,17 @@ constexpr std::array table{
          .examples = "jamsock status knrv5\n"
                      "jamsock status --key document-123\n",
          .prepare = prepare_status},
+    Verb{.name = "logs",
+         .alias = "",
+         .summary = "Print what a backend wrote to stdout and stderr, also after its end.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " ID [OPTIONS]\n"
+                  " --key KEY [SERVICE] [OPTIONS]\n",
+         .examples = "jamsock logs knrv5 -n 20\n"
+                     "jamsock logs -f --key document-123\n"
+                     "jamsock logs knrv5 --since 5m | grep error\n",
+         .prepare = prepare_logs},
     Verb{.name = "terminate",
          .alias = "",
          .summary = "End backends: SIGTERM, and SIGKILL after the grace time.",

@@ -18,6 +18,8 @@ std::size_t size_of(int fd) {
     return ::fstat(fd, &status) == 0 ? static_cast<std::size_t>(status.st_size) : 0;
 }
 
+}  // namespace
+
 std::string read_at(int fd, std::size_t offset, std::size_t size) {
     std::string text(size, '\0');
     const ssize_t got = ::pread(fd, text.data(), size, static_cast<off_t>(offset));
@@ -25,15 +27,12 @@ std::string read_at(int fd, std::size_t offset, std::size_t size) {
     return text;
 }
 
-}  // namespace
-
-std::size_t start_of_last_lines(int fd, std::size_t lines) {
-    const std::size_t size = size_of(fd);
+std::size_t start_of_last_lines(const ReadAt& read, std::size_t size, std::size_t lines) {
     if (lines == 0) return size;
     std::size_t newlines_left = lines;
     for (std::size_t end = size; end > 0;) {
         const std::size_t start = end > block ? end - block : 0;
-        const std::string text = read_at(fd, start, end - start);
+        const std::string text = read(start, end - start);
         for (std::size_t i = text.size(); i-- > 0;) {
             const bool ends_the_file = start + i + 1 == size;
             if (text[i] != '\n' || ends_the_file) continue;
@@ -44,22 +43,36 @@ std::size_t start_of_last_lines(int fd, std::size_t lines) {
     return 0;
 }
 
+std::size_t start_of_last_lines(int fd, std::size_t lines) {
+    return start_of_last_lines(
+        [fd](std::size_t offset, std::size_t size) { return read_at(fd, offset, size); },
+        size_of(fd), lines);
+}
+
+std::string LineEscaper::add(std::string_view bytes) {
+    std::string lines;
+    for (auto end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n')) {
+        unfinished_ += bytes.substr(0, end);
+        lines += escaped(std::exchange(unfinished_, {})) + '\n';
+        bytes.remove_prefix(end + 1);
+    }
+    unfinished_ += bytes;
+    return lines;
+}
+
+std::string LineEscaper::finish() {
+    if (unfinished_.empty()) return {};
+    return escaped(std::exchange(unfinished_, {})) + '\n';
+}
+
 std::string LineReader::read_lines(bool end_of_file) {
     std::string lines;
     for (std::string text = read_at(file_.get(), offset_, block); !text.empty();
          text = read_at(file_.get(), offset_, block)) {
         offset_ += text.size();
-        unfinished_ += text;
-        std::size_t start = 0;
-        for (auto end = unfinished_.find('\n'); end != std::string::npos;
-             end = unfinished_.find('\n', start)) {
-            lines += escaped(std::string_view(unfinished_).substr(start, end - start)) + '\n';
-            start = end + 1;
-        }
-        unfinished_.erase(0, start);
+        lines += lines_.add(text);
     }
-    if (end_of_file && !unfinished_.empty())
-        lines += escaped(std::exchange(unfinished_, {})) + '\n';
+    if (end_of_file) lines += lines_.finish();
     return lines;
 }
 

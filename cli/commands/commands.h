@@ -9,6 +9,7 @@ VerbRun prepare_connect(CLI::App& options);
 VerbRun prepare_lookup(CLI::App& options);
 VerbRun prepare_list(CLI::App& options);
 VerbRun prepare_status(CLI::App& options);
+VerbRun prepare_logs(CLI::App& options);
 VerbRun prepare_terminate(CLI::App& options);
 VerbRun prepare_service_create(CLI::App& options);
 VerbRun prepare_service_list(CLI::App& options);

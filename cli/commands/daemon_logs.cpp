@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <thread>
 
 #include "cli/commands/commands.h"
 #include "cli/invocation.h"
@@ -15,10 +14,6 @@
 namespace jamsock {
 
 namespace {
-
-using namespace std::chrono_literals;
-
-constexpr auto follow_pause = 200ms;  // between looks at a log that is followed
 
 struct LogOptions {
     std::string lines = "50";
@@ -39,8 +34,7 @@ tl::unexpected<Error> no_log(const std::string& directory) {
 // Until the reader of the output is gone or the user interrupts. A log that was rotated or cut is
 // read from its beginning.
 void follow(LineReader reader, int directory_fd, Terminal& terminal) {
-    while (terminal.out.flush()) {
-        std::this_thread::sleep_for(follow_pause);
+    while (terminal.pause(follow_pause)) {
         terminal.out << reader.read_lines(/*end_of_file=*/false);
         UniqueFd now = open_log(directory_fd);
         if (now && !reader.is_at(now.get())) reader = LineReader(std::move(now), 0);

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <sstream>
 
 #include "common/api_types.h"
@@ -430,4 +431,57 @@ TEST_CASE("a command behind '--' where none is run is refused, and is no service
     CHECK(refused.err ==
           "jamsock: 'lookup' runs no command, so '--' can't stand there.\n"
           "Try: jamsock lookup --help\n");
+}
+
+TEST_CASE("logs prints what the backend wrote, all or the last lines, and needs no daemon") {
+    const StateDirectory state;
+    std::filesystem::create_directories(state.path() + "/history/knrv5");
+    state.write("history/knrv5/output.log.1", "one\ntwo\n");
+    state.write("history/knrv5/output.log", "three\nred \x1b[31m, no newline");
+    CHECK(call({"logs", "knrv5"}).out == "one\ntwo\nthree\nred \x1b[31m, no newline");
+    CHECK(call({"logs", "-n", "3", "knrv5"}).out == "two\nthree\nred \x1b[31m, no newline");
+    CHECK(call({"logs", "-n", "0", "knrv5"}).out.empty());
+    CHECK(call({"logs", "--since", "1h", "-n", "1", "knrv5"}).out == "red \x1b[31m, no newline");
+    CHECK(call({"logs", "--since", "2999-01-01", "knrv5"}).out.empty());
+    const Outcome followed = call({"logs", "-f", "-n", "2", "knrv5"});
+    CHECK(followed.exit_code == 0);
+    CHECK(followed.out == "three\nred \x1b[31m, no newline");
+}
+
+TEST_CASE("on a terminal logs escapes what could move the cursor, in lines") {
+    const StateDirectory state;
+    std::filesystem::create_directories(state.path() + "/backends/knrv5");
+    state.write("backends/knrv5/output.log", "red \x1b[31m\nno newline");
+    CHECK(call_with(true, {"logs", "knrv5"}).out == "red \\x1b[31m\nno newline\n");
+}
+
+TEST_CASE("logs finds the backend of a key through the daemon") {
+    const StateDirectory state;
+    std::filesystem::create_directories(state.path() + "/backends/knrv5");
+    state.write("backends/knrv5/output.log", "hello\n");
+    const FakeDaemon daemon(
+        state, {list_of({held("doc", "editor", "knrv5")}), list_of({held("x", "default", "y")})});
+    CHECK(call({"logs", "--key", "doc", "editor"}).out == "hello\n");
+    const Outcome unheld = call({"logs", "--key", "doc"});
+    CHECK(unheld.exit_code == 3);
+    CHECK(unheld.err ==
+          "jamsock: No backend holds the key 'doc'.\nTry: jamsock connect --key doc\n");
+}
+
+TEST_CASE("logs refuses what it can't mean") {
+    const StateDirectory state;
+    const Outcome unknown = call({"logs", "nobody"});
+    CHECK(unknown.exit_code == 4);
+    CHECK(unknown.err == "jamsock: There is no backend 'nobody'.\nTry: jamsock list\n");
+    CHECK(call({"logs"}).exit_code == 2);
+    CHECK(call({"logs", "a", "b"}).err ==
+          "jamsock: The output is printed of one backend at a time.\nTry: jamsock logs --help\n");
+    CHECK(call({"logs", "knrv5", "-n", "many"}).exit_code == 2);
+    const Outcome soon = call({"logs", "knrv5", "--since", "soon"});
+    CHECK(soon.exit_code == 2);
+    CHECK(soon.err ==
+          "jamsock: The option --since needs a time such as 10s, 5m, 2h, 1d, 09:30 or "
+          "2026-11-23T09:30:00; 'soon' is none.\nTry: jamsock logs --help\n");
+    std::filesystem::remove_all(state.path());
+    CHECK(call({"logs", "nobody"}).exit_code == 4);
 }
