@@ -119,8 +119,17 @@ Row service_row(const ServiceInfo& service, TimeText time_text) {
             command ? escaped(shell_line(command->argv)) : "-"};
 }
 
+void add_readiness(Details& details, const ReadinessRule& rule) {
+    if (rule.sign) {
+        details.emplace_back(fmt::format("ready {}", word(rule.sign->kind())),
+                             escaped(rule.sign->text()));
+    }
+    if (rule.listen_fd) details.emplace_back("listen fd", *rule.listen_fd ? "yes" : "no");
+    if (rule.port_owner) details.emplace_back("port owner", word(*rule.port_owner));
+}
+
 void add_definition(Details& details, const ServiceDefinition& definition) {
-    const auto& [command, base_environment, env, limits] = definition;
+    const auto& [command, base_environment, env, limits, readiness] = definition;
     if (command) {
         details.emplace_back("command", escaped(shell_line(command->argv)));
         details.emplace_back("directory", escaped(command->cwd));
@@ -136,6 +145,7 @@ void add_definition(Details& details, const ServiceDefinition& definition) {
     add_limit("lifetime", limits.lifetime);
     add_limit("grace", limits.grace);
     add_limit("startup limit", limits.startup);
+    add_readiness(details, readiness);
 }
 
 std::string describe_end(const StatusChange& end) {

@@ -1,5 +1,7 @@
 #include "common/service_types.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -29,6 +31,18 @@ constexpr std::array limit_fields{
                &ServiceUpdateRequest::startup},
 };
 
+struct SignField {
+    const char* name;
+    ReadySign::Kind kind;
+    ServiceUpdateRequest::Change<ReadySign> ServiceUpdateRequest::*change;
+};
+
+constexpr std::array sign_fields{
+    SignField{"ready_log", ReadySign::Kind::log, &ServiceUpdateRequest::ready_log},
+    SignField{"ready_path", ReadySign::Kind::path, &ServiceUpdateRequest::ready_path},
+    SignField{"ready_exec", ReadySign::Kind::exec, &ServiceUpdateRequest::ready_exec},
+};
+
 std::optional<Command> command_in(const Json& object) {
     const Json* argv = find(object, "command");
     const auto cwd = plain_text(object, "cwd", "cwd");
@@ -47,10 +61,46 @@ EnvironmentMap variables_in(const Json& object, const char* field) {
     return value ? variables(*value, field) : EnvironmentMap{};
 }
 
+// Each would be a sign of its own; which one counts could not be told.
+void refuse_two_signs(const Json& object) {
+    const char* first = nullptr;
+    for (const SignField& field : sign_fields) {
+        if (!find(object, field.name)) continue;
+        if (first) bad_field(field.name, fmt::format("left out where there is a '{}'", first));
+        first = field.name;
+    }
+}
+
+std::optional<ReadySign> sign_in(const Json& object, const SignField& field) {
+    auto given = text(object, field.name);
+    if (!given) return std::nullopt;
+    return value_of(
+        ReadySign::parse(field.kind, std::move(*given), fmt::format("The field '{}'", field.name)));
+}
+
+std::optional<PortRule> port_owner_in(const Json& object) {
+    const auto given = text(object, "port_owner");
+    if (!given) return std::nullopt;
+    const auto rule = port_rule_from_word(*given);
+    if (!rule) bad_field("port_owner", "'tree' or 'any'");
+    return rule;
+}
+
+ReadinessRule readiness_in(const Json& object) {
+    refuse_two_signs(object);
+    ReadinessRule rule{.listen_fd = boolean(object, "listen_fd"),
+                       .port_owner = port_owner_in(object)};
+    for (const SignField& field : sign_fields) {
+        if (auto sign = sign_in(object, field)) rule.sign = std::move(sign);
+    }
+    return rule;
+}
+
 ServiceDefinition definition_in(const Json& object) {
     ServiceDefinition definition{.command = command_in(object),
                                  .base_environment = variables_in(object, "base_env"),
-                                 .env = variables_in(object, "env")};
+                                 .env = variables_in(object, "env"),
+                                 .readiness = readiness_in(object)};
     for (const LimitField& field : limit_fields) {
         definition.limits.*field.limit =
             number_between(object, field.name, field.range.least, field.range.most);
@@ -66,6 +116,14 @@ void add_command(Json& json, const std::optional<Command>& command,
     if (!base_environment.empty()) json["base_env"] = base_environment;
 }
 
+void add_readiness(Json& json, const ReadinessRule& rule) {
+    for (const SignField& field : sign_fields) {
+        if (rule.sign && rule.sign->kind() == field.kind) json[field.name] = rule.sign->text();
+    }
+    if (rule.listen_fd) json["listen_fd"] = *rule.listen_fd;
+    if (rule.port_owner) json["port_owner"] = word(*rule.port_owner);
+}
+
 void add_definition(Json& json, const ServiceDefinition& definition) {
     add_command(json, definition.command, definition.base_environment);
     if (!definition.env.empty()) json["env"] = definition.env;
@@ -73,12 +131,14 @@ void add_definition(Json& json, const ServiceDefinition& definition) {
         const auto& limit = definition.limits.*field.limit;
         if (limit) json[field.name] = *limit;
     }
+    add_readiness(json, definition.readiness);
 }
 
 void allow_only_definition(const Json& object) {
     allow_only(object,
                {"name", "command", "cwd", "base_env", "env", "max_idle_seconds",
-                "lifetime_limit_seconds", "grace_seconds", "startup_limit_seconds"},
+                "lifetime_limit_seconds", "grace_seconds", "startup_limit_seconds", "ready_log",
+                "ready_path", "ready_exec", "listen_fd", "port_owner"},
                "A service");
 }
 
@@ -102,6 +162,38 @@ void read_env_changes(const Json& env, ServiceUpdateRequest& request) {
         check_variable(name, content.value_or(""), "env");
         request.env.emplace(name, std::move(content));
     }
+}
+
+void read_readiness_changes(const Json& object, ServiceUpdateRequest& request) {
+    refuse_two_signs(object);
+    for (const SignField& field : sign_fields) {
+        if (object.contains(field.name)) request.*field.change = sign_in(object, field);
+    }
+    if (object.contains("listen_fd")) request.listen_fd = boolean(object, "listen_fd");
+    if (object.contains("port_owner")) request.port_owner = port_owner_in(object);
+}
+
+void add_readiness_changes(Json& json, const ServiceUpdateRequest& request) {
+    for (const SignField& field : sign_fields) {
+        const auto& change = request.*field.change;
+        if (change) json[field.name] = *change ? Json((*change)->text()) : Json();
+    }
+    if (request.listen_fd) {
+        json["listen_fd"] = *request.listen_fd ? Json(**request.listen_fd) : Json();
+    }
+    if (request.port_owner) {
+        json["port_owner"] = *request.port_owner ? Json(word(**request.port_owner)) : Json();
+    }
+}
+
+void change_readiness(ReadinessRule& rule, const ServiceUpdateRequest& request) {
+    for (const SignField& field : sign_fields) {
+        const auto& change = request.*field.change;
+        const bool taken_back = change && !*change && rule.sign && rule.sign->kind() == field.kind;
+        if (taken_back || (change && *change)) rule.sign = *change;
+    }
+    if (request.listen_fd) rule.listen_fd = *request.listen_fd;
+    if (request.port_owner) rule.port_owner = *request.port_owner;
 }
 
 EnvironmentInfo environment_in(const Json& object) {
@@ -132,7 +224,8 @@ ServiceDefinition ServiceDefinition::over(const ServiceDefinition& base) const {
     ServiceDefinition whole{.command = command ? command : base.command,
                             .base_environment = command ? base_environment : base.base_environment,
                             .env = env,
-                            .limits = limits.over(base.limits)};
+                            .limits = limits.over(base.limits),
+                            .readiness = readiness.over(base.readiness)};
     whole.env.insert(base.env.begin(), base.env.end());
     return whole;
 }
@@ -154,7 +247,9 @@ std::string ServiceCreateRequest::to_json() const {
 }
 
 bool ServiceUpdateRequest::is_empty() const {
-    return !command && env.empty() && !max_idle && !lifetime && !grace && !startup;
+    const bool has_sign = ready_log || ready_path || ready_exec;
+    return !command && env.empty() && !max_idle && !lifetime && !grace && !startup && !has_sign &&
+           !listen_fd && !port_owner;
 }
 
 ServiceDefinition ServiceUpdateRequest::applied_to(ServiceDefinition definition) const {
@@ -173,6 +268,7 @@ ServiceDefinition ServiceUpdateRequest::applied_to(ServiceDefinition definition)
         const auto& change = this->*field.change;
         if (change) definition.limits.*field.limit = *change;
     }
+    change_readiness(definition.readiness, *this);
     return definition;
 }
 
@@ -190,6 +286,7 @@ Result<ServiceUpdateRequest> ServiceUpdateRequest::from_json(std::string_view js
             request.*field.change =
                 number_between(object, field.name, field.range.least, field.range.most);
         }
+        read_readiness_changes(object, request);
         return request;
     });
 }
@@ -204,6 +301,7 @@ std::string ServiceUpdateRequest::to_json() const {
         const auto& change = this->*field.change;
         if (change) object[field.name] = *change ? Json(**change) : Json();
     }
+    add_readiness_changes(object, *this);
     return dump(object);
 }
 

@@ -12,6 +12,7 @@
 
 #include "common/api_types.h"
 #include "common/limits.h"
+#include "common/readiness_rule.h"
 
 namespace jamsock {
 
@@ -21,6 +22,7 @@ struct ServiceDefinition {
     EnvironmentMap base_environment;  // goes with `command`: the PATH and home of whoever gave it
     EnvironmentMap env;
     Limits limits;
+    ReadinessRule readiness;
 
     // This one, and what it doesn't set as `base` has it; variables of both.
     ServiceDefinition over(const ServiceDefinition& base) const;
@@ -37,7 +39,8 @@ struct ServiceCreateRequest {
 };
 
 // POST …/update: a JSON Merge Patch (RFC 7396). What is not named stays; null takes a variable, a
-// limit or the command back to what it was without it.
+// limit, a sign of readiness or the command back to what it was without it. A new sign takes the
+// place of another.
 struct ServiceUpdateRequest {
     template <class T>
     using Change = std::optional<std::optional<T>>;  // empty: stays; an empty value: taken back
@@ -46,6 +49,9 @@ struct ServiceUpdateRequest {
     EnvironmentMap base_environment;  // goes with `command`
     std::map<std::string, std::optional<std::string>> env;
     Change<std::int64_t> max_idle, lifetime, grace, startup;
+    Change<ReadySign> ready_log, ready_path, ready_exec;  // at most one has a value
+    Change<bool> listen_fd;
+    Change<PortRule> port_owner;
 
     bool is_empty() const;
     ServiceDefinition applied_to(ServiceDefinition definition) const;

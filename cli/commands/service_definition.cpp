@@ -37,6 +37,23 @@ constexpr std::array limit_options{
                 limit_range::startup, &ServiceUpdateRequest::startup},
 };
 
+struct SignOption {
+    const char* name;
+    const char* type;
+    const char* help;
+    ReadySign::Kind kind;
+    ServiceUpdateRequest::Change<ReadySign> ServiceUpdateRequest::*change;
+};
+
+constexpr std::array sign_options{
+    SignOption{"--ready-log", "REGEX", "Ready when a line of its output matches",
+               ReadySign::Kind::log, &ServiceUpdateRequest::ready_log},
+    SignOption{"--ready-path", "PATH", "Ready when a GET of it is answered with 200 to 399",
+               ReadySign::Kind::path, &ServiceUpdateRequest::ready_path},
+    SignOption{"--ready-exec", "COMMAND", "Ready when this command for sh exits with 0",
+               ReadySign::Kind::exec, &ServiceUpdateRequest::ready_exec},
+};
+
 struct DefinitionOptions {
     std::string name;
     std::string directory = ".";
@@ -45,7 +62,24 @@ struct DefinitionOptions {
     std::vector<std::string> unset;
     std::array<std::string, limit_options.size()> limits;
     std::array<const CLI::Option*, limit_options.size()> limit_given{};
+    std::array<std::string, sign_options.size()> signs;
+    std::array<const CLI::Option*, sign_options.size()> sign_given{};
+    std::string listen_fd;
+    std::string port_owner;
 };
+
+void add_readiness_options(CLI::App& app, DefinitionOptions& options) {
+    for (std::size_t i = 0; i < sign_options.size(); ++i) {
+        options.sign_given[i] =
+            app.add_option(sign_options[i].name, options.signs[i], sign_options[i].help)
+                ->type_name(sign_options[i].type);
+    }
+    app.add_flag("--listen-fd", options.listen_fd,
+                 "Hand it its listening socket as descriptor 3 (LISTEN_FDS)");
+    app.add_option("--port-owner", options.port_owner,
+                   "Who may listen on its port: tree, its own processes, or any")
+        ->type_name("WHO");
+}
 
 std::shared_ptr<DefinitionOptions> add_definition_options(CLI::App& app) {
     auto options = std::make_shared<DefinitionOptions>();
@@ -62,6 +96,7 @@ std::shared_ptr<DefinitionOptions> add_definition_options(CLI::App& app) {
             app.add_option(limit_options[i].name, options->limits[i], limit_options[i].help)
                 ->type_name("SECONDS");
     }
+    add_readiness_options(app, *options);
     return options;
 }
 
@@ -83,6 +118,57 @@ Result<> read_limits(const DefinitionOptions& options, bool takes_default,
     return {};
 }
 
+Result<> read_sign(const DefinitionOptions& options, bool takes_default,
+                   ServiceUpdateRequest& change) {
+    const char* first = nullptr;
+    for (std::size_t i = 0; i < sign_options.size(); ++i) {
+        const SignOption& option = sign_options[i];
+        if (options.sign_given[i]->count() == 0) continue;
+        if (takes_default && options.signs[i] == back_to_default) {
+            (change.*option.change).emplace();
+            continue;
+        }
+        if (first) {
+            return fail(ErrorCode::invalid_request,
+                        fmt::format("Give {} or {}, not both.", first, option.name));
+        }
+        first = option.name;
+        const std::string called = fmt::format("The option {}", option.name);
+        if (auto valid = require_utf8(called, options.signs[i]); !valid) return pass_on(valid);
+        auto sign = ReadySign::parse(option.kind, options.signs[i], called);
+        if (!sign) return pass_on(sign);
+        change.*option.change = std::move(*sign);
+    }
+    return {};
+}
+
+tl::unexpected<Error> no_such_word(const char* option, const char* words, bool takes_default,
+                                   const std::string& given) {
+    return fail(ErrorCode::invalid_request,
+                fmt::format("The option {} needs {}{}; {} is none.", option, words,
+                            takes_default ? " or 'default'" : "", in_quotes(given)));
+}
+
+Result<> read_port(const DefinitionOptions& options, bool takes_default,
+                   ServiceUpdateRequest& change) {
+    const auto takes_back = [&](const std::string& given) {
+        return takes_default && given == back_to_default;
+    };
+    const std::string& fd = options.listen_fd;
+    if (takes_back(fd)) {
+        change.listen_fd.emplace();
+    } else if (fd == "true" || fd == "false") {
+        change.listen_fd = fd == "true";
+    } else if (!fd.empty()) {
+        return no_such_word("--listen-fd", "'true', 'false'", takes_default, fd);
+    }
+    const std::string& owner = options.port_owner;
+    const auto rule = port_rule_from_word(owner);
+    if (takes_back(owner) || rule) change.port_owner = rule;
+    if (owner.empty() || change.port_owner) return {};
+    return no_such_word("--port-owner", "'tree', 'any'", takes_default, owner);
+}
+
 Result<ServiceUpdateRequest> change_of(const DefinitionOptions& options, bool takes_default,
                                        const Invocation& invocation) {
     ServiceUpdateRequest change;
@@ -101,7 +187,9 @@ Result<ServiceUpdateRequest> change_of(const DefinitionOptions& options, bool ta
                         fmt::format("The variable {} is both set and taken away.", name));
         }
     }
-    if (auto read = read_limits(options, takes_default, change); !read) return pass_on(read);
+    for (const auto& read : {read_limits, read_sign, read_port}) {
+        if (auto sound = read(options, takes_default, change); !sound) return pass_on(sound);
+    }
     if (!invocation.program) {
         if (options.directory_given->count() == 0) return change;
         return fail(ErrorCode::invalid_request, "--cwd needs a command behind '--' to run there.");
@@ -164,7 +252,11 @@ VerbRun prepare_service_create(CLI::App& app) {
     app.footer(
         "The COMMAND is looked up now, in this PATH and directory, which its backends get too. It\n"
         "must serve HTTP on 127.0.0.1, port $PORT. An environment (SERVICE/ENVIRONMENT) has what\n"
-        "its service has, and what it sets itself in its place.\n");
+        "its service has, and what it sets itself in its place. It counts as ready when it "
+        "answers\n"
+        "HTTP, unless one of --ready-log, --ready-path and --ready-exec is given, or when it "
+        "sends\n"
+        "READY=1 to $NOTIFY_SOCKET.\n");
     return [options](Invocation& invocation) { return run_create(*options, invocation); };
 }
 
@@ -175,8 +267,8 @@ VerbRun prepare_service_update(CLI::App& app) {
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.footer(
-        "What is not named stays. A limit of 'default' takes it away. Running backends stay as\n"
-        "they are.\n");
+        "What is not named stays. The word 'default' takes a limit or a --ready option away\n"
+        "(--listen-fd=default). Running backends stay as they are.\n");
     return [options](Invocation& invocation) { return run_update(*options, invocation); };
 }
 

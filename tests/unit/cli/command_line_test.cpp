@@ -402,6 +402,43 @@ TEST_CASE("service update sends what is named alone, and null for what is taken 
         R"({"env":{"A":null,"B":"2"},"grace_seconds":null,"startup_limit_seconds":5})"));
 }
 
+TEST_CASE("what a service waits for before its backends are ready is sent as it is given") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {answer(200, ok_json()), answer(200, ok_json())});
+    CHECK(call({"service", "update", "editor", "--ready-log", "^up [0-9]+$", "--ready-path",
+                "default", "--listen-fd", "--port-owner", "any"})
+              .exit_code == 0);
+    CHECK(daemon.requests().at(0).ends_with(
+        R"({"ready_log":"^up [0-9]+$","ready_path":null,"listen_fd":true,"port_owner":"any"})"));
+    CHECK(call({"service", "update", "editor", "--ready-exec", "test -e up", "--listen-fd=default",
+                "--port-owner", "default"})
+              .exit_code == 0);
+    CHECK(daemon.requests().at(1).ends_with(
+        R"({"ready_exec":"test -e up","listen_fd":null,"port_owner":null})"));
+}
+
+TEST_CASE("a sign of readiness that can't be one is refused before anything is asked") {
+    const StateDirectory state;
+    const auto refused = [](std::vector<std::string> options) {
+        options.insert(options.begin(), {"service", "create", "editor"});
+        options.insert(options.end(), {"--", "sh"});
+        const Outcome outcome = call(options);
+        CHECK(outcome.exit_code == 2);
+        return outcome.err;
+    };
+    CHECK(refused({"--ready-log", "(up"})
+              .starts_with("jamsock: The option --ready-log is no extended regular expression: "
+                           "'(up': Unmatched ( or \\(."));
+    CHECK(refused({"--ready-path", "health"}).find("begins with '/'") != std::string::npos);
+    CHECK(refused({"--ready-path", "/a b"}).find("byte 3") != std::string::npos);
+    CHECK(refused({"--ready-exec", ""}).find("--ready-exec is empty") != std::string::npos);
+    CHECK(refused({"--ready-log", "up", "--ready-path", "/"})
+              .find("Give --ready-log or --ready-path, not both.") != std::string::npos);
+    CHECK(refused({"--port-owner", "me"}).find("'tree', 'any'; 'me' is none") != std::string::npos);
+    CHECK(refused({"--port-owner", "default"}).find("'default' is none") != std::string::npos);
+    CHECK(refused({"--listen-fd=3"}).find("'3' is none") != std::string::npos);
+}
+
 TEST_CASE("service list asks for each service; one that is gone meanwhile is left out") {
     const StateDirectory state;
     const ServiceInfo editor{.account = "local",

@@ -169,12 +169,17 @@ TEST_CASE("a service shows what each of its environments sets") {
     const ServiceInfo editor{
         .account = "local",
         .name = "editor",
-        .environments = {{.name = "default",
-                          .definition = {.command = Command{{"/bin/x"}, "/srv"},
-                                         .base_environment = {{"HOME", "/h"}, {"PATH", "/bin"}},
-                                         .env = {{"A", "\x1b"}},
-                                         .limits = {.max_idle = 60, .startup = 5}}},
-                         {.name = "staging", .definition = {}, .last_spawned_at = now - 1000}}};
+        .environments = {
+            {.name = "default",
+             .definition =
+                 {.command = Command{{"/bin/x"}, "/srv"},
+                  .base_environment = {{"HOME", "/h"}, {"PATH", "/bin"}},
+                  .env = {{"A", "\x1b"}},
+                  .limits = {.max_idle = 60, .startup = 5},
+                  .readiness = {.sign = ReadySign::parse(ReadySign::Kind::log, "up\t", "").value(),
+                                .listen_fd = true,
+                                .port_owner = PortRule::any}}},
+            {.name = "staging", .definition = {}, .last_spawned_at = now - 1000}}};
     CHECK(render_service(editor, now) ==
           "service        editor\n"
           "command        /bin/x\n"
@@ -183,6 +188,9 @@ TEST_CASE("a service shows what each of its environments sets") {
           "variable       A=\\x1b\n"
           "idle limit     60 s\n"
           "startup limit  5 s\n"
+          "ready log      up\\t\n"
+          "listen fd      yes\n"
+          "port owner     any\n"
           "created        1970-01-01T00:00:00.000Z\n"
           "last start     never\n"
           "\n"

@@ -10,6 +10,10 @@ ServiceName named(const char* text) {
     return ServiceName::parse(text).value();
 }
 
+ReadySign sign(ReadySign::Kind kind, const char* text) {
+    return ReadySign::parse(kind, text, "").value();
+}
+
 std::string refused(std::string_view json) {
     const auto request = ServiceCreateRequest::from_json(json);
     REQUIRE_FALSE(request);
@@ -25,7 +29,10 @@ TEST_CASE("a service's definition comes back from its JSON as it went in") {
         {.command = Command{{"/usr/bin/node", "a b"}, "/srv"},
          .base_environment = {{"PATH", "/bin"}},
          .env = {{"A", "1"}},
-         .limits = {.max_idle = 0, .lifetime = 9, .grace = 1, .startup = 2}}};
+         .limits = {.max_idle = 0, .lifetime = 9, .grace = 1, .startup = 2},
+         .readiness = {.sign = sign(ReadySign::Kind::path, "/health?a=b"),
+                       .listen_fd = false,
+                       .port_owner = PortRule::any}}};
     const auto out = ServiceCreateRequest::from_json(in.to_json());
     REQUIRE(out);
     CHECK(out->name == in.name);
@@ -58,6 +65,48 @@ TEST_CASE("what a definition can't be is refused by the field's name") {
     CHECK(refused(R"({"name":"x","max_idle_seconds":"5"})").find("'max_idle_seconds'") !=
           std::string::npos);
     CHECK(refused(R"({"name":"x","max_idle":5})").find("no 'max_idle'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","ready_log":"a{2,1}"})") ==
+          "The field 'ready_log' is no extended regular expression: 'a{2,1}': Invalid content of "
+          "\\{\\}.");
+    CHECK(refused(R"({"name":"x","ready_log":"a","ready_exec":"b"})")
+              .find("'ready_exec' must be left out where there is a 'ready_log'") !=
+          std::string::npos);
+    CHECK(refused(R"({"name":"x","ready_path":"/a\u0000"})").find("U+0000") != std::string::npos);
+    CHECK(refused(R"({"name":"x","ready_path":"//ü"})").find("at byte 3") != std::string::npos);
+    CHECK(refused(R"({"name":"x","ready_exec":1})").find("'ready_exec'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","port_owner":"root"})").find("'port_owner'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","listen_fd":3})").find("'listen_fd'") != std::string::npos);
+}
+
+TEST_CASE("a new sign of readiness takes the place of another; null takes back the one it names") {
+    const auto changed = [](const ReadinessRule& before, const char* json) {
+        const auto change = ServiceUpdateRequest::from_json(json).value();
+        CHECK_FALSE(change.is_empty());
+        const auto sent = ServiceUpdateRequest::from_json(change.to_json()).value();
+        const auto after = change.applied_to({.readiness = before});
+        CHECK(sent.applied_to({.readiness = before}) == after);
+        return after.readiness;
+    };
+    const ReadinessRule log{.sign = sign(ReadySign::Kind::log, "up")};
+    CHECK(changed(log, R"({"ready_path":"/"})").sign == sign(ReadySign::Kind::path, "/"));
+    CHECK(changed(log, R"({"ready_path":"/","ready_log":null})").sign ==
+          sign(ReadySign::Kind::path, "/"));
+    CHECK(changed(log, R"({"ready_path":null})") == log);
+    CHECK(changed(log, R"({"ready_log":null})") == ReadinessRule{});
+    CHECK(changed(log, R"({"listen_fd":true})").listen_fd == true);
+    CHECK(changed({.listen_fd = true}, R"({"listen_fd":null})") == ReadinessRule{});
+    CHECK(changed({}, R"({"port_owner":"any"})").takes_any_owner());
+    CHECK(changed({.port_owner = PortRule::any}, R"({"port_owner":null})") == ReadinessRule{});
+}
+
+TEST_CASE("an environment inherits what shows that its backends are ready, and may replace it") {
+    const ServiceDefinition service{
+        .readiness = {.sign = sign(ReadySign::Kind::exec, "true"), .listen_fd = true}};
+    const ServiceDefinition plain = ServiceDefinition{}.over(service);
+    CHECK(plain.readiness == service.readiness);
+    const ServiceDefinition own{
+        .readiness = {.sign = sign(ReadySign::Kind::path, "/up"), .listen_fd = false}};
+    CHECK(own.over(service).readiness == own.readiness);
 }
 
 TEST_CASE("an update changes what it names, and null takes back") {
