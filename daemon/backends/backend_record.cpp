@@ -27,6 +27,29 @@ std::string unhex(std::string_view text) {
     return bytes;
 }
 
+std::string sign_field(ReadySign::Kind kind) {
+    return std::string("ready_") + word(kind);
+}
+
+void add_readiness(Message& message, const ReadinessRule& rule) {
+    if (rule.sign) message.add(sign_field(rule.sign->kind()), rule.sign->text());
+    if (rule.listen_fd) message.add("listen_fd", std::int64_t{*rule.listen_fd});
+    if (rule.port_owner) message.add("port_owner", word(*rule.port_owner));
+}
+
+// A sign that can't be one any more (another C library reads it in another way) is none.
+ReadinessRule readiness_in(const Message& message) {
+    ReadinessRule rule{.port_owner = port_rule_from_word(message.text("port_owner").value_or(""))};
+    if (const auto number = message.number("listen_fd")) rule.listen_fd = *number != 0;
+    for (const ReadySign::Kind kind : ReadySign::kinds) {
+        const auto text = message.text(sign_field(kind));
+        if (!text) continue;
+        auto sign = ReadySign::parse(kind, std::string(*text), "A stored sign");
+        if (sign) rule.sign = std::move(*sign);
+    }
+    return rule;
+}
+
 }  // namespace
 
 std::string BackendRecord::encode() const {
@@ -52,6 +75,7 @@ std::string BackendRecord::encode() const {
     add_number("grace", set.grace);
     add_number("startup", set.startup);
     add_number("expires_at_boot", expires_at_boot);
+    add_readiness(message, readiness);
     if (key) message.add("key", key->str());
     if (tag) message.add("tag", *tag);
     for (const std::string& argument : command.argv)
@@ -84,6 +108,7 @@ std::optional<BackendRecord> BackendRecord::decode(std::string_view bytes) {
                                                .lifetime = message->number("lifetime"),
                                                .grace = message->number("grace"),
                                                .startup = message->number("startup")}),
+                         .readiness = readiness_in(*message),
                          .expires_at_boot = message->number("expires_at_boot")};
     if (const auto key = message->text("key")) {
         auto parsed = Key::parse(*key);

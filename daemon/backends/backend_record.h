@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/api_types.h"
+#include "common/readiness_rule.h"
 #include "daemon/proxy/tokens.h"
 
 namespace jamsock {
@@ -25,6 +26,7 @@ struct BackendRecord {
     Command command;
     std::uint16_t port = 0;
     LifeLimits limits;
+    ReadinessRule readiness;
     // With a lifetime: its end, in milliseconds of CLOCK_BOOTTIME.
     std::optional<std::int64_t> expires_at_boot;
 

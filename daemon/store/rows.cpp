@@ -34,6 +34,17 @@ Limits limits_in(const SQLite::Statement& row, int first) {
             column<std::int64_t>(row, first + 2), column<std::int64_t>(row, first + 3)};
 }
 
+// A sign that can't be one any more (another C library reads it in another way) is none.
+ReadinessRule readiness_in(const SQLite::Statement& row, int first) {
+    ReadinessRule rule{.listen_fd = column<bool>(row, first + 2),
+                       .port_owner = column<PortRule>(row, first + 3)};
+    const auto kind = column<ReadySign::Kind>(row, first);
+    if (!kind) return rule;
+    auto sign = ReadySign::parse(*kind, row.getColumn(first + 1).getString(), "A stored sign");
+    if (sign) rule.sign = std::move(*sign);
+    return rule;
+}
+
 }  // namespace
 
 std::string joined(const std::vector<std::string>& argv) {
@@ -57,6 +68,15 @@ void bind_bytes(SQLite::Statement& statement, int index, const std::string& byte
 void bind_limits(SQLite::Statement& statement, int first, const Limits& limits) {
     for (const auto& limit : {limits.max_idle, limits.lifetime, limits.grace, limits.startup})
         bind_optional(statement, first++, limit);
+}
+
+void bind_readiness(SQLite::Statement& statement, int first, const ReadinessRule& rule) {
+    if (rule.sign) {
+        statement.bind(first, static_cast<int>(rule.sign->kind()));
+        statement.bind(first + 1, rule.sign->text());
+    }
+    bind_optional(statement, first + 2, rule.listen_fd);
+    bind_optional(statement, first + 3, as_number(rule.port_owner));
 }
 
 std::optional<BackendRecord> backend_in(const SQLite::Statement& row) {
@@ -85,6 +105,7 @@ std::optional<BackendRecord> backend_in(const SQLite::Statement& row) {
                          .command = Command{std::move(argv), row.getColumn(13).getString()},
                          .port = static_cast<std::uint16_t>(row.getColumn(14).getInt()),
                          .limits = LifeLimits(limits_in(row, 15)),
+                         .readiness = readiness_in(row, 20),
                          .expires_at_boot = column<std::int64_t>(row, 19)};
     record.key = key;
     return record;
@@ -106,6 +127,7 @@ std::optional<Store::ServiceRow> service_in(const SQLite::Statement& row) {
     service.definition.base_environment = split_variables(row.getColumn(6).getString());
     service.definition.env = split_variables(row.getColumn(7).getString());
     service.definition.limits = limits_in(row, 8);
+    service.definition.readiness = readiness_in(row, 12);
     return service;
 }
 

@@ -16,18 +16,20 @@ namespace jamsock::rows {
 // In the order in which the functions below read them.
 inline constexpr const char* backend_columns =
     "id, serial, mac_key, account, service, environment, key, lock_name, mark, fencing_token, "
-    "created_at, tag, argv, cwd, port, max_idle, lifetime, grace, startup, expires_at_boot";
+    "created_at, tag, argv, cwd, port, max_idle, lifetime, grace, startup, expires_at_boot, "
+    "ready_by, ready_sign, listen_fd, port_owner";
 inline constexpr const char* service_columns =
     "account, service, environment, created_at, argv, cwd, base_env, env, "
-    "max_idle, lifetime, grace, startup";
+    "max_idle, lifetime, grace, startup, ready_by, ready_sign, listen_fd, port_owner";
 
 // As one text: each argument, or NAME=value entry, ended by a NUL byte.
 std::string joined(const std::vector<std::string>& argv);
 std::string joined(const EnvironmentMap& variables);
 
 void bind_bytes(SQLite::Statement& statement, int index, const std::string& bytes);
-// Four columns, from `first` on.
+// Four columns each, from `first` on.
 void bind_limits(SQLite::Statement& statement, int first, const Limits& limits);
+void bind_readiness(SQLite::Statement& statement, int first, const ReadinessRule& rule);
 
 template <class Value>
 void bind_optional(SQLite::Statement& statement, int index, const std::optional<Value>& value) {

@@ -104,8 +104,9 @@ Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& sc
             db.prepared(db.insert_backend,
                         "INSERT INTO backend (id, serial, mac_key, account, service, "
                         "environment, key, lock_name, mark, fencing_token, created_at, tag, "
-                        "argv, cwd, port, max_idle, lifetime, grace, startup, expires_at_boot) "
-                        "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                        "argv, cwd, port, max_idle, lifetime, grace, startup, expires_at_boot, "
+                        "ready_by, ready_sign, listen_fd, port_owner) "
+                        "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
         const std::string mac_key(backend.mac_key.reveal());
         const std::string argv = joined(backend.command.argv);
         row.bind(1, backend.id.str());
@@ -125,6 +126,7 @@ Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& sc
         row.bind(15, static_cast<int>(backend.port));
         bind_limits(row, 16, backend.limits.as_set());
         bind_optional(row, 20, backend.expires_at_boot);
+        bind_readiness(row, 21, backend.readiness);
         row.exec();
 
         if (backend.key) {
@@ -320,8 +322,9 @@ Result<> Store::record_service(const ServiceRow& row) {
     return writing("record_service", connection_->path, [&] {
         SQLite::Statement insert(
             connection_->database,
-            fmt::format("INSERT OR REPLACE INTO service ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-                        service_columns));
+            fmt::format(
+                "INSERT OR REPLACE INTO service ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                service_columns));
         const ServiceDefinition& definition = row.definition;
         const std::string argv = definition.command ? joined(definition.command->argv) : "";
         const std::string base_env = joined(definition.base_environment);
@@ -337,6 +340,7 @@ Result<> Store::record_service(const ServiceRow& row) {
         bind_bytes(insert, 7, base_env);
         bind_bytes(insert, 8, env);
         bind_limits(insert, 9, definition.limits);
+        bind_readiness(insert, 13, definition.readiness);
         insert.exec();
     });
 }

@@ -15,19 +15,24 @@ using test::TemporaryDirectory;
 namespace {
 
 BackendRecord a_record() {
-    BackendRecord record{.id = BackendId::parse("knrv5").value(),
-                         .serial = 0xABCDEF012345,
-                         .mac_key = MacKey::generate(),
-                         .key = Key::parse("näme with = and\nnewline").value(),
-                         .lock_name = "cafe",
-                         .mark = "0123",
-                         .fencing_token = 1764000000126,
-                         .created_at = 1764000000125,
-                         .tag = "blue",
-                         .command = {{"/bin/sh", "-c", "echo a=b", ""}, "/srv"},
-                         .port = 23456,
-                         .limits = LifeLimits({.max_idle = 0, .lifetime = 4, .grace = 5}),
-                         .expires_at_boot = 99};
+    BackendRecord record{
+        .id = BackendId::parse("knrv5").value(),
+        .serial = 0xABCDEF012345,
+        .mac_key = MacKey::generate(),
+        .key = Key::parse("näme with = and\nnewline").value(),
+        .lock_name = "cafe",
+        .mark = "0123",
+        .fencing_token = 1764000000126,
+        .created_at = 1764000000125,
+        .tag = "blue",
+        .command = {{"/bin/sh", "-c", "echo a=b", ""}, "/srv"},
+        .port = 23456,
+        .limits = LifeLimits({.max_idle = 0, .lifetime = 4, .grace = 5}),
+        .readiness = {.sign =
+                          ReadySign::parse(ReadySign::Kind::exec, "test -e 'a\nb' = c", "").value(),
+                      .listen_fd = false,
+                      .port_owner = PortRule::any},
+        .expires_at_boot = 99};
     return record;
 }
 
@@ -39,6 +44,7 @@ TEST_CASE("a backend's record survives its file") {
     REQUIRE(out);
     CHECK(out->id == in.id);
     CHECK(out->limits == in.limits);
+    CHECK(out->readiness == in.readiness);
     CHECK(out->expires_at_boot == in.expires_at_boot);
     CHECK(out->serial == in.serial);
     CHECK(out->mac_key.reveal() == in.mac_key.reveal());

@@ -41,6 +41,10 @@ BackendRecord record(const char* id, const char* key, std::int64_t token = 100) 
     return made;
 }
 
+ReadySign sign(ReadySign::Kind kind, const char* text) {
+    return ReadySign::parse(kind, text, "").value();
+}
+
 constexpr StatusChange scheduled{.status = Status::scheduled, .time = 5};
 
 std::string bytes_of(const std::string& path) {
@@ -79,6 +83,7 @@ TEST_CASE("a backend comes back from the store as it went in") {
     in.tag = "blue";
     in.limits = LifeLimits({.max_idle = 0, .lifetime = 1, .grace = 2, .startup = 3});
     in.expires_at_boot = 77;
+    in.readiness = {.sign = sign(ReadySign::Kind::path, "/up"), .listen_fd = true};
     REQUIRE(store.acquire_key(in, scheduled));
     const auto out = store.find_backend(in.id).value();
     CHECK(out.serial == in.serial);
@@ -92,6 +97,7 @@ TEST_CASE("a backend comes back from the store as it went in") {
     CHECK(out.command == in.command);
     CHECK(out.port == in.port);
     CHECK(out.limits == in.limits);
+    CHECK(out.readiness == in.readiness);
     CHECK(out.expires_at_boot == in.expires_at_boot);
     CHECK(store.statuses(in.id) == std::vector{scheduled});
 }
@@ -293,7 +299,10 @@ TEST_CASE("services come back as they went in, and go one by one or with their e
                                    {.command = Command{{"/bin/x", ""}, "/srv"},
                                     .base_environment = {{"PATH", ""}},
                                     .env = {{"A", "b=c"}},
-                                    .limits = {.lifetime = 9}}};
+                                    .limits = {.lifetime = 9},
+                                    .readiness = {.sign = sign(ReadySign::Kind::log, "up"),
+                                                  .listen_fd = false,
+                                                  .port_owner = PortRule::any}}};
     REQUIRE(store.record_service(editor));
     REQUIRE(store.record_service({name("editor/staging"), 6, {}}));
     REQUIRE(store.record_service({name("viewer"), 7, {}}));
@@ -341,4 +350,30 @@ TEST_CASE("a database of the first version is brought up to date, after a copy")
     CHECK_FALSE(live[0].expires_at_boot);
     CHECK(store.services().value().empty());
     CHECK(std::filesystem::file_size(directory.database() + ".v1") == before.size());
+}
+
+TEST_CASE("a database of the second version is brought up to date, after a copy") {
+    const Directory directory;
+    {
+        SQLite::Database old(directory.database(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        old.exec(schema::steps[0]);
+        old.exec(schema::steps[1]);
+        old.exec(
+            "INSERT INTO backend VALUES ('b1', 7, zeroblob(32), 'local', 'default', 'default', "
+            "'k', 'lock', 'm', 100, 5, NULL, CAST('/bin/x' || char(0) AS BLOB), '/srv', 12345, 0, "
+            "1, 2, 3, 4, 5);"
+            "INSERT INTO service VALUES ('local', 'editor', 'default', 6, NULL, NULL, x'', x'', "
+            "NULL, NULL, 7, NULL);"
+            "PRAGMA user_version=2;");
+        old.exec("PRAGMA application_id=" + std::to_string(schema::application_id));
+    }
+    const std::string before = bytes_of(directory.database());
+    const Store store = Store::open(directory.database()).value();
+    const auto live = store.live_backends();
+    REQUIRE(live.size() == 1);
+    CHECK(live[0].limits == LifeLimits({.max_idle = 1, .lifetime = 2, .grace = 3, .startup = 4}));
+    CHECK(live[0].readiness == ReadinessRule{});
+    REQUIRE(store.services().value().size() == 1);
+    CHECK(store.services().value()[0].definition == ServiceDefinition{.limits = {.grace = 7}});
+    CHECK(std::filesystem::file_size(directory.database() + ".v2") == before.size());
 }
