@@ -13,14 +13,18 @@ namespace {
 
 constexpr std::array<std::string_view, 8> inherited{"HOME", "USER", "LOGNAME", "SHELL",
                                                     "LANG", "TZ",   "TMPDIR",  "PATH"};
-constexpr std::array<std::string_view, 8> reserved{"PORT",
-                                                   "HOST",
-                                                   "SESSION_BACKEND_ID",
-                                                   "SESSION_BACKEND_KEY",
-                                                   "SESSION_BACKEND_FENCING_TOKEN",
-                                                   "SESSION_BACKEND_STATIC_TOKEN",
-                                                   "JAMSOCKET_SERVICE",
-                                                   "JAMSOCK_MARK"};
+constexpr std::array<std::string_view, 12> reserved{"PORT",
+                                                    "HOST",
+                                                    "SESSION_BACKEND_ID",
+                                                    "SESSION_BACKEND_KEY",
+                                                    "SESSION_BACKEND_FENCING_TOKEN",
+                                                    "SESSION_BACKEND_STATIC_TOKEN",
+                                                    "JAMSOCKET_SERVICE",
+                                                    "JAMSOCK_MARK",
+                                                    "NOTIFY_SOCKET",
+                                                    "LISTEN_FDS",
+                                                    "LISTEN_PID",
+                                                    "LISTEN_FDNAMES"};
 
 bool is_inherited(std::string_view name) {
     return name.starts_with("LC_") || std::ranges::find(inherited, name) != inherited.end();

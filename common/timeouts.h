@@ -11,6 +11,9 @@ using namespace std::chrono_literals;
 inline constexpr auto first_probe_pause = 200us;  // between readiness probes, doubling …
 inline constexpr auto last_probe_pause = 20ms;    // … up to this
 inline constexpr auto probe_answer = 2s;          // for one probe's connect and answer
+inline constexpr auto ready_try = 10s;            // for one run of a command that shows readiness
+inline constexpr auto first_try_pause = 10ms;     // between its runs, doubling …
+inline constexpr auto last_try_pause = 1s;        // … up to this
 inline constexpr auto startup_limit = 30s;        // until ready, else startuptimeout
 inline constexpr auto lock_retry = 1s;            // the shim on a busy lock
 inline constexpr auto locked_message = 5s;        // spawn until the shim says `locked`
@@ -53,6 +56,7 @@ inline constexpr auto lock_file_life = 24h;  // since its key was last given
 inline constexpr auto sweep_pause = 1h;      // from the end of one sweep to the next
 
 static_assert(first_probe_pause < last_probe_pause && last_probe_pause < startup_limit);
+static_assert(first_try_pause < last_try_pause && ready_try < startup_limit);
 static_assert(lock_retry < locked_message && locked_message < startup_limit);
 static_assert(worker_stop < daemon_stop);
 

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "daemon/shim/descriptors.h"
 
@@ -55,17 +57,43 @@ std::vector<char*> pointers_to(const std::vector<std::string>& words) {
     ::_exit(failure.error == ENOENT ? not_found : not_executable);
 }
 
+constexpr int first_passed = 3;  // SD_LISTEN_FDS_START
+
+// "LISTEN_PID=<this process>", written between fork and exec: no memory may be allocated there.
+class ListenPid {
+  public:
+    char* entry() { return text_.data(); }
+
+    void set(pid_t pid) {
+        std::array<char, 12> digits{};
+        std::size_t count = 0;
+        for (; pid > 0; pid /= 10)
+            digits[count++] = static_cast<char>('0' + pid % 10);
+        char* next = text_.data() + name.size();
+        while (count > 0)
+            *next++ = digits[--count];
+    }
+
+  private:
+    static constexpr std::string_view name = "LISTEN_PID=";
+    std::array<char, 32> text_{'L', 'I', 'S', 'T', 'E', 'N', '_', 'P', 'I', 'D', '='};
+};
+
 class Child {
   public:
-    Child(const ShimSpec& spec, int output, int lock, int report)
+    Child(const ShimSpec& spec, const BackendDescriptors& descriptors, int report)
         : spec_(spec),
           argv_(pointers_to(spec.argv)),
           env_(pointers_to(spec.env)),
-          output_(output),
-          lock_(lock),
-          report_(report) {}
+          descriptors_(descriptors),
+          report_(report) {
+        if (descriptors.listener < 0) return;
+        env_.back() = const_cast<char*>("LISTEN_FDS=1");
+        env_.push_back(listen_pid_.entry());
+        env_.push_back(nullptr);
+    }
 
-    [[noreturn]] void run(pid_t shim) const {
+    [[noreturn]] void run(pid_t shim) {
         ::setsid();
         ::umask(usual_umask);  // the daemon's is for its own files
         die_with_parent(shim);
@@ -78,35 +106,47 @@ class Child {
     }
 
   private:
-    void set_descriptors() const {
+    void set_descriptors() {
         const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
         ::dup2(null, STDIN_FILENO);
-        ::dup2(output_, STDOUT_FILENO);
-        ::dup2(output_, STDERR_FILENO);
-        if (lock_ < 0) return close_all_but({report_});
-        const int lock = copy_of_lock(lock_);
+        ::dup2(descriptors_.output, STDOUT_FILENO);
+        ::dup2(descriptors_.output, STDERR_FILENO);
+        const int lock = descriptors_.lock < 0 ? report_ : copy_of_lock(descriptors_.lock);
         // Without the lock in its hands the backend would break the promise if the shim died.
         if (lock < 0) give_up(report_, {.error = errno});
-        close_all_but({std::min(lock, report_), std::max(lock, report_)});
+        if (descriptors_.listener >= 0) set_listener();
+        const int listener = descriptors_.listener < 0 ? STDERR_FILENO : first_passed;
+        close_all_but({listener, std::min(lock, report_), std::max(lock, report_)});
+    }
+
+    // The report may have the number that the listener needs.
+    void set_listener() {
+        const int report = ::fcntl(report_, F_DUPFD_CLOEXEC, first_passed + 1);
+        const int listener = ::fcntl(descriptors_.listener, F_DUPFD_CLOEXEC, first_passed + 1);
+        if (report < 0 || listener < 0) give_up(report_, {.error = errno});
+        report_ = report;
+        ::dup2(listener, first_passed);
+        listen_pid_.set(::getpid());
     }
 
     const ShimSpec& spec_;
     std::vector<char*> argv_;
     std::vector<char*> env_;
-    int output_;
-    int lock_;
+    ListenPid listen_pid_;
+    BackendDescriptors descriptors_;
     int report_;
 };
 
 }  // namespace
 
-std::optional<ForkedBackend> fork_backend(const ShimSpec& spec, int output, int lock) {
+std::optional<ForkedBackend> fork_backend(const ShimSpec& spec,
+                                          const BackendDescriptors& descriptors) {
     int report[2];
     if (::pipe2(report, O_CLOEXEC) != 0) return std::nullopt;
     UniqueFd reader(report[0]);
     const UniqueFd writer(report[1]);
     ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
-    const Child child(spec, output, lock, writer.get());
+    Child child(spec, descriptors, writer.get());
     const pid_t shim = ::getpid();
     const pid_t pid = ::fork();
     if (pid < 0) return std::nullopt;

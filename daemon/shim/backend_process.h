@@ -16,10 +16,17 @@ struct ForkedBackend {
     UniqueFd exec_report;  // non-blocking; see read_exec_report
 };
 
-// The child leads a session of its own, dies with this process, and has exactly: /dev/null as
-// stdin, `output` as stdout and stderr, and, unless `lock` is -1, a copy of it at a high number, so
-// that the key stays locked as long as any of the backend lives. Nothing if the fork fails (errno).
-std::optional<ForkedBackend> fork_backend(const ShimSpec& spec, int output, int lock);
+// What a backend's process gets, beside /dev/null as stdin. Not owned.
+struct BackendDescriptors {
+    int output = -1;    // stdout and stderr
+    int lock = -1;      // unless -1, a copy of it at a high number: the key stays locked as long as
+                        // any of the backend lives
+    int listener = -1;  // unless -1, as descriptor 3, with LISTEN_FDS and LISTEN_PID
+};
+
+// Runs spec.argv. The child leads a session of its own, dies with this process, and has exactly
+// those files. Nothing if the fork fails (errno).
+std::optional<ForkedBackend> fork_backend(const ShimSpec& spec, const BackendDescriptors& files);
 
 struct ExecReport {
     enum class State { pending, running, failed };

@@ -92,6 +92,7 @@ class Start {
         auto spec = read_spec();
         if (!spec) return failed("read specification", errno);
         spec_ = std::move(*spec);
+        if (spec_.has_listener) listener_ = adopt(shim_fd::listener);
         record_ = RecordWriter::create(backend_directory_.get());
         if (!record_) return failed("make record", errno);
         if (const auto self = read_process(::getpid())) start_time_ = self->start_time;
@@ -132,6 +133,7 @@ class Start {
     bool open_files() {
         if (!link_.listen(backend_directory_.get())) return failed("make shim.sock", errno);
         if (!log_.open()) return failed("open output.log", errno);
+        if (!notify_.open()) return failed("make the socket for READY=1", errno);
         watch_lock();
         // Looked at after the watch began: what happens from now on is seen.
         if (!lock_->is_in_place()) return failed("lock file replaced", ESTALE);
@@ -177,20 +179,40 @@ class Start {
                              .link = std::move(link_),
                              .log = std::move(log_),
                              .signals = std::move(signals_),
-                             .lock_watch = std::move(lock_watch_)},
+                             .lock_watch = std::move(lock_watch_),
+                             .notify = std::move(notify_),
+                             .ready_command = std::move(ready_command_)},
                     std::move(*backend))
             .run();
         return ended;
     }
 
-    // The specification goes with the fork: nobody needs the environment any more.
+    // The specification goes with the fork: only a command that shows readiness needs the
+    // environment for longer.
     std::optional<ForkedBackend> fork_now() {
-        const UniqueFd output = log_.take_writer();
-        const int lock = options_.backend_inherits_lock ? lock_->fd() : -1;
-        auto backend = fork_backend(spec_, output.get(), lock);
+        UniqueFd output = log_.take_writer();
+        set_own_variables();
+        const BackendDescriptors descriptors{
+            .output = output.get(),
+            .lock = options_.backend_inherits_lock ? lock_->fd() : -1,
+            .listener = listener_.get()};
+        auto backend = fork_backend(spec_, descriptors);
+        if (!spec_.ready_exec.empty()) {
+            ready_command_ = ReadyCommand(spec_, descriptors, std::move(output));
+        }
+        listener_.reset();
         spec_.env = {};
         spec_.argv = {};
         return backend;
+    }
+
+    // Last, so that nothing else can stand for them.
+    void set_own_variables() {
+        std::erase_if(spec_.env, [](const std::string& variable) {
+            return variable.starts_with("NOTIFY_SOCKET=") || variable.starts_with("LISTEN_FDS=") ||
+                   variable.starts_with("LISTEN_PID=") || variable.starts_with("LISTEN_FDNAMES=");
+        });
+        spec_.env.push_back("NOTIFY_SOCKET=" + notify_.name());
     }
 
     int nothing_started(int code) {
@@ -206,6 +228,9 @@ class Start {
     OutputLog log_;
     UniqueFd signals_;
     UniqueFd lock_watch_;
+    NotifySocket notify_;
+    ReadyCommand ready_command_;
+    UniqueFd listener_;
     ShimSpec spec_;
     std::uint64_t start_time_ = 0;
     std::optional<RecordWriter> record_;

@@ -8,10 +8,12 @@
 //   stale token=                      the lock has seen that fencing token, which is not below ours
 //   failed what= errno=               a system call failed before anything was started
 //   started pid= start=               the program runs
-//   exec-failed what=chdir|exec errno=
-//   hello protocol=1 id= token= shim_pid= shim_start= pid= start=
+//   ready                             it said READY=1 to NOTIFY_SOCKET, or its command exited with
+//   0 not-ready try_code=|try_signal=|try_too_long=1   a try of its command ended exec-failed
+//   what=chdir|exec errno= hello protocol=1 id= token= shim_pid= shim_start= pid= start=
 //   state=locked|running|ending|exited
-//         [kind= reason=] [code=|signal=]   to every connection that comes by `shim.sock`
+//         [kind= reason=] [code=|signal=] [ready=1] [try_code=|…]   to every connection that comes
+//         by `shim.sock`
 //   ending kind= reason=              an ending began, or became hard
 //   exited code=|signal=              the main process ended
 //   gone                              no process of the backend lives; the shim exits

@@ -27,7 +27,9 @@ std::string ShimSpec::encode() const {
         .add("token", fencing_token)
         .add("cwd", cwd)
         .add("grace_ms", grace_milliseconds)
-        .add("descriptor_limit", descriptor_limit);
+        .add("descriptor_limit", descriptor_limit)
+        .add("ready_exec", ready_exec)
+        .add("listener", std::int64_t{has_listener});
     for (const std::string& argument : argv)
         message.add("arg", argument);
     for (const std::string& variable : env)
@@ -47,6 +49,8 @@ std::optional<ShimSpec> ShimSpec::decode(std::string_view bytes) {
     spec.cwd = message->text("cwd").value_or("");
     spec.grace_milliseconds = message->number("grace_ms").value_or(spec.grace_milliseconds);
     spec.descriptor_limit = message->number("descriptor_limit").value_or(0);
+    spec.ready_exec = message->text("ready_exec").value_or("");
+    spec.has_listener = message->number("listener") == 1;
     if (!can_start(spec)) return std::nullopt;
     return spec;
 }

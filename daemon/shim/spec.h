@@ -16,7 +16,8 @@ inline constexpr int channel = 3;
 inline constexpr int spec = 4;
 inline constexpr int backend_directory = 5;
 inline constexpr int locks_directory = 6;
-inline constexpr int program = 7;  // the shim's own binary, closed at once
+inline constexpr int program = 7;   // the shim's own binary, closed at once
+inline constexpr int listener = 8;  // only if the specification says so
 }  // namespace shim_fd
 
 // In a memfd at shim_fd::spec, so that the environment never touches the disk.
@@ -30,6 +31,8 @@ struct ShimSpec {
     // For an ending that nobody gave a grace for, such as a main process that exits before its
     // children.
     std::int64_t grace_milliseconds = 10000;
+    std::string ready_exec;     // for sh: tried until it exits with 0; empty: none
+    bool has_listener = false;  // the backend gets shim_fd::listener as descriptor 3 (LISTEN_FDS)
     std::int64_t descriptor_limit = 0;  // the backend's soft RLIMIT_NOFILE; 0: the shim's own
 
     std::string encode() const;

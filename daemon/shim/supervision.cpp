@@ -46,6 +46,12 @@ void add_ending(Message& message, const ShimRecord::Ending& ending) {
     message.add("kind", ending.kind).add("reason", ending.reason);
 }
 
+void add_try(Message& message, const ReadyTry& ended) {
+    if (ended.code) message.add("try_code", std::int64_t{*ended.code});
+    if (ended.signal) message.add("try_signal", std::int64_t{*ended.signal});
+    if (ended.was_too_long) message.add("try_too_long", std::int64_t{1});
+}
+
 }  // namespace
 
 Supervision::Supervision(Prepared prepared, ForkedBackend backend)
@@ -68,14 +74,14 @@ void Supervision::run() {
 void Supervision::wait_and_handle() {
     arm_timer();
     using Handler = void (Supervision::*)();
-    static constexpr std::array<Handler, 7> handlers{
-        &Supervision::on_exec_report, &Supervision::on_signals,    &Supervision::on_output,
-        &Supervision::on_request,     &Supervision::on_connection, &Supervision::on_lock_event,
-        &Supervision::on_timer};
+    static constexpr std::array<Handler, 8> handlers{
+        &Supervision::on_exec_report,  &Supervision::on_signals,    &Supervision::on_output,
+        &Supervision::on_request,      &Supervision::on_connection, &Supervision::on_lock_event,
+        &Supervision::on_notification, &Supervision::on_timer};
     const int listener = accept_again_ == never ? own_.link.listener() : -1;
     const std::array<int, handlers.size()> descriptors{
         exec_report_.get(), own_.signals.get(),    own_.log.reader(), own_.link.connection(),
-        listener,           own_.lock_watch.get(), timer_.get()};
+        listener,           own_.lock_watch.get(), own_.notify.fd(),  timer_.get()};
     std::array<pollfd, handlers.size()> polled{};
     for (std::size_t i = 0; i < polled.size(); ++i)
         polled[i] = {descriptors[i], POLLIN, 0};
@@ -87,8 +93,8 @@ void Supervision::wait_and_handle() {
 
 Supervision::Milliseconds Supervision::next_due() const {
     Milliseconds next = never;
-    for (const Milliseconds due :
-         {deadline_, grace_end_, next_kill_, next_lock_check_, accept_again_}) {
+    for (const Milliseconds due : {deadline_, grace_end_, next_kill_, next_lock_check_,
+                                   accept_again_, own_.ready_command.due()}) {
         if (due != never && (next == never || due < next)) next = due;
     }
     return next;
@@ -118,6 +124,8 @@ void Supervision::on_timer() {
     if (is_due(deadline_)) begin_ending({soft, "swept"}, own_.grace_milliseconds);
     if (is_due(grace_end_)) begin_ending({hard, ending_->reason}, 0);
     if (is_due(next_kill_)) kill_everything();
+    const Milliseconds next_try = own_.ready_command.due();
+    if (next_try != never && next_try <= now) own_.ready_command.go_on();
     if (is_due(next_lock_check_)) {
         next_lock_check_ = now + lock_check_pause;
         check_lock();
@@ -143,6 +151,7 @@ void Supervision::on_exec_report() {
         started.add("pid", static_cast<std::int64_t>(main_pid_))
             .add("start", static_cast<std::int64_t>(main_start_time_));
         own_.link.send(started);
+        if (!ending_ && !is_ready_) own_.ready_command.begin();
         return;
     }
     Message failed("exec-failed");
@@ -169,12 +178,41 @@ void Supervision::reap() {
         const pid_t pid = ::wait4(-1, &status, WNOHANG, &usage);
         if (pid < 0 && errno == ECHILD) return tree_is_empty();
         if (pid <= 0) break;
-        if (pid == main_pid_ && !main_exited_) main_ended(status, usage);
+        if (pid == main_pid_ && !main_exited_) {
+            main_ended(status, usage);
+        } else if (const auto tried = own_.ready_command.reaped(pid, status)) {
+            try_ended(*tried);
+        }
     }
-    if (main_exited_ && !ending_) begin_ending({soft, ""}, own_.grace_milliseconds);
+    // A try that was killed with the main process's end leaves nothing to wait for.
+    if (main_exited_ && !ending_ && !own_.ready_command.is_running()) {
+        begin_ending({soft, ""}, own_.grace_milliseconds);
+    }
+}
+
+// No end of the backend, however it ended.
+void Supervision::try_ended(const ReadyTry& ended) {
+    if (ending_ || main_exited_ || is_ready_) return;
+    if (ended.code == 0) return became_ready();
+    last_try_ = ended;
+    Message message("not-ready");
+    add_try(message, ended);
+    own_.link.send(message);
+}
+
+void Supervision::on_notification() {
+    const bool may_become = !is_ready_ && !ending_ && !main_exited_;
+    if (own_.notify.take_ready() && may_become) became_ready();
+}
+
+void Supervision::became_ready() {
+    is_ready_ = true;
+    own_.ready_command.stop();
+    own_.link.send(Message("ready"));
 }
 
 void Supervision::main_ended(int status, const rusage& usage) {
+    own_.ready_command.stop();
     on_exec_report();
     own_.log.drain();
     ShimRecord::MainExited exited{.user_microseconds = microseconds(usage.ru_utime),
@@ -246,6 +284,8 @@ Message Supervision::hello() const {
         .add("state", state);
     if (ending_) add_ending(message, *ending_);
     if (main_exited_) add_exit(message, *main_exited_);
+    if (is_ready_) message.add("ready", std::int64_t{1});
+    if (last_try_) add_try(message, *last_try_);
     return message;
 }
 
@@ -263,6 +303,7 @@ void Supervision::check_lock() {
 void Supervision::begin_ending(const ShimRecord::Ending& ending, Milliseconds grace) {
     if (ending_ && (ending_->kind == hard || ending.kind == soft)) return;
     ending_ = ending;
+    own_.ready_command.stop();
     own_.record.ending(ending);
     Message message("ending");
     add_ending(message, ending);

@@ -14,7 +14,9 @@
 #include "daemon/shim/backend_process.h"
 #include "daemon/shim/daemon_link.h"
 #include "daemon/shim/lock_holder.h"
+#include "daemon/shim/notify_socket.h"
 #include "daemon/shim/output_log.h"
+#include "daemon/shim/ready_command.h"
 #include "daemon/shim/record.h"
 
 namespace jamsock {
@@ -31,6 +33,8 @@ struct Prepared {
     OutputLog log;
     UniqueFd signals;     // SIGCHLD and SIGTERM
     UniqueFd lock_watch;  // inotify; empty where the user has no instance left
+    NotifySocket notify;
+    ReadyCommand ready_command;
 };
 
 class Supervision {
@@ -55,11 +59,15 @@ class Supervision {
     void on_request();
     void on_connection();
     void on_lock_event();
+    void on_notification();
     void on_timer();
 
     void reap();
     void main_ended(int status, const rusage& usage);
     void tree_is_empty();
+
+    void try_ended(const ReadyTry& ended);
+    void became_ready();
 
     void heed(const Message& request);
     void begin_ending(const ShimRecord::Ending& ending, Milliseconds grace);
@@ -79,6 +87,8 @@ class Supervision {
     std::optional<ShimRecord::Ending> ending_;
     std::optional<ShimRecord::MainExited> main_exited_;
     std::uint64_t recorded_losses_ = 0;
+    std::optional<ReadyTry> last_try_;
+    bool is_ready_ = false;  // it said READY=1, or its command exited with 0
     bool finished_ = false;
 
     Milliseconds deadline_ = never;   // then end softly: the lifetime that the daemon set

@@ -31,14 +31,15 @@ UniqueFd in_memory(const std::string& bytes) {
     return memory;
 }
 
-[[noreturn]] void become_shim(const std::array<int, 5>& passed) {
-    std::array<int, 5> copies{};
+[[noreturn]] void become_shim(const std::array<int, 6>& passed) {
+    std::array<int, 6> copies{};
     for (std::size_t i = 0; i < passed.size(); ++i)
         copies[i] = ::fcntl(passed[i], F_DUPFD, 20);
     for (std::size_t i = 0; i < passed.size(); ++i) {
         ::dup2(copies[i], shim_fd::channel + static_cast<int>(i));
     }
-    ::close_range(shim_fd::program + 1, ~0U, 0);
+    if (passed.back() < 0) ::close(shim_fd::listener);
+    ::close_range(shim_fd::listener + 1, ~0U, 0);
     ::setsid();
     ::signal(SIGCHLD, SIG_IGN);  // what a careless parent hands down must not matter
     ::execl(JAMSOCK_SHIM_PROGRAM, "jamsock-shim", "test", nullptr);
@@ -102,17 +103,17 @@ ShimSpec ShimHome::spec(const std::string& script, const std::string& id) const 
             .grace_milliseconds = 10'000};
 }
 
-RunningShim::RunningShim(const ShimHome& home, const ShimSpec& spec)
+RunningShim::RunningShim(const ShimHome& home, const ShimSpec& spec, int listener)
     : channel(UniqueFd()), directory_(home.make_backend_directory(spec.backend_id)) {
     std::array<int, 2> pair{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) == 0);
     channel = Channel(UniqueFd(pair[0]));
     const UniqueFd theirs(pair[1]);
-    spawn(home, spec, theirs.get());
+    spawn(home, spec, theirs.get(), listener);
 }
 
-RunningShim RunningShim::started(const ShimHome& home, const ShimSpec& spec) {
-    RunningShim shim(home, spec);
+RunningShim RunningShim::started(const ShimHome& home, const ShimSpec& spec, int listener) {
+    RunningShim shim(home, spec, listener);
     shim.channel.expect("locked");
     shim.go();
     return shim;
@@ -135,7 +136,7 @@ RunningShim::~RunningShim() {
     ::waitpid(pid_, nullptr, 0);
 }
 
-void RunningShim::spawn(const ShimHome& home, const ShimSpec& spec, int their_end) {
+void RunningShim::spawn(const ShimHome& home, const ShimSpec& spec, int their_end, int listener) {
     const UniqueFd specification = in_memory(spec.encode());
     const UniqueFd directory = open_directory(directory_);
     const UniqueFd locks = open_directory(home.path("locks"));
@@ -144,7 +145,8 @@ void RunningShim::spawn(const ShimHome& home, const ShimSpec& spec, int their_en
     pid_ = ::fork();
     REQUIRE(pid_ >= 0);
     if (pid_ == 0) {
-        become_shim({their_end, specification.get(), directory.get(), locks.get(), program.get()});
+        become_shim({their_end, specification.get(), directory.get(), locks.get(), program.get(),
+                     listener});
     }
 }
 

@@ -56,9 +56,10 @@ class ShimHome {
 // A shim and all below it are ended with this object.
 class RunningShim {
   public:
-    RunningShim(const ShimHome& home, const ShimSpec& spec);
+    // `listener`, if the specification has one, is copied.
+    RunningShim(const ShimHome& home, const ShimSpec& spec, int listener = -1);
     // A shim whose backend runs already.
-    static RunningShim started(const ShimHome& home, const ShimSpec& spec);
+    static RunningShim started(const ShimHome& home, const ShimSpec& spec, int listener = -1);
     RunningShim(const RunningShim&) = delete;
     RunningShim(RunningShim&& other) noexcept;
     ~RunningShim();
@@ -75,7 +76,7 @@ class RunningShim {
     int wait();  // the exit code; -1 if a signal ended it
 
   private:
-    void spawn(const ShimHome& home, const ShimSpec& spec, int their_end);
+    void spawn(const ShimHome& home, const ShimSpec& spec, int their_end, int listener);
 
     std::string directory_;
     pid_t pid_ = 0;

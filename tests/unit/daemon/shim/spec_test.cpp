@@ -14,6 +14,8 @@ ShimSpec good_spec() {
             .env = {"PORT=1234", "EMPTY=", "EQUALS=a=b"},
             .cwd = "/srv",
             .grace_milliseconds = 250,
+            .ready_exec = "test -e up",
+            .has_listener = true,
             .descriptor_limit = 4096};
 }
 
@@ -35,6 +37,8 @@ TEST_CASE("a specification survives its way to the shim") {
     CHECK(decoded->cwd == spec.cwd);
     CHECK(decoded->grace_milliseconds == 250);
     CHECK(decoded->descriptor_limit == 4096);
+    CHECK(decoded->ready_exec == spec.ready_exec);
+    CHECK(decoded->has_listener);
 }
 
 TEST_CASE("a specification that can't start anything is refused") {
