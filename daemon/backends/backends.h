@@ -26,6 +26,7 @@ struct BackendEvent {
     BackendId id;
     StatusChange change;
     std::optional<Error> failure;  // in `terminated`: why it never came up, where that is known
+    bool lost_port = false;        // … and that is a port which somebody else took in between
 };
 
 class Backends {

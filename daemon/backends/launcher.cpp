@@ -14,7 +14,7 @@ namespace jamsock {
 
 namespace {
 
-constexpr int first_free_descriptor = shim_fd::program + 1;
+constexpr int first_free_descriptor = shim_fd::listener + 1;
 
 tl::unexpected<Error> spawn_failure(const char* what, int error) {
     return fail(
@@ -65,11 +65,11 @@ class SpawnSettings {
         ::posix_spawnattr_destroy(&attributes_);
     }
 
+    void close_from(int fd) { ::posix_spawn_file_actions_addclosefrom_np(&actions_, fd); }
     void pass(int fd, int as) { ::posix_spawn_file_actions_adddup2(&actions_, fd, as); }
 
     int spawn(pid_t& pid, const char* program, char* const* argv) {
         std::array<char*, 1> no_environment{nullptr};
-        ::posix_spawn_file_actions_addclosefrom_np(&actions_, first_free_descriptor);
         return ::posix_spawn(&pid, program, &actions_, &attributes_, argv, no_environment.data());
     }
 
@@ -81,7 +81,7 @@ class SpawnSettings {
 }  // namespace
 
 Result<SpawnedShim> spawn_shim(int shim_program, const ShimSpec& spec, int backend_directory,
-                               int locks_directory) {
+                               int locks_directory, int listener) {
     std::array<int, 2> pair{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) {
         return spawn_failure("socketpair", errno);
@@ -103,6 +103,9 @@ Result<SpawnedShim> spawn_shim(int shim_program, const ShimSpec& spec, int backe
         if (!fd) return spawn_failure("descriptors", errno);
         settings.pass(fd.get(), target);
     }
+    const UniqueFd passed_listener(listener < 0 ? UniqueFd() : above_the_targets(listener));
+    if (passed_listener) settings.pass(passed_listener.get(), shim_fd::listener);
+    settings.close_from(passed_listener ? first_free_descriptor : shim_fd::listener);
 
     std::string name = "jamsock-shim";
     std::string id = spec.backend_id;

@@ -16,7 +16,8 @@ struct SpawnedShim {
 };
 
 // `shim_program` is the binary opened when the daemon started, so an upgrade never mixes versions.
+// `listener`: the socket that the specification may have; else -1.
 Result<SpawnedShim> spawn_shim(int shim_program, const ShimSpec& spec, int backend_directory,
-                               int locks_directory);
+                               int locks_directory, int listener);
 
 }  // namespace jamsock

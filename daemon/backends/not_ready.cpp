@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/text.h"
+#include "common/timeouts.h"
 
 namespace jamsock {
 
@@ -47,8 +48,7 @@ std::string belongs_to_another(std::uint16_t port, const PortReport& report) {
     return text;
 }
 
-std::string what_it_did(std::uint16_t port, const PortReport& report) {
-    if (report.owner == PortOwner::stranger) return belongs_to_another(port, report);
+std::string where_it_listens(std::uint16_t port, const PortReport& report) {
     if (report.owner == PortOwner::tree) {
         return fmt::format("it listens on its port {} and doesn't answer HTTP there", port);
     }
@@ -68,14 +68,55 @@ std::string what_it_did(std::uint16_t port, const PortReport& report) {
         ports_of(report.listeners), port);
 }
 
+std::string how_the_command_ended(const std::optional<LastLook::CommandTry>& last) {
+    if (!last) return "has not ended yet";
+    if (!last->was_too_long) return describe(last->exit);
+    return fmt::format("did not end within {} s",
+                       std::chrono::seconds(timeouts::ready_try).count());
+}
+
+// The sign that its service waits for, if that is what was missing: not for a path where nobody
+// answered at all, since its port says more.
+std::optional<std::string> missing_sign(const BackendRecord& backend, const LastLook& look) {
+    const auto& sign = backend.readiness.sign;
+    if (!sign || look.has_sign) return std::nullopt;
+    switch (sign->kind()) {
+        case ReadySign::Kind::log:
+            return fmt::format("no line of its output matched {}", in_quotes(sign->text()));
+        case ReadySign::Kind::path:
+            if (look.http_status == 0) return std::nullopt;
+            return fmt::format("GET {} answered {}", sign->text(), look.http_status);
+        case ReadySign::Kind::exec:
+            break;
+    }
+    return fmt::format("the command {} {}", in_quotes(sign->text()),
+                       how_the_command_ended(look.command));
+}
+
+std::string how_to_change(const BackendRecord& backend) {
+    const ReadySign::Kind kind = backend.readiness.sign->kind();
+    const char* what = kind == ReadySign::Kind::log    ? "REGEX"
+                       : kind == ReadySign::Kind::path ? "PATH"
+                                                       : "COMMAND";
+    return fmt::format("{} --ready-{} {}",
+                       shell_line({"jamsock", "service", "update", backend.service.str()}),
+                       word(kind), what);
+}
+
 }  // namespace
 
-Error explain_not_ready(const BackendId& id, std::uint16_t port, std::chrono::seconds limit,
+Error explain_not_ready(const BackendRecord& backend, const LastLook& look,
                         const PortReport& report) {
+    const bool is_robbed =
+        report.owner == PortOwner::stranger && !backend.readiness.takes_any_owner();
+    const auto missing = is_robbed ? std::nullopt : missing_sign(backend, look);
+    const std::string what = is_robbed ? belongs_to_another(backend.port, report)
+                             : missing ? *missing
+                                       : where_it_listens(backend.port, report);
     return Error{ErrorCode::backend_ended_before_ready,
-                 fmt::format("The backend {} was not ready within {} s: {}.", id.str(),
-                             limit.count(), what_it_did(port, report)),
-                 fmt::format("jamsock status {}", id.str()),
+                 fmt::format("The backend {} was not ready within {} s: {}.", backend.id.str(),
+                             backend.limits.startup.count(), what),
+                 missing ? how_to_change(backend) : "jamsock status " + backend.id.str(),
                  {}};
 }
 

@@ -2,20 +2,19 @@
 // Pure.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 
 #include "common/backend_state.h"
 #include "common/error.h"
-#include "common/ids.h"
+#include "daemon/backends/backend_record.h"
 #include "daemon/backends/port_owner.h"
+#include "daemon/backends/readiness.h"
 
 namespace jamsock {
 
-// BackendEndedBeforeReady. `port` is what the backend was told in $PORT; `report` is how things
-// stood at the limit.
-Error explain_not_ready(const BackendId& id, std::uint16_t port, std::chrono::seconds limit,
+// BackendEndedBeforeReady. `look` and `report` are how things stood at the limit.
+Error explain_not_ready(const BackendRecord& backend, const LastLook& look,
                         const PortReport& report);
 
 // The same for one that ended by itself before it was ready, if its port belongs to somebody else;

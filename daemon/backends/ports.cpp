@@ -1,13 +1,12 @@
 #include "daemon/backends/ports.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <sodium.h>
 #include <sys/socket.h>
 
 #include <fstream>
-
-#include "common/unique_fd.h"
 
 namespace jamsock {
 
@@ -17,18 +16,26 @@ constexpr int lowest = 10000;  // below live the services that people start by h
 constexpr int highest = 65535;
 constexpr int smallest_useful_range = 1000;
 
-bool can_bind(std::uint16_t port) {
-    const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+// Empty, with errno, if that can't be.
+UniqueFd bound_to(std::uint16_t port) {
+    UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const int on = 1;
     ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return {};
+    return socket;
 }
 
 }  // namespace
+
+ListeningSocket listen_on(std::uint16_t port) {
+    ListeningSocket listening{.fd = bound_to(port)};
+    if (listening.fd && ::listen(listening.fd.get(), SOMAXCONN) == 0) return listening;
+    return {.error = errno};
+}
 
 Ports::Ports() {
     int ephemeral_first = 32768;
@@ -45,7 +52,7 @@ std::optional<std::uint16_t> Ports::pick() {
     for (int tries = last_ - first_ + 1; tries > 0; --tries) {
         const std::uint16_t port = next_;
         next_ = port == last_ ? first_ : static_cast<std::uint16_t>(port + 1);
-        if (can_bind(port)) return port;
+        if (bound_to(port)) return port;
     }
     return std::nullopt;
 }

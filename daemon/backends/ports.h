@@ -1,12 +1,20 @@
 // Picks a backend's TCP port: outside the kernel's ephemeral range, so that no outgoing connection
-// (nor a probe connecting to itself) can hold it, and bind-tested. Control thread.
+// (nor a probe connecting to itself) can hold it, and bind-tested.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <random>
+
+#include "common/unique_fd.h"
 
 namespace jamsock {
+
+// A socket that listens on 127.0.0.1:port, blocking as systemd hands them over.
+struct ListeningSocket {
+    UniqueFd fd;    // empty: it can't be made
+    int error = 0;  // then: errno
+};
+ListeningSocket listen_on(std::uint16_t port);
 
 class Ports {
   public:

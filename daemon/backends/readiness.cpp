@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <string>
 
+#include "common/clock.h"
+#include "common/text.h"
 #include "common/timeouts.h"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -19,45 +21,148 @@ namespace {
 using asio::ip::tcp;
 
 constexpr std::string_view http = "HTTP/";
+constexpr std::size_t status_end = std::string_view("HTTP/1.1 200").size();
 
-Task<bool> ask(tcp::socket& socket, std::uint16_t port) {
+Task<std::string> exchange(tcp::socket& socket, std::uint16_t port, const std::string& request,
+                           std::size_t length) {
     error_code failed;
     const tcp::endpoint endpoint(asio::ip::address_v4::loopback(), port);
     co_await socket.async_connect(endpoint, catching(failed));
-    if (failed) co_return false;
-    const std::string request =
-        fmt::format("HEAD / HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", port);
+    if (failed) co_return std::string();
     co_await asio::async_write(socket, asio::buffer(request), catching(failed));
-    if (failed) co_return false;
-    std::array<char, http.size()> answer{};
-    co_await asio::async_read(socket, asio::buffer(answer), catching(failed));
-    co_return !failed && std::string_view(answer.data(), answer.size()) == http;
+    if (failed) co_return std::string();
+    std::string answer(length, '\0');
+    const std::size_t read =
+        co_await asio::async_read(socket, asio::buffer(answer), catching(failed));
+    answer.resize(read);
+    co_return answer;
 }
 
 Task<PortOwner> ask_owner(std::uint16_t port, pid_t shim, HelperThread& helper) {
     return helper.run([port, shim] { return port_owner(port, shim); });
 }
 
-}  // namespace
-
-Task<bool> answers_http(std::uint16_t port) {
-    tcp::socket socket(co_await asio::this_coro::executor, tcp::v4());
-    ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
-    co_return co_await with_deadline(socket, timeouts::probe_answer, ask(socket, port));
+Task<bool> look_at(std::shared_ptr<LogWatch> log, HelperThread& helper) {
+    return helper.run([log = std::move(log)] { return log->look(); });
 }
 
-Task<bool> wait_until_ready(std::uint16_t port, pid_t shim, Deadline deadline, HelperThread& helper,
-                            std::function<bool()> is_over) {
+std::optional<int> small_number(const Message& message, std::string_view name) {
+    const auto value = message.number(name);
+    if (!value) return std::nullopt;
+    return static_cast<int>(*value);
+}
+
+}  // namespace
+
+Verdict judge(const ReadinessRule& rule, const Seen& seen, std::int64_t now,
+              std::int64_t give_up_at) {
+    const bool is_its_own = rule.takes_any_owner() || seen.owner == PortOwner::tree;
+    if (seen.has_sign && is_its_own) return Verdict::ready;
+    return now < give_up_at ? Verdict::waiting : Verdict::too_late;
+}
+
+std::int64_t end_of_startup(std::uint64_t start_ticks, long ticks_per_second,
+                            std::chrono::seconds limit, std::int64_t now) {
+    const std::int64_t start =
+        start_ticks == 0 ? now : static_cast<std::int64_t>(start_ticks) * 1000 / ticks_per_second;
+    return start + std::chrono::milliseconds(limit).count();
+}
+
+int http_status(std::string_view answer) {
+    if (answer.size() < status_end || !answer.starts_with(http)) return 0;
+    const std::size_t space = answer.find(' ');
+    long long status = 0;
+    if (space == std::string_view::npos || !parse_number(answer.substr(space + 1, 3), status))
+        return 0;
+    return static_cast<int>(status);
+}
+
+void ReadinessWatch::heed(const Message& told) {
+    LastLook::CommandTry ended{{small_number(told, "try_code"), small_number(told, "try_signal")},
+                               told.number("try_too_long") == 1};
+    if (ended.exit.code || ended.exit.signal || ended.was_too_long) last_.command = ended;
+    if (told.verb() != "ready" && told.number("ready") != 1) return;
+    shim_says_ready_ = true;
+    error_code ignored;
+    if (asking_) asking_->close(ignored);  // who said so need not answer
+    told_.notify_all();
+}
+
+Task<Verdict> ReadinessWatch::wait(Place place, std::int64_t give_up_at, HelperThread& helper,
+                                   const std::function<bool()>& is_over) {
     std::chrono::nanoseconds pause = timeouts::first_probe_pause;
-    while (!is_over() && std::chrono::steady_clock::now() < deadline) {
-        if (co_await answers_http(port)) {
-            const PortOwner owner = co_await ask_owner(port, shim, helper);
-            if (owner == PortOwner::tree) co_return true;
-        }
-        co_await sleep_for(pause);
+    while (!is_over()) {
+        const Seen seen = co_await look(place, give_up_at, helper);
+        last_.has_sign = seen.has_sign;
+        const Verdict verdict = judge(rule_, seen, boot_milliseconds(), give_up_at);
+        if (verdict != Verdict::waiting) co_return verdict;
+        const Deadline next_look = after(pause);
+        co_await told_.wait_until(next_look);
         pause = std::min<std::chrono::nanoseconds>(pause * 2, timeouts::last_probe_pause);
     }
+    co_return Verdict::waiting;
+}
+
+Task<Seen> ReadinessWatch::look(const Place& place, std::int64_t give_up_at, HelperThread& helper) {
+    Seen seen;
+    seen.has_sign = co_await has_sign(place, give_up_at, helper);
+    seen.has_sign = seen.has_sign || shim_says_ready_;
+    if (!seen.has_sign || rule_.takes_any_owner()) co_return seen;
+    seen.owner = co_await ask_owner(port_, place.shim, helper);
+    co_return seen;
+}
+
+Task<bool> ReadinessWatch::has_sign(const Place& place, std::int64_t give_up_at,
+                                    HelperThread& helper) {
+    if (shim_says_ready_) co_return true;
+    if (!rule_.sign) co_return co_await answers_http(give_up_at);
+    switch (rule_.sign->kind()) {
+        case ReadySign::Kind::log:
+            co_return co_await has_line(place, helper);
+        case ReadySign::Kind::path:
+            co_return co_await answers_well(rule_.sign->text(), give_up_at);
+        case ReadySign::Kind::exec:
+            break;
+    }
     co_return false;
+}
+
+Task<bool> ReadinessWatch::has_line(const Place& place, HelperThread& helper) {
+    if (!log_) log_ = std::make_shared<LogWatch>(place.directory, rule_.sign->text());
+    return look_at(log_, helper);
+}
+
+Task<bool> ReadinessWatch::answers_well(const std::string& path, std::int64_t give_up_at) {
+    const std::string answer = co_await ask("GET", path, status_end, give_up_at);
+    last_.http_status = http_status(answer);
+    co_return last_.http_status >= 200 && last_.http_status < 400;
+}
+
+Task<bool> ReadinessWatch::answers_http(std::int64_t give_up_at) {
+    const std::string answer = co_await ask("HEAD", "/", http.size(), give_up_at);
+    co_return answer == http;
+}
+
+// Up to `length` bytes of the answer; what could not be asked has none.
+Task<std::string> ReadinessWatch::ask(std::string_view method, std::string_view path,
+                                      std::size_t length, std::int64_t give_up_at) {
+    Socket socket(co_await asio::this_coro::executor);
+    error_code failed;
+    socket.open(tcp::v4(), failed);
+    if (failed) co_return std::string();
+    ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+    const std::string request = fmt::format(
+        "{} {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", method, path, port_);
+    const std::chrono::milliseconds left(
+        std::max<std::int64_t>(1, give_up_at - boot_milliseconds()));
+    struct Asking {
+        Asking(Socket*& place, Socket& socket) : place_(place) { place_ = &socket; }
+        Asking(const Asking&) = delete;
+        ~Asking() { place_ = nullptr; }
+        Socket*& place_;
+    } const asking(asking_, socket);
+    const auto limit = std::min<std::chrono::nanoseconds>(left, timeouts::probe_answer);
+    co_return co_await with_deadline(socket, limit, exchange(socket, port_, request, length));
 }
 
 }  // namespace jamsock

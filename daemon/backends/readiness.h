@@ -1,25 +1,102 @@
-// Waits until a backend answers HTTP on its port (CONTRACT, Life of a backend: ready). Control
-// thread; /proc is read on the helper thread.
+// Whether a backend is ready (CONTRACT, Life of a backend; README, Services): the sign that its
+// service waits for, or READY=1, and then whose its port is. Control thread; files and /proc are
+// read on the helper thread.
 #pragma once
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
-#include <string>
+#include <memory>
+#include <optional>
+#include <string_view>
 
+#include "common/backend_state.h"
+#include "common/readiness_rule.h"
 #include "daemon/asio.h"
+#include "daemon/backends/backend_record.h"
+#include "daemon/backends/log_watch.h"
 #include "daemon/backends/port_owner.h"
 #include "daemon/helper_thread.h"
+#include "daemon/shim/message.h"
+
+#include <boost/asio/ip/tcp.hpp>
 
 namespace jamsock {
 
-// Whether one `HEAD /` to 127.0.0.1:port is answered by something that begins with "HTTP/".
-Task<bool> answers_http(std::uint16_t port);
+// What one look at a backend found.
+struct Seen {
+    bool has_sign = false;
+    PortOwner owner = PortOwner::nobody;  // asked only where the sign is there
+};
 
-// Probes, often at first and then every 20 ms, until the backend whose shim is `shim` is ready
-// (true), the deadline passes, or `is_over` says that nobody waits any more.
-Task<bool> wait_until_ready(std::uint16_t port, pid_t shim, Deadline deadline, HelperThread& helper,
-                            std::function<bool()> is_over);
+enum class Verdict {
+    waiting,
+    ready,
+    too_late,
+};
+// Times in milliseconds of CLOCK_BOOTTIME. Pure, as are the next two.
+Verdict judge(const ReadinessRule& rule, const Seen& seen, std::int64_t now,
+              std::int64_t give_up_at);
+
+// When the startup limit passes for a process that started so many clock ticks after boot (0: that
+// couldn't be told), whoever watches it and since when.
+std::int64_t end_of_startup(std::uint64_t start_ticks, long ticks_per_second,
+                            std::chrono::seconds limit, std::int64_t now);
+
+// The status in the beginning of an answer ("HTTP/1.1 204"); 0 if it is no HTTP.
+int http_status(std::string_view answer);
+
+// How a backend stood to its sign when it was last looked at.
+struct LastLook {
+    bool has_sign = false;
+    int http_status = 0;  // of the answer to GET; 0: none came
+    struct CommandTry {
+        ProcessExit exit;
+        bool was_too_long = false;
+    };
+    std::optional<CommandTry> command;  // its last try that failed
+};
+
+// The wait of one backend, which owns it.
+class ReadinessWatch {
+  public:
+    explicit ReadinessWatch(const BackendRecord& record)
+        : rule_(record.readiness), port_(record.port) {}
+
+    // A message of the shim's that may tell something of it: ready, not-ready or hello.
+    void heed(const Message& told);
+
+    struct Place {
+        pid_t shim;
+        int directory;  // the backend's
+    };
+    // Looks, often at first and then every 20 ms, until the verdict is made, or `is_over` says that
+    // nobody waits any more (`waiting`). To be called once.
+    Task<Verdict> wait(Place place, std::int64_t give_up_at, HelperThread& helper,
+                       const std::function<bool()>& is_over);
+
+    const LastLook& last_look() const { return last_; }
+
+  private:
+    using Socket = asio::ip::tcp::socket;
+
+    Task<Seen> look(const Place& place, std::int64_t give_up_at, HelperThread& helper);
+    Task<bool> has_sign(const Place& place, std::int64_t give_up_at, HelperThread& helper);
+    Task<bool> has_line(const Place& place, HelperThread& helper);
+    Task<bool> answers_well(const std::string& path, std::int64_t give_up_at);
+    Task<bool> answers_http(std::int64_t give_up_at);
+    Task<std::string> ask(std::string_view method, std::string_view path, std::size_t length,
+                          std::int64_t give_up_at);
+
+    ReadinessRule rule_;
+    std::uint16_t port_;
+    bool shim_says_ready_ = false;
+    Event told_;
+    Socket* asking_ = nullptr;
+    std::shared_ptr<LogWatch> log_;
+    LastLook last_;
+};
 
 }  // namespace jamsock

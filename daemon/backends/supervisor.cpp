@@ -15,6 +15,7 @@
 #include "common/timeouts.h"
 #include "daemon/backends/held_up.h"
 #include "daemon/backends/not_ready.h"
+#include "daemon/backends/ports.h"
 #include "daemon/backends/readiness.h"
 #include "daemon/backends/step.h"
 #include "daemon/log.h"
@@ -76,6 +77,10 @@ Error explain_exec(const Message& message, const BackendRecord& record) {
         {}};
 }
 
+bool is_shown_by_command(const ReadinessRule& rule) {
+    return rule.sign && rule.sign->kind() == ReadySign::Kind::exec;
+}
+
 // The shim that a record names, if it lives; else 0.
 pid_t living_shim(const std::optional<ShimRecord>& record) {
     if (!record || record->boot_id != current_boot_id()) return 0;
@@ -96,11 +101,13 @@ bool kill_shim(const std::optional<ShimRecord>& record) {
 }  // namespace
 
 struct Supervisor::Supervised {
-    explicit Supervised(const BackendRecord& known) : record(known) {}
+    explicit Supervised(const BackendRecord& known) : record(known), readiness(known) {}
 
     const BackendRecord record;
     UniqueFd directory;
+    UniqueFd listener;  // until its shim has it
     std::optional<ShimChannel> channel;
+    ReadinessWatch readiness;
     pid_t shim = 0;
     std::uint64_t shim_start_time = 0;
     std::optional<Process> main;           // only pid and start time are filled in
@@ -109,6 +116,8 @@ struct Supervisor::Supervised {
     std::optional<Termination> end;        // asked for, through us or found at recovery
     std::optional<Error> failure;
     bool told_to_go = false;
+    bool lost_port = false;
+    bool is_watched = false;  // until it is ready
     bool was_ready = false;
     bool is_killing = false;  // its shim said so
 
@@ -234,10 +243,17 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const EnvironmentM
     spec.cwd = record.command.cwd;
     spec.grace_milliseconds = std::chrono::milliseconds(record.limits.grace).count();
     spec.descriptor_limit = settings_.backend_descriptor_limit;
+    spec.has_listener = record.readiness.listen_fd.value_or(false);
+    if (is_shown_by_command(record.readiness)) spec.ready_exec = record.readiness.sign->text();
     for (const auto& [name, value] : environment)
         spec.env.push_back(variable(name, value));
 
+    if (spec.has_listener) {
+        Result<> listening = co_await make_listener(backend);
+        if (!listening) co_return listening;
+    }
     auto shim = co_await spawn_shim_of(backend, spec);
+    backend->listener.reset();
     if (!shim) co_return pass_on(shim);
     backend->remember_shim(shim->pid);
     backend->channel.emplace(loop_.get_executor(), std::move(shim->channel));
@@ -314,6 +330,7 @@ Task<bool> Supervisor::reach_shim(const Ref& backend) {
 }
 
 void Supervisor::heed(const Ref& backend, const Message& message) {
+    backend->readiness.heed(message);
     if (message.verb() == "hello") {
         heed_hello(backend, message);
     } else if (message.verb() == "started") {
@@ -343,7 +360,10 @@ void Supervisor::heed_started(const Ref& backend, const Message& started) {
     if (backend->end) ask_to_end(*backend);
     change(*backend, {.status = Status::waiting});
     at_step(Step::waiting_recorded);
-    if (backend->last.status == Status::waiting) spawn(watch_readiness(backend));
+    // A shim that was reached anew says again that it runs.
+    if (backend->last.status != Status::waiting || backend->is_watched) return;
+    backend->is_watched = true;
+    spawn(watch_readiness(backend));
 }
 
 void Supervisor::heed_ending(const Ref& backend, const Message& ending) {
@@ -364,14 +384,16 @@ void Supervisor::tell_deadline(Supervised& backend) {
 }
 
 Task<> Supervisor::watch_readiness(Ref backend) {
-    const auto is_over = [this, backend] {
+    const std::function<bool()> is_over = [this, backend] {
         return stopping_ || backend->last.status != Status::waiting;
     };
-    const bool is_ready =
-        co_await wait_until_ready(backend->record.port, backend->shim,
-                                  after(backend->record.limits.startup), helper_, is_over);
+    const ReadinessWatch::Place place{backend->shim, backend->directory.get()};
+    const std::int64_t give_up_at =
+        end_of_startup(backend->main->start_time, ::sysconf(_SC_CLK_TCK),
+                       backend->record.limits.startup, boot_milliseconds());
+    const Verdict verdict = co_await backend->readiness.wait(place, give_up_at, helper_, is_over);
     if (is_over()) co_return;
-    if (is_ready) {
+    if (verdict == Verdict::ready) {
         BackendFiles::mark_ready(backend->directory.get());
         at_step(Step::ready_marked);
         backend->was_ready = true;
@@ -381,8 +403,7 @@ Task<> Supervisor::watch_readiness(Ref backend) {
     }
     const PortReport report = co_await report_on_port_of(backend);
     if (is_over()) co_return;
-    backend->failure = explain_not_ready(backend->record.id, backend->record.port,
-                                         backend->record.limits.startup, report);
+    backend->failure = explain_not_ready(backend->record, backend->readiness.last_look(), report);
     log::info("backend {}: {}", backend->record.id.str(), backend->failure->message);
     terminate(backend->record.id, {TerminationKind::hard, TerminationReason::startuptimeout});
 }
@@ -596,6 +617,7 @@ Task<> Supervisor::explain_early_end(const Ref& backend, const std::optional<Shi
     if (!exit) co_return;
     const PortReport report = co_await report_on_port_of(backend);
     backend->failure = explain_lost_port(backend->record.id, *exit, backend->record.port, report);
+    backend->lost_port = backend->failure.has_value();
 }
 
 // The row first: a crash in between leaves a directory that recovery only has to move.
@@ -632,9 +654,22 @@ Task<Result<UniqueFd>> Supervisor::make_directory(const Ref& backend) {
     return helper_.run([this, backend] { return files_.create(backend->record); });
 }
 
+Task<Result<>> Supervisor::make_listener(const Ref& backend) {
+    return helper_.run([backend]() -> Result<> {
+        const std::uint16_t port = backend->record.port;
+        ListeningSocket listening = listen_on(port);
+        backend->listener = std::move(listening.fd);
+        backend->lost_port = listening.error == EADDRINUSE;
+        if (backend->listener) return {};
+        return tl::unexpected(start_error(fmt::format(
+            "The backend's port {} can't be listened on: {}.", port, ::strerror(listening.error))));
+    });
+}
+
 Task<Result<SpawnedShim>> Supervisor::spawn_shim_of(const Ref& backend, const ShimSpec& spec) {
     return helper_.run([this, backend, spec] {
-        return spawn_shim(settings_.shim_program, spec, backend->directory.get(), files_.locks());
+        return spawn_shim(settings_.shim_program, spec, backend->directory.get(), files_.locks(),
+                          backend->listener.get());
     });
 }
 
@@ -664,8 +699,9 @@ void Supervisor::change(Supervised& backend, StatusChange change) {
     log::info("backend {}: {}{}{}", backend.record.id.str(), word(change.status),
               change.reason ? fmt::format(", {}", word(*change.reason)) : "",
               change.exit ? fmt::format(", {}", describe(*change.exit)) : "");
-    on_event_({backend.record.id, change,
-               change.status == Status::terminated ? backend.failure : std::nullopt});
+    const bool is_last = change.status == Status::terminated;
+    on_event_({backend.record.id, change, is_last ? backend.failure : std::nullopt,
+               is_last && backend.lost_port});
 }
 
 }  // namespace jamsock

@@ -85,6 +85,7 @@ class Supervisor final : public Backends {
 
     // On the helper thread.
     Task<Result<UniqueFd>> make_directory(const Ref& backend);
+    Task<Result<>> make_listener(const Ref& backend);
     Task<Result<SpawnedShim>> spawn_shim_of(const Ref& backend, const ShimSpec& spec);
     Task<std::optional<ShimRecord>> read_record_of(const Ref& backend);
     Task<PortReport> report_on_port_of(const Ref& backend);

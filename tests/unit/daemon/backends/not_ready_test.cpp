@@ -6,11 +6,23 @@ using namespace jamsock;
 
 namespace {
 
-std::string told(const PortReport& report) {
-    const Error error = explain_not_ready(BackendId::parse("abc12").value(), 12345,
-                                          std::chrono::seconds(30), report);
+BackendRecord backend_with(ReadinessRule rule = {}) {
+    return {.id = BackendId::parse("abc12").value(),
+            .mac_key = MacKey::generate(),
+            .service = ServiceName::parse("editor").value(),
+            .port = 12345,
+            .readiness = std::move(rule)};
+}
+
+ReadinessRule waiting_for(ReadySign::Kind kind, const char* text) {
+    return {.sign = ReadySign::parse(kind, text, "").value()};
+}
+
+std::string told(const PortReport& report, const ReadinessRule& rule = {},
+                 const LastLook& look = {}, const char* hint = "jamsock status abc12") {
+    const Error error = explain_not_ready(backend_with(rule), look, report);
     CHECK(error.code == ErrorCode::backend_ended_before_ready);
-    CHECK(error.hint == "jamsock status abc12");
+    CHECK(error.hint == hint);
     constexpr std::string_view start = "The backend abc12 was not ready within 30 s: ";
     REQUIRE(error.message.starts_with(start));
     return error.message.substr(start.size());
@@ -53,6 +65,42 @@ TEST_CASE("whose port belongs to another process is told whose, if that can be t
     CHECK(told({.owner = PortOwner::stranger, .stranger = NamedProcess{77, "py\x1bthon"}}) ==
           "its port 12345 belongs to another process, 77 ('py\\x1bthon').");
     CHECK(told({.owner = PortOwner::stranger}) == "its port 12345 belongs to another process.");
+}
+
+TEST_CASE("a backend whose service waits for a sign is told of that one") {
+    const PortReport listening{.owner = PortOwner::tree, .listeners = {{"127.0.0.1", 12345, true}}};
+    const ReadinessRule log = waiting_for(ReadySign::Kind::log, "^up\t$");
+    CHECK(told(listening, log, {}, "jamsock service update editor --ready-log REGEX") ==
+          "no line of its output matched '^up\\t$'.");
+
+    const ReadinessRule path = waiting_for(ReadySign::Kind::path, "/health");
+    CHECK(told(listening, path, {.http_status = 503},
+               "jamsock service update editor --ready-path PATH") == "GET /health answered 503.");
+    CHECK(told(listening, path) == "it listens on its port 12345 and doesn't answer HTTP there.");
+    CHECK(told({}, path).starts_with("it listens on no port;"));
+
+    const ReadinessRule command = waiting_for(ReadySign::Kind::exec, "test -e up");
+    const auto after_try = [&](std::optional<LastLook::CommandTry> last) {
+        return told(listening, command, {.command = last},
+                    "jamsock service update editor --ready-exec COMMAND");
+    };
+    CHECK(after_try({{{1, std::nullopt}}}) == "the command 'test -e up' exited with code 1.");
+    CHECK(after_try({{{std::nullopt, 11}}}).find("was killed by signal 11") != std::string::npos);
+    CHECK(after_try({{.was_too_long = true}}) ==
+          "the command 'test -e up' did not end within 10 s.");
+    CHECK(after_try({}) == "the command 'test -e up' has not ended yet.");
+}
+
+TEST_CASE("a backend that gave its sign is told of its port, unless anybody may have that") {
+    const ReadinessRule log = waiting_for(ReadySign::Kind::log, "up");
+    CHECK(told({}, log, {.has_sign = true}).starts_with("it listens on no port;"));
+    CHECK(told({.owner = PortOwner::stranger}, log) ==
+          "its port 12345 belongs to another process.");
+    ReadinessRule anybodys = log;
+    anybodys.port_owner = PortRule::any;
+    CHECK(told({.owner = PortOwner::stranger}, anybodys, {},
+               "jamsock service update editor --ready-log REGEX")
+              .starts_with("no line of its output"));
 }
 
 TEST_CASE("a backend that ended early is told of its port only if that is somebody else's") {
