@@ -16,6 +16,10 @@ std::int64_t milliseconds_since_boot(BootClock::time_point time) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
+std::int64_t boot_milliseconds() {
+    return milliseconds_since_boot(BootClock::now());
+}
+
 std::int64_t wall_milliseconds() {
     using namespace std::chrono;
     return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();

@@ -22,6 +22,8 @@ struct BootClock {
 using BootNow = BootClock::time_point (*)();
 
 std::int64_t milliseconds_since_boot(BootClock::time_point time);
+// Now.
+std::int64_t boot_milliseconds();
 
 // Milliseconds since 1970-01-01 UTC.
 std::int64_t wall_milliseconds();

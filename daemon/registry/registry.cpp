@@ -27,6 +27,7 @@ constexpr int tries_per_length = 3;
 constexpr std::size_t mark_bytes = 16;
 constexpr std::uint64_t serial_mask = (std::uint64_t{1} << 48) - 1;
 constexpr std::size_t told_log_lines = 20;
+constexpr int most_starts = 3;  // of a backend whose port is taken by somebody else
 
 std::uint64_t random_serial() {
     std::uint64_t serial = 0;
@@ -108,6 +109,8 @@ struct Registry::Entry {
     std::vector<StatusChange> statuses;
     const std::shared_ptr<Activity> activity;
     std::optional<Error> failure;  // why it never came up
+    bool lost_port = false;        // … and that is its port
+    int start_number = 1;          // above 1: in place of one that lost its port
     // When an ending that was asked for is over, if all goes well.
     std::optional<Deadline> end_by;
     Event changed;
@@ -136,7 +139,28 @@ Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
                                                 const ConnectRequest& request,
                                                 std::optional<Deadline> ready_by) {
     if (auto checked = check(request); !checked) co_return pass_on(checked);
+    for (int start_number = 1;; ++start_number) {
+        auto held = co_await hold(service, request, ready_by, start_number);
+        if (!held) co_return pass_on(held);
+        Entry& entry = *held->entry;
+        // The URL's time begins when there is something to use it for.
+        if (!ready_by) co_return grant(entry, held->spawned, request);
+        auto ready = co_await wait_until_ready(held->entry, *ready_by);
+        if (ready) co_return grant(entry, held->spawned, request);
+        if (!may_start_again(entry, request)) co_return pass_on(ready);
+        start_number = entry.start_number;
+        log::info("backend {}: lost its port; start {} of {} on another port",
+                  entry.record.id.str(), start_number + 1, most_starts);
+    }
+}
 
+bool Registry::may_start_again(const Entry& ended, const ConnectRequest& request) const {
+    return ended.lost_port && ended.start_number < most_starts && request.spawn && !stopping_;
+}
+
+Task<Result<Registry::Held>> Registry::hold(const ServiceName& service,
+                                            const ConnectRequest& request,
+                                            std::optional<Deadline> ready_by, int start_number) {
     Ref entry = holder(service, request.key);
     while (entry && is_ending(entry->status()) && request.spawn) {
         Deadline limit =
@@ -146,24 +170,14 @@ Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
         if (!ended) co_return tl::unexpected(still_ending(*entry));
         entry = holder(service, request.key);
     }
-    const bool spawned = !entry;
     if (entry) {
         auto same = check_same_program(*entry, service, request);
         if (!same) co_return pass_on(same);
-    } else {
-        auto started = spawn(service, request);
-        if (!started) co_return pass_on(started);
-        entry = *started;
+        co_return Held{entry};
     }
-
-    // The URL's time begins when there is something to use it for.
-    if (ready_by) {
-        auto ready = co_await wait_until_ready(entry, *ready_by);
-        if (!ready) co_return pass_on(ready);
-    }
-    auto granted = grant(*entry, spawned, request);
-    at_step(Step::connect_granted);
-    co_return granted;
+    auto started = spawn(service, request, start_number);
+    if (!started) co_return pass_on(started);
+    co_return Held{*started, true};
 }
 
 Result<> Registry::check(const ConnectRequest& request) const {
@@ -213,7 +227,8 @@ Registry::Ref Registry::holder(const ServiceName& service, const std::optional<K
     return found == by_key_.end() ? nullptr : found->second;
 }
 
-Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectRequest& request) {
+Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectRequest& request,
+                                      int start_number) {
     auto definition = services_.definition(service);
     if (!definition) return pass_on(definition);
     if (!request.spawn) {
@@ -225,6 +240,7 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     auto record = new_record(service, request, *definition, resource_key);
     if (!record) return pass_on(record);
     auto entry = std::make_shared<Entry>(*record, settings_.now);
+    entry->start_number = start_number;
     entry->statuses.push_back({.status = Status::scheduled, .time = record->created_at});
     if (auto recorded = record_what_waits(); !recorded) return pass_on(recorded);
     if (auto held = store_.acquire_key(*record, entry->statuses.back()); !held)
@@ -274,6 +290,7 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
                          .command = *command,
                          .port = *port,
                          .limits = limits,
+                         .readiness = definition.readiness,
                          .expires_at_boot = expires_at_boot};
 }
 
@@ -325,6 +342,7 @@ Result<ConnectResponse> Registry::grant(Entry& entry, bool spawned, const Connec
     }
     entry.activity->touch();
     const std::string text = token.reveal();
+    at_step(Step::connect_granted);
     return ConnectResponse{.backend_id = record.id,
                            .spawned = spawned,
                            .status = entry.status(),
@@ -601,6 +619,7 @@ void Registry::on_event(const BackendEvent& event) {
     if (!is_live(event.change.status)) entry->activity->close();
     enter(*entry, event.change);
     if (event.failure) entry->failure = event.failure;
+    if (event.lost_port) entry->lost_port = true;
     if (event.change.status == Status::ready) entry->activity->touch();
     if (event.change.status == Status::terminated) {
         routes_.remove(record.serial);

@@ -51,7 +51,8 @@ class Registry {
     // The arguments of a task stay alive until it has ended.
 
     // The backend that holds the request's key, or a new one. With `ready_by`, answers only when it
-    // is ready: TimedOut at that time, BackendEndedBeforeReady or SpawnFailed if it ends first.
+    // is ready: TimedOut at that time, BackendEndedBeforeReady or SpawnFailed if it ends first. One
+    // that ended because its port was taken is started again with another one, twice at most.
     Task<Result<ConnectResponse>> connect(const ServiceName& service, const ConnectRequest& request,
                                           std::optional<Deadline> ready_by);
 
@@ -103,7 +104,14 @@ class Registry {
     Result<> check_same_program(const Entry& holder, const ServiceName& service,
                                 const ConnectRequest& request) const;
     Ref holder(const ServiceName& service, const std::optional<Key>& key) const;
-    Result<Ref> spawn(const ServiceName& service, const ConnectRequest& request);
+    struct Held {
+        Ref entry;
+        bool spawned = false;
+    };
+    Task<Result<Held>> hold(const ServiceName& service, const ConnectRequest& request,
+                            std::optional<Deadline> ready_by, int start_number);
+    bool may_start_again(const Entry& ended, const ConnectRequest& request) const;
+    Result<Ref> spawn(const ServiceName& service, const ConnectRequest& request, int start_number);
     Result<BackendRecord> new_record(const ServiceName& service, const ConnectRequest& request,
                                      const ServiceDefinition& definition,
                                      const std::string& resource_key);

@@ -103,6 +103,16 @@ struct World {
         return answer;
     }
 
+    // The newest backend ends before it is ready, because of its port.
+    void newest_loses_its_port() {
+        const BackendId id = backends.started.back().record.id;
+        registry.on_event({id,
+                           {.status = Status::terminated, .time = 1},
+                           Error{ErrorCode::backend_ended_before_ready, "Robbed.", {}, {}},
+                           true});
+        settle();
+    }
+
     void happens(const BackendId& id, StatusChange change, std::optional<Error> failure = {}) {
         change.time = 1;
         registry.on_event({id, change, std::move(failure)});
@@ -197,6 +207,58 @@ TEST_CASE("a backend gets the contract's environment") {
               {"PATH", "/my/bin"},
               {"MODE", "test"},
           });
+}
+
+TEST_CASE("a backend that lost its port is started on another one for who waits, thrice at most") {
+    World world;
+    const auto first = world.begin_connect(for_key("doc"), /*wait=*/true);
+    const auto second = world.begin_connect(for_key("doc"), /*wait=*/true);
+    world.newest_loses_its_port();
+    CHECK_FALSE(first->has_value());
+    REQUIRE(world.backends.started.size() == 2);
+    CHECK(world.backends.started[1].record.port != world.backends.started[0].record.port);
+    CHECK(world.backends.started[1].record.fencing_token >
+          world.backends.started[0].record.fencing_token);
+    world.newest_loses_its_port();
+    const auto late = world.begin_connect(for_key("doc"), /*wait=*/true);
+    REQUIRE(world.backends.started.size() == 3);
+
+    SUBCASE("the third may live") {
+        const BackendId id = world.backends.started.back().record.id;
+        world.happens(id, {.status = Status::ready});
+        for (const auto& answer : {first, second, late})
+            CHECK(answer->value().value().backend_id == id);
+        CHECK(first->value()->spawned);
+        CHECK_FALSE(late->value()->spawned);
+    }
+    SUBCASE("or its error is told") {
+        world.newest_loses_its_port();
+        CHECK(world.backends.started.size() == 3);
+        for (const auto& answer : {first, second, late})
+            CHECK(answer->value().error().message == "Robbed.");
+    }
+}
+
+TEST_CASE("a backend that lost its port is not started again for who doesn't wait, or only looks") {
+    World world;
+    world.connect(for_key("doc")).value();
+    const auto looking = [&] {
+        ConnectRequest request = look_up("doc");
+        return world.begin_connect(request, /*wait=*/true);
+    }();
+    world.newest_loses_its_port();
+    CHECK(world.backends.started.size() == 1);
+    CHECK(looking->value().error().message == "Robbed.");
+}
+
+TEST_CASE("a backend's record has what its service waits for") {
+    World world;
+    const ReadinessRule rule{.sign = ReadySign::parse(ReadySign::Kind::path, "/up", "").value(),
+                             .listen_fd = true};
+    REQUIRE(world.services.create(ServiceName::parse("editor").value(),
+                                  {.command = demo, .readiness = rule}));
+    world.connect(for_key("doc"), "editor").value();
+    CHECK(world.backends.started.at(0).record.readiness == rule);
 }
 
 TEST_CASE("a reserved variable is refused and nothing changes") {
