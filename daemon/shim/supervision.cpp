@@ -62,7 +62,7 @@ Supervision::Supervision(Prepared prepared, ForkedBackend backend)
     // Not reaped yet, so the number is surely its own.
     if (const auto process = read_process(main_pid_)) main_start_time_ = process->start_time;
     own_.record.started({main_pid_, main_start_time_});
-    if (!own_.lock_watch) next_lock_check_ = boottime_milliseconds() + lock_check_pause;
+    if (!own_.lock_watch) due_.set(Due::lock_check, boottime_milliseconds() + lock_check_pause);
 }
 
 void Supervision::run() {
@@ -78,7 +78,7 @@ void Supervision::wait_and_handle() {
         &Supervision::on_exec_report,  &Supervision::on_signals,    &Supervision::on_output,
         &Supervision::on_request,      &Supervision::on_connection, &Supervision::on_lock_event,
         &Supervision::on_notification, &Supervision::on_timer};
-    const int listener = accept_again_ == never ? own_.link.listener() : -1;
+    const int listener = due_.is_set(Due::accept) ? -1 : own_.link.listener();
     const std::array<int, handlers.size()> descriptors{
         exec_report_.get(), own_.signals.get(),    own_.log.reader(), own_.link.connection(),
         listener,           own_.lock_watch.get(), own_.notify.fd(),  timer_.get()};
@@ -91,17 +91,8 @@ void Supervision::wait_and_handle() {
     }
 }
 
-Supervision::Milliseconds Supervision::next_due() const {
-    Milliseconds next = never;
-    for (const Milliseconds due : {deadline_, grace_end_, next_kill_, next_lock_check_,
-                                   accept_again_, own_.ready_command.due()}) {
-        if (due != never && (next == never || due < next)) next = due;
-    }
-    return next;
-}
-
 void Supervision::arm_timer() {
-    const Milliseconds due = next_due();
+    const Milliseconds due = DueTimes::earlier(due_.next(), own_.ready_command.due());
     if (due == armed_) return;
     itimerspec setting{};  // zero disarms
     setting.it_value.tv_sec = due / 1000;
@@ -115,19 +106,14 @@ void Supervision::on_timer() {
     if (::read(timer_.get(), &expirations, sizeof expirations) < 0) return;
     armed_ = never;
     const Milliseconds now = boottime_milliseconds();
-    const auto is_due = [now](Milliseconds& due) {
-        if (due == never || due > now) return false;
-        due = never;
-        return true;
-    };
-    is_due(accept_again_);
-    if (is_due(deadline_)) begin_ending({soft, "swept"}, own_.grace_milliseconds);
-    if (is_due(grace_end_)) begin_ending({hard, ending_->reason}, 0);
-    if (is_due(next_kill_)) kill_everything();
+    due_.take(Due::accept, now);
+    if (due_.take(Due::lifetime_end, now)) begin_ending({soft, "swept"}, own_.grace_milliseconds);
+    if (due_.take(Due::grace_end, now)) begin_ending({hard, ending_->reason}, 0);
+    if (due_.take(Due::next_kill, now)) kill_everything();
     const Milliseconds next_try = own_.ready_command.due();
     if (next_try != never && next_try <= now) own_.ready_command.go_on();
-    if (is_due(next_lock_check_)) {
-        next_lock_check_ = now + lock_check_pause;
+    if (due_.take(Due::lock_check, now)) {
+        due_.set(Due::lock_check, now + lock_check_pause);
         check_lock();
     }
 }
@@ -250,8 +236,8 @@ void Supervision::heed(const Message& request) {
         begin_ending({request.text("kind") == hard ? hard : soft, std::string(reason)},
                      std::clamp(grace, Milliseconds{0}, longest_grace));
     } else if (request.verb() == "deadline") {
-        deadline_ =
-            std::max(Milliseconds{0}, Milliseconds{request.number("boottime_ms").value_or(0)});
+        const Milliseconds deadline{request.number("boottime_ms").value_or(never)};
+        due_.set(Due::lifetime_end, std::max(never, deadline));
     }
 }
 
@@ -261,7 +247,7 @@ void Supervision::on_connection() {
             own_.link.send(hello());
             break;
         case DaemonLink::Accepted::failed:  // no descriptor or memory left: it stays in the backlog
-            accept_again_ = boottime_milliseconds() + accept_pause;
+            due_.set(Due::accept, boottime_milliseconds() + accept_pause);
             break;
         case DaemonLink::Accepted::none:
             break;
@@ -309,14 +295,14 @@ void Supervision::begin_ending(const ShimRecord::Ending& ending, Milliseconds gr
     add_ending(message, ending);
     own_.link.send(message);
     if (ending.kind == soft) return terminate_softly(grace);
-    grace_end_ = never;
+    due_.set(Due::grace_end, never);
     kill_pause_ = first_kill_pause;
     kill_everything();
 }
 
 // CONT after TERM: a stopped process would not see it otherwise.
 void Supervision::terminate_softly(Milliseconds grace) {
-    grace_end_ = boottime_milliseconds() + grace;
+    due_.set(Due::grace_end, boottime_milliseconds() + grace);
     signal_main_group(SIGTERM);
     signal_main_group(SIGCONT);
 }
@@ -324,7 +310,7 @@ void Supervision::terminate_softly(Milliseconds grace) {
 void Supervision::kill_everything() {
     signal_main_group(SIGKILL);
     kill_descendants();
-    next_kill_ = boottime_milliseconds() + kill_pause_;
+    due_.set(Due::next_kill, boottime_milliseconds() + kill_pause_);
     kill_pause_ = std::min(2 * kill_pause_, last_kill_pause);
 }
 

@@ -13,6 +13,7 @@
 #include "common/unique_fd.h"
 #include "daemon/shim/backend_process.h"
 #include "daemon/shim/daemon_link.h"
+#include "daemon/shim/due_times.h"
 #include "daemon/shim/lock_holder.h"
 #include "daemon/shim/notify_socket.h"
 #include "daemon/shim/output_log.h"
@@ -46,11 +47,10 @@ class Supervision {
 
   private:
     using Milliseconds = long long;  // of CLOCK_BOOTTIME, where a point in time
-    static constexpr Milliseconds never = 0;
+    static constexpr Milliseconds never = DueTimes::never;
 
     void wait_and_handle();
     void arm_timer();
-    Milliseconds next_due() const;
 
     void on_signals();
     void on_exec_report();
@@ -91,12 +91,8 @@ class Supervision {
     bool is_ready_ = false;  // it said READY=1, or its command exited with 0
     bool finished_ = false;
 
-    Milliseconds deadline_ = never;   // then end softly: the lifetime that the daemon set
-    Milliseconds grace_end_ = never;  // then a soft ending becomes hard
-    Milliseconds next_kill_ = never;  // then SIGKILL is sent again
+    DueTimes due_;
     Milliseconds kill_pause_ = 0;
-    Milliseconds next_lock_check_ = never;  // where there is no inotify
-    Milliseconds accept_again_ = never;     // after a failed accept
 };
 
 }  // namespace jamsock
