@@ -3,9 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,6 +19,7 @@
 #include "tests/e2e/refusals.h"
 #include "tests/support/eventually.h"
 #include "tests/support/proc.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
@@ -152,45 +151,6 @@ class StrangerOnSocket {
     UniqueFd socket_;
     std::string words_;
     std::jthread thread_;
-};
-
-// A file system of this size on `path`, which only this process and those it starts see. Gone at
-// the end, when all of these have ended.
-class SmallDisk {
-  public:
-    SmallDisk(const std::string& path, const std::string& size)
-        : path_(path), outside_(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC)) {
-        if (!outside_ || ::unshare(CLONE_NEWNS) != 0) return;
-        is_inside_ = true;
-        const std::string options = "mode=0700,size=" + size;
-        is_mounted_ = ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                      ::mount("jamsock-test", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV,
-                              options.c_str()) == 0;
-    }
-    SmallDisk(const SmallDisk&) = delete;
-    SmallDisk& operator=(const SmallDisk&) = delete;
-    ~SmallDisk() {
-        if (is_mounted_) ::umount2(path_.c_str(), MNT_DETACH);
-        if (is_inside_) ::setns(outside_.get(), CLONE_NEWNS);
-        std::error_code ignored;
-        fs::remove(path_, ignored);
-    }
-    bool is_mounted() const { return is_mounted_; }
-
-    // Leaves at most `left` bytes free.
-    void fill(std::uintmax_t left) const {
-        std::ofstream filler(path_ + "/filler", std::ios::binary | std::ios::app);
-        const std::string piece(1024, 'x');
-        while (fs::space(path_).available > left && filler.write(piece.data(), 1024).flush()) {
-        }
-    }
-    void free() const { fs::remove(path_ + "/filler"); }
-
-  private:
-    std::string path_;
-    UniqueFd outside_;
-    bool is_inside_ = false;
-    bool is_mounted_ = false;
 };
 
 }  // namespace

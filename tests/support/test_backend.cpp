@@ -2,7 +2,8 @@
 // good and bad, that the command line asks for. Libc and std only.
 //
 // GET, HEAD or POST: /env its environment · /pid · /head the request's head as it came · /echo the
-// body, streamed · /stream?n=N&ms=M N chunks, M ms apart · anything else "ok".
+// body, streamed · /stream?n=N&ms=M N chunks, M ms apart · /log writes the body to stdout ·
+// /flood?n=N writes N bytes of lines there, each with its number · anything else "ok".
 //
 //   --slow-start MS          listens after that time          --never-listen     runs, and does not
 //   --exit CODE              ends before it listens           --listen-on PORT   in place of $PORT
@@ -247,6 +248,20 @@ void fork_escaped(const Options& options, const std::string& token) {
     sleep_for_ever();
 }
 
+// Lines of 100 bytes: "line 0", "line 1", …, filled up.
+void write_numbered_lines(std::size_t bytes) {
+    constexpr std::size_t width = 100;
+    std::string lines;
+    for (std::size_t i = 0; i < bytes / width; ++i) {
+        std::string line = "line " + std::to_string(i) + ' ';
+        line.resize(width - 1, 'x');
+        lines += line + '\n';
+        if (lines.size() < piece && i + 1 < bytes / width) continue;
+        if (!write_all(STDOUT_FILENO, lines)) return;
+        lines.clear();
+    }
+}
+
 // --- HTTP
 // -------------------------------------------------------------------------------------------
 
@@ -326,7 +341,13 @@ class Connection {
         const std::string path = target_.substr(0, target_.find('?'));
         if (has_token("expect", "100-continue")) send("HTTP/1.1 100 Continue\r\n\r\n");
         if (path == "/echo") return echo();
-        if (!read_body([](std::string_view) { return true; })) keep_alive_ = false;
+        const bool to_log = path == "/log";
+        if (!read_body([to_log](std::string_view part) {
+                return !to_log || write_all(STDOUT_FILENO, part);
+            })) {
+            keep_alive_ = false;
+        }
+        if (path == "/flood") write_numbered_lines(static_cast<std::size_t>(query("n", 0)));
         if (path == "/stream") return stream();
         if (path == "/env") return text(environment());
         if (path == "/pid") return text(std::to_string(::getpid()) + "\n");
