@@ -98,6 +98,12 @@ bool kill_shim(const std::optional<ShimRecord>& record) {
     return pid != 0;
 }
 
+bool is_any_new(const std::vector<Process>& found, const std::vector<Process>& before) {
+    return std::ranges::any_of(found, [&](const Process& process) {
+        return std::ranges::find(before, process.pid, &Process::pid) == before.end();
+    });
+}
+
 }  // namespace
 
 struct Supervisor::Supervised {
@@ -577,6 +583,7 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
     report_lost(*backend);
     at_step(Step::loss_recorded);
     std::chrono::nanoseconds pause = timeouts::survivor_scan_pause;
+    std::vector<Process> last_survivors;
     bool told = false;
     bool was_empty = false;  // a look at /proc is no snapshot: what moves can be missed once
     bool is_empty = false;
@@ -585,18 +592,19 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
         const bool shim_lives = kill_shim(record);
         const bool is_held = key_lock::is_held(files_.locks(), dead.lock_name);
         const SurvivorQuery query = survivors_of(*backend);
-        const std::vector<Process> survivors = co_await search(query);
-        at_step(Step::survivors_searched);
-        for (const Process& survivor : survivors) {
-            log::warn("backend {}: killing {}, which its shim left", dead.id.str(), survivor.pid);
-            signal_process(survivor, SIGKILL);
-        }
+        const std::vector<Process> survivors = co_await kill(query);
+        at_step(Step::survivors_killed);
+        for (const Process& survivor : survivors)
+            log::warn("backend {}: killed {}, which its shim left", dead.id.str(), survivor.pid);
+        const bool is_moving = is_any_new(survivors, last_survivors);
+        last_survivors = survivors;
         is_empty = !shim_lives && !is_held && survivors.empty();
         if (is_held && survivors.empty() && pause == longest_burial_pause && !told) {
             log::warn("backend {}: its key's lock is held by a process that can't be found",
                       dead.id.str());
             told = true;
         }
+        if (is_moving) pause = timeouts::survivor_scan_pause;
         const Deadline next_look = after(pause);
         co_await stopped_.wait_until(next_look);
         pause = std::min<std::chrono::nanoseconds>(pause * 2, longest_burial_pause);
@@ -682,6 +690,10 @@ Task<std::optional<ShimRecord>> Supervisor::read_record_of(const Ref& backend) {
 
 Task<std::vector<Process>> Supervisor::search(const SurvivorQuery& query) {
     return helper_.run([query] { return find_survivors(query); });
+}
+
+Task<std::vector<Process>> Supervisor::kill(const SurvivorQuery& query) {
+    return helper_.run([query] { return kill_survivors(query); });
 }
 
 Task<PortReport> Supervisor::report_on_port_of(const Ref& backend) {

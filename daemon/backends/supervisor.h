@@ -90,6 +90,7 @@ class Supervisor final : public Backends {
     Task<std::optional<ShimRecord>> read_record_of(const Ref& backend);
     Task<PortReport> report_on_port_of(const Ref& backend);
     Task<std::vector<Process>> search(const SurvivorQuery& query);
+    Task<std::vector<Process>> kill(const SurvivorQuery& query);
     Task<> move_to_history(const BackendId& id);
 
     asio::io_context& loop_;

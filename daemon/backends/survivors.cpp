@@ -1,6 +1,7 @@
 #include "daemon/backends/survivors.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -99,6 +100,17 @@ std::vector<Process> find_survivors(const SurvivorQuery& query) {
     std::ranges::copy_if(all, std::back_inserter(survivors), [&](const Process& process) {
         return found.contains(process.pid) && !known.contains(process.pid) && !process.is_zombie();
     });
+    return survivors;
+}
+
+std::vector<Process> kill_survivors(const SurvivorQuery& query) {
+    SurvivorQuery quick = query;
+    quick.lock.reset();
+    quick.mark.clear();
+    std::vector<Process> survivors = find_survivors(quick);
+    if (survivors.empty()) survivors = find_survivors(query);
+    for (const Process& survivor : survivors)
+        signal_process(survivor, SIGKILL);
     return survivors;
 }
 

@@ -29,4 +29,9 @@ struct SurvivorQuery {
 // is below those. Zombies are left out: they hold nothing.
 std::vector<Process> find_survivors(const SurvivorQuery& query);
 
+// Kills what find_survivors finds, and tells what that was: at first only what is found without a
+// look into each process, which takes longer than some that fork live. What is killed may have
+// forked before, so only a call that finds nothing is a proof.
+std::vector<Process> kill_survivors(const SurvivorQuery& query);
+
 }  // namespace jamsock

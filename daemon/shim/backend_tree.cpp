@@ -23,6 +23,14 @@ void signal_group(pid_t main, bool main_is_reaped, int signal) {
     }
 }
 
+void terminate_outside_group(pid_t main) {
+    for (const Process& process : descendants(all_processes(), ::getpid())) {
+        if (process.group == main || process.pid == main) continue;
+        for (const int signal : {SIGTERM, SIGCONT})
+            signal_process(process, signal);
+    }
+}
+
 void kill_descendants() {
     std::size_t last_count = 0;
     for (int look = 0; look < most_looks; ++look) {

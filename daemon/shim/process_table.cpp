@@ -21,6 +21,7 @@ namespace jamsock {
 
 namespace {
 
+constexpr int most_looks = 100;             // at a machine on which processes end all the time
 constexpr std::size_t largest_stat = 1024;  // 52 numbers and a name of at most 64 bytes
 
 template <class Number>
@@ -53,6 +54,19 @@ bool read_fields(std::string_view after_name, Process& process) {
     return good;
 }
 
+// Ascending.
+std::vector<pid_t> listed_pids() {
+    std::vector<pid_t> pids;
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc"), ::closedir);
+    if (!directory) return pids;
+    while (const dirent* entry = ::readdir(directory.get())) {
+        pid_t pid = 0;
+        if (read_number(std::string_view(entry->d_name), pid)) pids.push_back(pid);
+    }
+    std::ranges::sort(pids);
+    return pids;
+}
+
 }  // namespace
 
 std::optional<Process> parse_process_stat(std::string_view stat) {
@@ -78,14 +92,22 @@ std::optional<Process> read_process(pid_t pid) {
     return parse_process_stat(std::string_view(text, static_cast<std::size_t>(length)));
 }
 
+// Looks again at who is new as long as somebody ended between being listed and being read: a child
+// of it may not have been listed.
 std::vector<Process> all_processes() {
     std::vector<Process> all;
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc"), ::closedir);
-    if (!directory) return all;
-    while (const dirent* entry = ::readdir(directory.get())) {
-        pid_t pid = 0;
-        if (!read_number(std::string_view(entry->d_name), pid)) continue;
-        if (const auto process = read_process(pid)) all.push_back(*process);
+    std::vector<pid_t> before;
+    bool is_whole = false;
+    for (int look = 0; look < most_looks && !is_whole; ++look) {
+        std::vector<pid_t> listed = listed_pids();
+        is_whole = true;
+        for (const pid_t pid : listed) {
+            if (std::ranges::binary_search(before, pid)) continue;
+            const auto process = read_process(pid);
+            if (process) all.push_back(*process);
+            if (!process || process->is_zombie()) is_whole = false;
+        }
+        before = std::move(listed);
     }
     return all;
 }

@@ -31,6 +31,8 @@ std::optional<Process> parse_process_stat(std::string_view stat);
 // Nothing if there is no such process.
 std::optional<Process> read_process(pid_t pid);
 
+// No snapshot, but whatever forks a child and ends is seen, or its child is: unless process numbers
+// start again from the lowest meanwhile.
 std::vector<Process> all_processes();
 
 // All below `root`, zombies included, `root` left out.

@@ -305,6 +305,7 @@ void Supervision::terminate_softly(Milliseconds grace) {
     due_.set(Due::grace_end, boottime_milliseconds() + grace);
     signal_main_group(SIGTERM);
     signal_main_group(SIGCONT);
+    terminate_outside_group(main_pid_);
 }
 
 void Supervision::kill_everything() {

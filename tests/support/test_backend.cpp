@@ -12,6 +12,10 @@
 //   --flood-log BYTES        writes so much output first
 //   --fork-daemon            leaves a child in a session of its own, without descriptors
 //   --fork-escaped           … in a session of its own, without environment, with all descriptors
+//   --fork-hermit NAME       … that ignores TERM, in a session of its own, without descriptors and
+//                            environment, and below it one more like it; NAME is an argument of
+//                            both
+//   --fork-successors NAME   … like a hermit, that forks a successor every 2 ms and ends, for 30 s
 //   --resource PATH --journal PATH
 //       It and an escaped child hold locks of their own on PATH: on one open of it together, and
 //       each on PATH.<role>. Each appends "start <fencing token> <pid> <role>" to the journal,
@@ -33,6 +37,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +47,10 @@
 namespace {
 
 constexpr const char* escaped_argument = "--be-escaped";  // TOKEN RESOURCE JOURNAL READY-DESCRIPTOR
+constexpr const char* hermit_argument = "--be-hermit";    // NAME
+constexpr const char* successor_argument = "--be-successor";  // NAME
+constexpr std::chrono::seconds successors_life{30};           // of all of them
+constexpr long successor_life = 2;
 constexpr std::size_t piece = 64 * 1024;
 constexpr std::size_t largest_head = 64 * 1024;
 
@@ -86,6 +95,8 @@ struct Options {
     bool ignore_term = false;
     bool fork_daemon = false;
     bool fork_escaped = false;
+    std::string hermit;
+    std::string successors;
     std::string resource;
     std::string journal;
 };
@@ -121,6 +132,10 @@ Options parse(int argc, char** argv) {
             options.fork_daemon = true;
         } else if (option == "--fork-escaped") {
             options.fork_escaped = true;
+        } else if (option == "--fork-hermit") {
+            options.hermit = value();
+        } else if (option == "--fork-successors") {
+            options.successors = value();
         } else if (option == "--resource") {
             options.resource = value();
         } else if (option == "--journal") {
@@ -260,6 +275,35 @@ void write_numbered_lines(std::size_t bytes) {
         if (!write_all(STDOUT_FILENO, lines)) return;
         lines.clear();
     }
+}
+
+// `role` with `name` as its argument, without environment, leading a session of its own.
+void fork_nameless(const char* role, const std::string& name) {
+    fork_twice([&](int) {  // the pipe goes through the exec, and is closed with all the rest
+        const std::array<const char*, 4> argv{"nameless", role, name.c_str(), nullptr};
+        const std::array<char*, 1> no_environment{nullptr};
+        ::execve("/proc/self/exe", const_cast<char* const*>(argv.data()), no_environment.data());
+        die("exec");
+    });
+}
+
+[[noreturn]] void be_hermit() {
+    ::signal(SIGTERM, SIG_IGN);
+    if (::fork() == 0) ::setsid();
+    ::close_range(0, ~0U, 0);
+    sleep_for_ever();
+}
+
+[[noreturn]] void be_successor() {
+    ::signal(SIGTERM, SIG_IGN);
+    ::close_range(0, ~0U, 0);
+    const auto end = std::chrono::steady_clock::now() + successors_life;
+    while (std::chrono::steady_clock::now() < end) {
+        if (::fork() != 0) ::_exit(0);
+        ::setsid();
+        sleep_for(successor_life);
+    }
+    ::_exit(0);
 }
 
 // --- HTTP
@@ -522,6 +566,8 @@ void prepare(const Options& options) {
         journal.write("start");
     }
     if (options.fork_daemon) fork_daemon();
+    if (!options.hermit.empty()) fork_nameless(hermit_argument, options.hermit);
+    if (!options.successors.empty()) fork_nameless(successor_argument, options.successors);
     if (options.fork_escaped || !options.resource.empty()) fork_escaped(options, token);
     if (options.ignore_term) {
         ::signal(SIGTERM, SIG_IGN);
@@ -535,6 +581,8 @@ void prepare(const Options& options) {
 int main(int argc, char** argv) {
     ::signal(SIGPIPE, SIG_IGN);
     if (argc == 6 && std::string_view(argv[1]) == escaped_argument) be_escaped(argv + 2);
+    if (argc == 3 && std::string_view(argv[1]) == hermit_argument) be_hermit();
+    if (argc == 3 && std::string_view(argv[1]) == successor_argument) be_successor();
     static const Options options = parse(argc, argv);
     prepare(options);
     flood(options.flood);

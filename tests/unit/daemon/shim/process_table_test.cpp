@@ -139,3 +139,33 @@ TEST_CASE("a signal reaches only the process that was meant") {
     CHECK(!signal_process(*process, SIGKILL));
     CHECK(!read_process(process->pid));
 }
+
+TEST_CASE("what forks a child and ends, on and on, is in every look at all processes") {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    const pid_t first = ::fork();
+    if (first == 0) {
+        for (int i = 0; i < 20'000; ++i) {
+            if (::fork() != 0) ::_exit(0);
+            ::usleep(500);
+        }
+        ::_exit(0);
+    }
+    const auto reap = [] {
+        pid_t pid;
+        while ((pid = ::waitpid(-1, nullptr, WNOHANG)) > 0)
+            continue;
+        return pid < 0;
+    };
+    int missed = 0;
+    for (int look = 0; look < 20; ++look) {
+        const auto below = descendants(all_processes(), ::getpid());
+        if (std::ranges::all_of(below, &Process::is_zombie)) ++missed;
+        reap();
+    }
+    CHECK(missed == 0);
+    while (!reap()) {
+        for (const Process& process : descendants(all_processes(), ::getpid()))
+            signal_process(process, SIGKILL);
+    }
+    ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+}

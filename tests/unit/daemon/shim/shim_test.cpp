@@ -346,6 +346,29 @@ TEST_CASE("children that outlive the main process get its ending: TERM, grace, K
     CHECK(std::filesystem::exists(home.path("termed")));
 }
 
+TEST_CASE("a soft ending reaches what left the main process's session, also after its exit") {
+    const ShimHome home;
+    const std::string leave =
+        "setsid sh -c ': > $0/up; exec sleep 1000' $1 & "
+        "while [ ! -e $1/up ]; do sleep 0.01; done; ";
+    ShimSpec spec = home.spec(leave);
+    SUBCASE("asked for") {
+        spec = home.spec("trap : TERM; " + leave + "wait; wait; exit 4");
+        RunningShim shim = RunningShim::started(home, spec);
+        REQUIRE(is_up(home));
+        shim.channel.send(terminate("soft", "external", 60'000));
+        CHECK(shim.channel.expect("exited").number("code") == 4);
+        shim.channel.expect("gone");
+    }
+    SUBCASE("because the main process has exited") {
+        spec.grace_milliseconds = 60'000;
+        RunningShim shim = RunningShim::started(home, spec);
+        CHECK(shim.channel.expect("exited").number("code") == 0);
+        shim.channel.expect("gone");
+        CHECK(shim.record()->ending->kind == "soft");
+    }
+}
+
 TEST_CASE("the newest connection wins and is told how things stand") {
     const ShimHome home;
     RunningShim shim = RunningShim::started(home, home.spec(wait_for_term));
