@@ -3,7 +3,8 @@
 //
 // GET, HEAD or POST: /env its environment · /pid · /head the request's head as it came · /echo the
 // body, streamed · /stream?n=N&ms=M N chunks, M ms apart · /log writes the body to stdout ·
-// /flood?n=N writes N bytes of lines there, each with its number · anything else "ok".
+// /flood?n=N writes N bytes of lines there, each with its number · /exit?code=N and /raise?signal=N
+// end it so, without an answer and without a core file · anything else "ok".
 //
 //   --slow-start MS          listens after that time          --never-listen     runs, and does not
 //   --exit CODE              ends before it listens           --listen-on PORT   in place of $PORT
@@ -31,6 +32,7 @@
 #include <strings.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -393,10 +395,20 @@ class Connection {
         }
         if (path == "/flood") write_numbered_lines(static_cast<std::size_t>(query("n", 0)));
         if (path == "/stream") return stream();
+        if (path == "/exit") ::_exit(static_cast<int>(query("code", 0)));
+        if (path == "/raise") die_of(static_cast<int>(query("signal", SIGKILL)));
         if (path == "/env") return text(environment());
         if (path == "/pid") return text(std::to_string(::getpid()) + "\n");
         if (path == "/head") return text(head_);
         text("ok\n");
+    }
+
+    [[noreturn]] static void die_of(int signal) {
+        const rlimit none{};
+        ::setrlimit(RLIMIT_CORE, &none);
+        ::signal(signal, SIG_DFL);
+        ::kill(::getpid(), signal);
+        sleep_for_ever();
     }
 
     static std::string environment() {
