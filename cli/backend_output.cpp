@@ -18,7 +18,6 @@ namespace {
 using output_file::TimesRecord;
 
 constexpr int most_openings = 10;  // while the files are being rotated
-constexpr std::size_t longest_times = 16 * 1024 * 1024;
 
 UniqueFd open_file(int directory, const char* name) {
     return UniqueFd(::openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -35,10 +34,11 @@ UniqueFd open_directory(int state_directory, const std::string& path) {
 
 // Those records of the index that can be believed: none if it is another log's.
 std::vector<TimesRecord> read_times(int times, const struct stat& log) {
-    const std::string bytes = read_at(times, 0, longest_times);
+    const std::string bytes = read_at(times, 0, output_file::largest_times);
     std::vector<TimesRecord> records(bytes.size() / sizeof(TimesRecord));
+    if (records.empty()) return {};
     ::memcpy(records.data(), bytes.data(), records.size() * sizeof(TimesRecord));
-    if (records.empty() || records[0].offset != output_file::times_magic ||
+    if (records[0].offset != output_file::times_magic ||
         records[0].wall_milliseconds != static_cast<std::int64_t>(log.st_ino)) {
         return {};
     }

@@ -5,13 +5,6 @@
 
 namespace jamsock {
 
-namespace {
-
-// 4 MiB: three days of output in every second.
-constexpr std::uint64_t most_records = 4 * 1024 * 1024 / sizeof(output_file::TimesRecord);
-
-}  // namespace
-
 void OutputTimes::begin(int directory, std::uint64_t log_inode) {
     file_.reset(::openat(directory, output_file::times_names.front(),
                          O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -32,7 +25,7 @@ void OutputTimes::note(std::uint64_t offset, std::int64_t wall_milliseconds) {
 }
 
 bool OutputTimes::is_full() const {
-    return records_ >= most_records;
+    return records_ >= output_file::largest_times / sizeof(output_file::TimesRecord);
 }
 
 // At its place: a record that was cut by a full disk is written over.

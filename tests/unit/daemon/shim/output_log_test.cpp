@@ -59,9 +59,9 @@ struct Fixture {
     std::vector<std::pair<std::uint64_t, std::int64_t>> times(const std::string& log_name) const {
         const std::string bytes = content(log_name + ".times");
         std::vector<output_file::TimesRecord> records(bytes.size() / sizeof records[0]);
+        REQUIRE(!records.empty());
         std::memcpy(records.data(), bytes.data(), records.size() * sizeof records[0]);
         struct stat status {};
-        REQUIRE(!records.empty());
         REQUIRE(::stat(home.path(log_name).c_str(), &status) == 0);
         CHECK(records[0].offset == output_file::times_magic);
         CHECK(records[0].wall_milliseconds == static_cast<std::int64_t>(status.st_ino));
