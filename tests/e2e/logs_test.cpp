@@ -70,6 +70,12 @@ struct Talker {
         options.insert(options.begin(), {"logs", "-f", id.str()});
         return home.start_jamsock(options);
     }
+    Child follow_into(const std::string& file) const {
+        return Child::start(
+            {"/bin/sh", "-c",
+             "exec " JAMSOCK_BUILD_DIR "/bin/jamsock logs -f " + id.str() + " > " + file},
+            home.options());
+    }
     void end() const { home.output_of({"terminate", id.str()}); }
     std::uintmax_t size_on_disk() const {
         std::uintmax_t size = 0;
@@ -185,10 +191,7 @@ TEST_CASE("-f waits for a line however long nothing comes, and ends when it is i
     Home home;
     const Talker talker(home);
     const std::string copy = home.path() + "/copy";
-    Child follower = Child::start(
-        {"/bin/sh", "-c",
-         "exec " JAMSOCK_BUILD_DIR "/bin/jamsock logs -f " + talker.id.str() + " > " + copy},
-        home.options());
+    Child follower = talker.follow_into(copy);
     for (const char* line : {"one\n", "two\n"}) {
         const std::string before = content_of(copy);
         talker.say(line);
@@ -197,6 +200,29 @@ TEST_CASE("-f waits for a line however long nothing comes, and ends when it is i
     }
     ::kill(follower.pid(), SIGINT);
     CHECK(follower.wait().exit_code == 128 + SIGINT);
+}
+
+TEST_CASE("-f tells when it was too slow for the rotation, and goes on with what is left") {
+    Home home;
+    const Talker talker(home);
+    talker.say("before\n");
+    const std::string copy = home.path() + "/copy";
+    Child follower = talker.follow_into(copy);
+    REQUIRE(eventually([&] { return content_of(copy) == "before\n"; }));
+    ::kill(follower.pid(), SIGSTOP);
+    CHECK(talker.post("flood?n=45000000", "") == 200);
+    talker.say("after\n");
+    const std::string kept = talker.logs();
+    ::kill(follower.pid(), SIGCONT);
+    talker.end();
+    const RunResult followed = follower.wait();
+    CHECK(followed.exit_code == 0);
+    CHECK(followed.err == "jamsock: Some output was rotated away before it could be printed.\n");
+    const std::string printed = content_of(copy);
+    CHECK(printed.starts_with("before\nline 0 "));
+    CHECK(printed.ends_with("after\n"));
+    CHECK(printed.ends_with(kept));
+    CHECK(printed.size() < 45'000'000);
 }
 
 TEST_CASE("-f ends when nobody reads it any more, though nothing comes") {
