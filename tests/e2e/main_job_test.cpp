@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "tests/support/eventually.h"
 #include "tests/support/home.h"
+#include "tests/support/notify.h"
 #include "tests/support/proc.h"
 
 using namespace jamsock;
@@ -108,7 +109,10 @@ TEST_CASE(
     const KeyEntry entry = home.keys().at(0);
     const BackendInfo backend = home.backend(entry.backend_id);
     auto environment = environment_of(backend.pid.value());
-    std::erase_if(environment, [](const std::string& v) { return v.starts_with("JAMSOCK_MARK="); });
+    CHECK(notify_socket_in(environment).starts_with("@jamsock-notify-"));
+    std::erase_if(environment, [](const std::string& v) {
+        return v.starts_with("JAMSOCK_MARK=") || v.starts_with("NOTIFY_SOCKET=");
+    });
     std::vector<std::string> wanted{
         "HOME=" + home.path(),
         "HOST=127.0.0.1",

@@ -262,19 +262,65 @@ TEST_CASE("a backend that isn't ready at the limit is told what it did in place 
     bystander.check_alone();
 }
 
+// Waits for a file named after its port before it listens there.
+std::vector<std::string> gated_backend(const TemporaryDirectory& gates) {
+    return {"/bin/sh", "-c", "until test -e \"$0/$PORT\"; do sleep 0.01; done; exec \"$1\"",
+            gates.path(), test_backend()};
+}
+
+void open_gate(const TemporaryDirectory& gates, std::uint16_t port) {
+    std::ofstream(gates.path(std::to_string(port))).put('\n');
+}
+
 TEST_CASE("a backend that ends because its port was taken is told by whom, with its last lines") {
     const Bystander bystander;
     const Home& home = bystander.home;
-    Child robbed = home.start_jamsock(
-        {"connect", "--key", home.own_key("robbed"), "--", test_backend(), "--slow-start", "5000"});
-    const Listener stranger(started(home, "robbed").port);
+    const TemporaryDirectory gates;
+    std::vector<std::string> words{"connect", "--key", home.own_key("robbed"), "--"};
+    for (const std::string& word : gated_backend(gates))
+        words.push_back(word);
+    Child robbed = home.start_jamsock(words);
+    std::vector<Listener> strangers;  // each start has another port, and loses it
+    for (int start = 0; start < 3; ++start) {
+        REQUIRE(eventually([&] {
+            const std::uint16_t port = started(home, "robbed").port;
+            return strangers.empty() || strangers.back().port() != port;
+        }));
+        strangers.emplace_back(started(home, "robbed").port);
+        open_gate(gates, strangers.back().port());
+    }
     const RunResult refused = robbed.wait();
     check_refused(refused, 5,
                   {"exited with code 70 before it was ready",
                    fmt::format("its port {} belongs to another process, {} ('e2e_tests')",
-                               stranger.port(), ::getpid())},
+                               strangers.back().port(), ::getpid())},
                   "jamsock status ");
     CHECK(refused.err.find("Address already in use") != std::string::npos);
+    bystander.check_alone();
+}
+
+TEST_CASE("a backend that lost its port once is started on another one, and none is told of it") {
+    const Bystander bystander;
+    const Home& home = bystander.home;
+    const TemporaryDirectory gates;
+    std::vector<std::string> words{"connect", "--key", home.own_key("robbed"), "--"};
+    for (const std::string& word : gated_backend(gates))
+        words.push_back(word);
+    Child robbed = home.start_jamsock(words);
+    const BackendInfo first = started(home, "robbed");
+    const Listener stranger(first.port);
+    open_gate(gates, first.port);
+    REQUIRE(eventually([&] { return started(home, "robbed").id != first.id; }));
+    const BackendInfo second = started(home, "robbed");
+    CHECK(second.port != first.port);
+    CHECK(second.fencing_token > first.fencing_token);
+    open_gate(gates, second.port);
+    const RunResult connected = robbed.wait();
+    CHECK(connected.exit_code == 0);
+    CHECK(connected.err.empty());
+    CHECK(fetch(connected.out.substr(0, connected.out.size() - 1)).status == 200);
+    CHECK(home.backend(first.id).statuses.back().exit == ProcessExit{70, std::nullopt});
+    home.output_of({"terminate", "--hard", second.id.str()});
     bystander.check_alone();
 }
 

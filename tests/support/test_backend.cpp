@@ -3,12 +3,15 @@
 //
 // GET, HEAD or POST: /env its environment · /pid · /head the request's head as it came · /echo the
 // body, streamed · /stream?n=N&ms=M N chunks, M ms apart · /log writes the body to stdout ·
-// /flood?n=N writes N bytes of lines there, each with its number · /exit?code=N and /raise?signal=N
-// end it so, without an answer and without a core file · anything else "ok".
+// /flood?n=N writes N bytes of lines there, each with its number · /print?LINE one line · /notify
+// says READY=1 · /health 503 until /heal was asked, then 200 · /asked how often /health was ·
+// /exit?code=N and /raise?signal=N end it so, without an answer and without a core file · anything
+// else "ok".
 //
 //   --slow-start MS          listens after that time          --never-listen     runs, and does not
 //   --exit CODE              ends before it listens           --listen-on PORT   in place of $PORT
 //   --listen-at ADDRESS      in place of $HOST, also IPv6     --mute             never answers
+//   --listen-fd              on descriptor 3, if that is its own by LISTEN_FDS and LISTEN_PID
 //   --exit-after-ready CODE  ends after its first answer      --ignore-term
 //   --flood-log BYTES        writes so much output first
 //   --fork-daemon            leaves a child in a session of its own, without descriptors
@@ -27,6 +30,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -34,11 +38,13 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -94,6 +100,7 @@ struct Options {
     std::size_t flood = 0;
     bool never_listen = false;
     bool mute = false;
+    bool listen_fd = false;
     bool ignore_term = false;
     bool fork_daemon = false;
     bool fork_escaped = false;
@@ -122,6 +129,8 @@ Options parse(int argc, char** argv) {
             options.port = ::atoi(value());
         } else if (option == "--listen-at") {
             options.address = value();
+        } else if (option == "--listen-fd") {
+            options.listen_fd = true;
         } else if (option == "--mute") {
             options.mute = true;
         } else if (option == "--flood-log") {
@@ -308,6 +317,37 @@ void fork_nameless(const char* role, const std::string& name) {
     ::_exit(0);
 }
 
+// --- Readiness
+// --------------------------------------------------------------------------------------
+
+std::atomic<bool> is_healthy = false;
+std::atomic<int> health_asked = 0;
+
+// sd_notify(3).
+void say_ready() {
+    const std::string name = variable("NOTIFY_SOCKET", "");
+    const std::string_view message = "READY=1";
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    name.copy(address.sun_path, sizeof address.sun_path);
+    if (name.starts_with('@')) address.sun_path[0] = '\0';
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+    const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (::sendto(fd, message.data(), message.size(), 0, reinterpret_cast<sockaddr*>(&address),
+                 size) < 0) {
+        die("NOTIFY_SOCKET");
+    }
+    ::close(fd);
+}
+
+int passed_listener() {
+    if (variable("LISTEN_FDS", "") != "1" ||
+        variable("LISTEN_PID", "") != std::to_string(::getpid())) {
+        die("LISTEN_FDS, LISTEN_PID");
+    }
+    return 3;
+}
+
 // --- HTTP
 // -------------------------------------------------------------------------------------------
 
@@ -400,6 +440,11 @@ class Connection {
         if (path == "/env") return text(environment());
         if (path == "/pid") return text(std::to_string(::getpid()) + "\n");
         if (path == "/head") return text(head_);
+        if (path == "/print") write_all(STDOUT_FILENO, target_.substr(path.size() + 1) + '\n');
+        if (path == "/notify") say_ready();
+        if (path == "/heal") is_healthy = true;
+        if (path == "/asked") return text(std::to_string(health_asked));
+        if (path == "/health" && ++health_asked && !is_healthy) return unavailable();
         text("ok\n");
     }
 
@@ -409,6 +454,11 @@ class Connection {
         ::signal(signal, SIG_DFL);
         ::kill(::getpid(), signal);
         sleep_for_ever();
+    }
+
+    void unavailable() {
+        keep_alive_ = false;
+        send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
 
     static std::string environment() {
@@ -603,7 +653,7 @@ int main(int argc, char** argv) {
     if (options.never_listen) sleep_for_ever();
     const int port = options.port.value_or(::atoi(variable("PORT", "0").c_str()));
     const std::string address = options.address.value_or(variable("HOST", "127.0.0.1"));
-    const int listener = listener_on(address, port);
+    const int listener = options.listen_fd ? passed_listener() : listener_on(address, port);
     if (options.mute) sleep_for_ever();
     serve(listener, options);
 }
