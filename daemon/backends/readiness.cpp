@@ -134,8 +134,9 @@ Task<bool> ReadinessWatch::has_line(const Place& place, HelperThread& helper) {
 
 Task<bool> ReadinessWatch::answers_well(const std::string& path, std::int64_t give_up_at) {
     const std::string answer = co_await ask("GET", path, status_end, give_up_at);
-    last_.http_status = http_status(answer);
-    co_return last_.http_status >= 200 && last_.http_status < 400;
+    const int status = http_status(answer);
+    if (status != 0) last_.http_status = status;
+    co_return status >= 200 && status < 400;
 }
 
 Task<bool> ReadinessWatch::answers_http(std::int64_t give_up_at) {

@@ -51,7 +51,7 @@ int http_status(std::string_view answer);
 // How a backend stood to its sign when it was last looked at.
 struct LastLook {
     bool has_sign = false;
-    int http_status = 0;  // of the answer to GET; 0: none came
+    int http_status = 0;  // of the last answer to GET; 0: none ever came
     struct CommandTry {
         ProcessExit exit;
         bool was_too_long = false;

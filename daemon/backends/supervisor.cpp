@@ -249,6 +249,7 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const EnvironmentM
     spec.cwd = record.command.cwd;
     spec.grace_milliseconds = std::chrono::milliseconds(record.limits.grace).count();
     spec.descriptor_limit = settings_.backend_descriptor_limit;
+    spec.ready_try_milliseconds = std::chrono::milliseconds(timeouts::ready_try).count();
     spec.has_listener = record.readiness.listen_fd.value_or(false);
     if (is_shown_by_command(record.readiness)) spec.ready_exec = record.readiness.sign->text();
     for (const auto& [name, value] : environment)

@@ -149,8 +149,6 @@ Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
         if (ready) co_return grant(entry, held->spawned, request);
         if (!may_start_again(entry, request)) co_return pass_on(ready);
         start_number = entry.start_number;
-        log::info("backend {}: lost its port; start {} of {} on another port",
-                  entry.record.id.str(), start_number + 1, most_starts);
     }
 }
 
@@ -250,6 +248,10 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     add(entry);
     log::info("backend {}: scheduled for the key {}, fencing token {}", record->id.str(),
               record->key ? in_quotes(record->key->str()) : "none", record->fencing_token);
+    if (start_number > 1) {
+        log::info("backend {}: start {} of {}, as the port of the one before was taken",
+                  record->id.str(), start_number, most_starts);
+    }
     backends_.start(*record, backend_environment(*record, resource_key, request, *definition));
     return entry;
 }

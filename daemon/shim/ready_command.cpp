@@ -19,7 +19,6 @@ constexpr long long milliseconds(std::chrono::milliseconds duration) {
 
 constexpr long long first_pause = milliseconds(timeouts::first_try_pause);
 constexpr long long last_pause = milliseconds(timeouts::last_try_pause);
-constexpr long long longest_try = milliseconds(timeouts::ready_try);
 
 }  // namespace
 
@@ -29,6 +28,7 @@ ReadyCommand::ReadyCommand(const ShimSpec& spec, BackendDescriptors descriptors,
     spec_.env = spec.env;
     spec_.cwd = spec.cwd;
     spec_.descriptor_limit = spec.descriptor_limit;
+    spec_.ready_try_milliseconds = spec.ready_try_milliseconds;
     descriptors_.output = output_.get();
     descriptors_.listener = -1;
 }
@@ -68,7 +68,7 @@ void ReadyCommand::start_try() {
     was_too_long_ = false;
     running_ = fork_backend(spec_, descriptors_);
     if (!running_) return try_again_later();
-    due_ = boottime_milliseconds() + longest_try;
+    due_ = boottime_milliseconds() + spec_.ready_try_milliseconds;
 }
 
 // Its session is its own; until it has made that, its group is the shim's.

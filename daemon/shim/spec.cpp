@@ -29,6 +29,7 @@ std::string ShimSpec::encode() const {
         .add("grace_ms", grace_milliseconds)
         .add("descriptor_limit", descriptor_limit)
         .add("ready_exec", ready_exec)
+        .add("ready_try_ms", ready_try_milliseconds)
         .add("listener", std::int64_t{has_listener});
     for (const std::string& argument : argv)
         message.add("arg", argument);
@@ -50,6 +51,8 @@ std::optional<ShimSpec> ShimSpec::decode(std::string_view bytes) {
     spec.grace_milliseconds = message->number("grace_ms").value_or(spec.grace_milliseconds);
     spec.descriptor_limit = message->number("descriptor_limit").value_or(0);
     spec.ready_exec = message->text("ready_exec").value_or("");
+    spec.ready_try_milliseconds =
+        message->number("ready_try_ms").value_or(spec.ready_try_milliseconds);
     spec.has_listener = message->number("listener") == 1;
     if (!can_start(spec)) return std::nullopt;
     return spec;

@@ -31,6 +31,7 @@ struct ShimSpec {
     // For an ending that nobody gave a grace for, such as a main process that exits before its
     // children.
     std::int64_t grace_milliseconds = 10000;
+    std::int64_t ready_try_milliseconds = 10000;  // then a try of `ready_exec` is killed
     std::string ready_exec;     // for sh: tried until it exits with 0; empty: none
     bool has_listener = false;  // the backend gets shim_fd::listener as descriptor 3 (LISTEN_FDS)
     std::int64_t descriptor_limit = 0;  // the backend's soft RLIMIT_NOFILE; 0: the shim's own

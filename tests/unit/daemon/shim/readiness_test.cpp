@@ -163,6 +163,25 @@ TEST_CASE("a try runs with the backend's environment, directory and key, in a se
     CHECK(open == descriptors_of(shim.main_pid()));
 }
 
+TEST_CASE("a try that lasts too long is killed with its group, and another one made") {
+    const ShimHome home;
+    ShimSpec spec = with_command(
+        home, "test -e $HOME_OF_TEST/up && exit; sleep 1000 & echo $! >> $HOME_OF_TEST/pids; wait");
+    spec.ready_try_milliseconds = 100;
+    RunningShim shim = RunningShim::started(home, spec);
+    for (int i = 0; i < 2; ++i) {
+        const Message killed = shim.channel.expect("not-ready");
+        CHECK(killed.number("try_too_long") == 1);
+        CHECK_FALSE(killed.number("try_signal"));
+    }
+    std::ofstream(home.path("up")).put('\n');
+    shim.channel.expect("ready");
+    std::ifstream pids(home.path("pids"));
+    for (pid_t pid = 0; pids >> pid;)
+        CHECK(eventually([&] { return !is_alive(pid); }));
+    CHECK(is_alive(shim.main_pid()));
+}
+
 TEST_CASE("an ending kills the try at once, with all of its group, and makes no other") {
     const ShimHome home;
     RunningShim shim = RunningShim::started(

@@ -14,6 +14,7 @@ ShimSpec good_spec() {
             .env = {"PORT=1234", "EMPTY=", "EQUALS=a=b"},
             .cwd = "/srv",
             .grace_milliseconds = 250,
+            .ready_try_milliseconds = 300,
             .ready_exec = "test -e up",
             .has_listener = true,
             .descriptor_limit = 4096};
@@ -38,6 +39,7 @@ TEST_CASE("a specification survives its way to the shim") {
     CHECK(decoded->grace_milliseconds == 250);
     CHECK(decoded->descriptor_limit == 4096);
     CHECK(decoded->ready_exec == spec.ready_exec);
+    CHECK(decoded->ready_try_milliseconds == 300);
     CHECK(decoded->has_listener);
 }
 
