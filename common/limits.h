@@ -1,4 +1,5 @@
-// How long a backend may be idle, live, and take to end or to start (CONTRACT, Life of a backend).
+// How long a backend may be idle, live, and take to end or to start (CONTRACT, Life of a backend),
+// and what it may use of the machine (CONTRACT, Connect).
 #pragma once
 
 #include <chrono>
@@ -45,5 +46,22 @@ struct LifeLimits {
     Limits as_set() const;
     friend bool operator==(const LifeLimits&, const LifeLimits&) = default;
 };
+
+// What one backend may use; what is empty is not limited.
+struct ResourceLimits {
+    std::optional<std::int64_t> cpu_time;     // seconds, of each of its processes
+    std::optional<std::int64_t> memory;       // bytes, of all of them
+    std::optional<std::int64_t> cpu_period;   // microseconds
+    std::optional<std::int64_t> cpu_percent;  // of each period, for all of them; 100: one core
+
+    friend bool operator==(const ResourceLimits&, const ResourceLimits&) = default;
+};
+namespace limit_range {
+inline constexpr LimitRange cpu_time{1, longest};
+inline constexpr LimitRange memory{1, std::int64_t{1} << 60};
+// As the kernel has them (Documentation/admin-guide/cgroup-v2, cpu.max).
+inline constexpr LimitRange cpu_period{1'000, 1'000'000};
+inline constexpr LimitRange cpu_percent{1, 100'000};
+}  // namespace limit_range
 
 }  // namespace jamsock

@@ -20,8 +20,13 @@ constexpr mode_t usual_umask = 022;
 constexpr int not_found = 127;
 constexpr int not_executable = 126;
 
+// After the soft limit's SIGXCPU, until SIGKILL.
+constexpr rlim_t cpu_margin_seconds = 2;
+
+using Step = ExecReport::Step;
+
 struct Failure {
-    int in_chdir = 0;
+    Step step = Step::exec;
     int error = 0;
 };
 
@@ -40,6 +45,20 @@ void limit_descriptors(std::int64_t soft_limit) {
     if (soft_limit <= 0 || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = std::min(static_cast<rlim_t>(soft_limit), limit.rlim_max);
     ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void limit_cpu_time(std::int64_t seconds) {
+    rlimit limit{};
+    if (seconds <= 0 || ::getrlimit(RLIMIT_CPU, &limit) != 0) return;
+    limit.rlim_max = std::min(static_cast<rlim_t>(seconds) + cpu_margin_seconds, limit.rlim_max);
+    limit.rlim_cur = std::min(static_cast<rlim_t>(seconds), limit.rlim_max);
+    ::setrlimit(RLIMIT_CPU, &limit);
+}
+
+// "0" is whoever writes it (Documentation/admin-guide/cgroup-v2, cgroup.procs).
+bool join_cgroup(const char* processes_file) {
+    const int file = ::open(processes_file, O_WRONLY | O_CLOEXEC);
+    return file >= 0 && ::write(file, "0", 1) == 1;
 }
 
 // Pointers into `words`, as execve takes them. Built before the fork.
@@ -85,6 +104,7 @@ class Child {
         : spec_(spec),
           argv_(pointers_to(spec.argv)),
           env_(pointers_to(spec.env)),
+          cgroup_processes_(spec.cgroup.empty() ? "" : spec.cgroup + "/cgroup.procs"),
           descriptors_(descriptors),
           report_(report) {
         if (descriptors.listener < 0) return;
@@ -98,9 +118,15 @@ class Child {
         ::umask(usual_umask);  // the daemon's is for its own files
         die_with_parent(shim);
         set_descriptors();
+        if (!cgroup_processes_.empty() && !join_cgroup(cgroup_processes_.c_str())) {
+            give_up(report_, {.step = Step::cgroup, .error = errno});
+        }
         limit_descriptors(spec_.descriptor_limit);
+        limit_cpu_time(spec_.cpu_seconds);
         reset_signals();
-        if (::chdir(spec_.cwd.c_str()) != 0) give_up(report_, {.in_chdir = 1, .error = errno});
+        if (::chdir(spec_.cwd.c_str()) != 0) {
+            give_up(report_, {.step = Step::chdir, .error = errno});
+        }
         ::execve(spec_.argv.front().c_str(), argv_.data(), env_.data());
         give_up(report_, {.error = errno});
     }
@@ -132,6 +158,7 @@ class Child {
     const ShimSpec& spec_;
     std::vector<char*> argv_;
     std::vector<char*> env_;
+    std::string cgroup_processes_;
     ListenPid listen_pid_;
     BackendDescriptors descriptors_;
     int report_;
@@ -161,9 +188,7 @@ ExecReport read_exec_report(int exec_report) {
     if (length != static_cast<ssize_t>(sizeof failure)) {
         return {.state = ExecReport::State::running};
     }
-    return {.state = ExecReport::State::failed,
-            .in_chdir = failure.in_chdir != 0,
-            .error = failure.error};
+    return {.state = ExecReport::State::failed, .step = failure.step, .error = failure.error};
 }
 
 }  // namespace jamsock

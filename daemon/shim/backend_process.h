@@ -30,9 +30,10 @@ std::optional<ForkedBackend> fork_backend(const ShimSpec& spec, const BackendDes
 
 struct ExecReport {
     enum class State { pending, running, failed };
+    enum class Step { exec, chdir, cgroup };
     State state = State::pending;
-    bool in_chdir = false;  // failed: entering the directory, not the exec
-    int error = 0;          // failed: errno
+    Step step = Step::exec;  // failed: the step that did
+    int error = 0;           // failed: errno
 };
 
 // What became of the exec. The child itself then exits with the shell's code for it: 127 if there

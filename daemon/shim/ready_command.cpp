@@ -28,6 +28,7 @@ ReadyCommand::ReadyCommand(const ShimSpec& spec, BackendDescriptors descriptors,
     spec_.env = spec.env;
     spec_.cwd = spec.cwd;
     spec_.descriptor_limit = spec.descriptor_limit;
+    spec_.cgroup = spec.cgroup;
     spec_.ready_try_milliseconds = spec.ready_try_milliseconds;
     descriptors_.output = output_.get();
     descriptors_.listener = -1;

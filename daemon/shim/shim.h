@@ -8,19 +8,21 @@
 //   stale token=                      the lock has seen that fencing token, which is not below ours
 //   failed what= errno=               a system call failed before anything was started
 //   started pid= start=               the program runs
-//   ready                             it said READY=1 to NOTIFY_SOCKET, or its command exited with
-//   0 not-ready try_code=|try_signal=|try_too_long=1   a try of its command ended exec-failed
-//   what=chdir|exec errno= hello protocol=1 id= token= shim_pid= shim_start= pid= start=
-//   state=locked|running|ending|exited
-//         [kind= reason=] [code=|signal=] [ready=1] [try_code=|…]   to every connection that comes
-//         by `shim.sock`
+//   exec-failed what= errno=          it does not; what=chdir|cgroup|exec
+//   ready                             it said READY=1, or its readiness command exited with 0
+//   not-ready TRY                     a try of that command ended
+//   hello protocol=1 id= token= shim_pid= shim_start= pid= start= state= [kind= reason=]
+//         [code=|signal=] [ready=1] [TRY]
+//                                     to every connection that comes by `shim.sock`;
+//                                     state=locked|running|ending|exited
 //   ending kind= reason=              an ending began, or became hard
 //   exited code=|signal=              the main process ended
 //   gone                              no process of the backend lives; the shim exits
-// and daemon → shim:
+// where TRY is try_code=, try_signal= or try_too_long=1; and daemon → shim:
 //   go                                start the program; the end of file before it means: never
-//   start terminate kind=soft|hard reason= grace_ms= deadline boottime_ms=             end softly,
-//   as "swept", at that time of CLOCK_BOOTTIME; 0: never
+//   terminate kind= reason= grace_ms= end it; kind=soft|hard
+//   deadline boottime_ms=             end it softly, as "swept", at that time of CLOCK_BOOTTIME;
+//                                     0: never
 #pragma once
 
 namespace jamsock {

@@ -30,7 +30,9 @@ std::string ShimSpec::encode() const {
         .add("descriptor_limit", descriptor_limit)
         .add("ready_exec", ready_exec)
         .add("ready_try_ms", ready_try_milliseconds)
-        .add("listener", std::int64_t{has_listener});
+        .add("listener", std::int64_t{has_listener})
+        .add("cpu_seconds", cpu_seconds)
+        .add("cgroup", cgroup);
     for (const std::string& argument : argv)
         message.add("arg", argument);
     for (const std::string& variable : env)
@@ -54,6 +56,8 @@ std::optional<ShimSpec> ShimSpec::decode(std::string_view bytes) {
     spec.ready_try_milliseconds =
         message->number("ready_try_ms").value_or(spec.ready_try_milliseconds);
     spec.has_listener = message->number("listener") == 1;
+    spec.cpu_seconds = message->number("cpu_seconds").value_or(0);
+    spec.cgroup = message->text("cgroup").value_or("");
     if (!can_start(spec)) return std::nullopt;
     return spec;
 }

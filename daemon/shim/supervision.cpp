@@ -42,6 +42,17 @@ void add_exit(Message& message, const ShimRecord::MainExited& exited) {
     if (exited.signal) message.add("signal", static_cast<std::int64_t>(*exited.signal));
 }
 
+const char* word(ExecReport::Step step) {
+    switch (step) {
+        case ExecReport::Step::chdir:
+            return "chdir";
+        case ExecReport::Step::cgroup:
+            return "cgroup";
+        default:
+            return "exec";
+    }
+}
+
 void add_ending(Message& message, const ShimRecord::Ending& ending) {
     message.add("kind", ending.kind).add("reason", ending.reason);
 }
@@ -141,8 +152,7 @@ void Supervision::on_exec_report() {
         return;
     }
     Message failed("exec-failed");
-    failed.add("what", report.in_chdir ? "chdir" : "exec")
-        .add("errno", static_cast<std::int64_t>(report.error));
+    failed.add("what", word(report.step)).add("errno", static_cast<std::int64_t>(report.error));
     own_.link.send(failed);
 }
 

@@ -17,7 +17,9 @@ ShimSpec good_spec() {
             .ready_try_milliseconds = 300,
             .ready_exec = "test -e up",
             .has_listener = true,
-            .descriptor_limit = 4096};
+            .descriptor_limit = 4096,
+            .cpu_seconds = 7,
+            .cgroup = "/sys/fs/cgroup/x"};
 }
 
 bool decodes(const ShimSpec& spec) {
@@ -41,6 +43,8 @@ TEST_CASE("a specification survives its way to the shim") {
     CHECK(decoded->ready_exec == spec.ready_exec);
     CHECK(decoded->ready_try_milliseconds == 300);
     CHECK(decoded->has_listener);
+    CHECK(decoded->cpu_seconds == 7);
+    CHECK(decoded->cgroup == "/sys/fs/cgroup/x");
 }
 
 TEST_CASE("a specification that can't start anything is refused") {

@@ -1,0 +1,189 @@
+#include "daemon/backends/cgroups.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "common/text.h"
+#include "common/unique_fd.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::string_view own_child = "/jamsock-daemon";
+constexpr std::int64_t usual_cpu_period = 100'000;  // microseconds
+constexpr const char* own_cgroup_hint =
+    "jamsock daemon stop && systemd-run --user --scope -p Delegate=yes jamsock daemon start";
+
+std::string content_of(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::vector<std::string> words_of(const std::string& text) {
+    std::istringstream stream(text);
+    return {std::istream_iterator<std::string>(stream), {}};
+}
+
+bool lists(const std::string& path, std::string_view word) {
+    const auto words = words_of(content_of(path));
+    return std::ranges::find(words, word) != words.end();
+}
+
+// Whether it was written; else errno says why not.
+bool write_to(const std::string& path, std::string_view text) {
+    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    return file && ::write(file.get(), text.data(), text.size()) >= 0;
+}
+
+// Moves the keeper and the worker into a child of their cgroup, if nobody else is in it.
+bool step_aside(const std::string& directory) {
+    const auto processes = words_of(content_of(directory + "/cgroup.procs"));
+    const auto is_ours = [](const std::string& pid) {
+        return pid == std::to_string(::getpid()) || pid == std::to_string(::getppid());
+    };
+    errno = EBUSY;
+    if (!std::ranges::all_of(processes, is_ours)) return false;
+    const std::string child = directory + std::string(own_child);
+    if (::mkdir(child.c_str(), 0755) != 0 && errno != EEXIST) return false;
+    return std::ranges::all_of(processes, [&child](const std::string& pid) {
+        return write_to(child + "/cgroup.procs", pid);
+    });
+}
+
+tl::unexpected<Error> unsupported(std::string why, std::string hint = {}) {
+    return fail(ErrorCode::unsupported, std::move(why), std::move(hint));
+}
+
+struct Need {
+    const char* limit;
+    const char* controller;
+    bool is_set;
+};
+
+std::vector<Need> needs(const ResourceLimits& limits) {
+    return {{"memory_limit_bytes", "memory", limits.memory.has_value()},
+            {"cpu_period_percent", "cpu", limits.cpu_percent.has_value()},
+            {"cpu_period", "cpu", limits.cpu_period.has_value()}};
+}
+
+}  // namespace
+
+Cgroups Cgroups::of_this_process() {
+    std::string directory =
+        cgroup::directory(content_of("/proc/self/cgroup"), content_of("/proc/self/mountinfo"));
+    if (directory.ends_with(own_child)) directory.resize(directory.size() - own_child.size());
+    return Cgroups(std::move(directory));
+}
+
+Result<> Cgroups::can_limit(const ResourceLimits& limits) const {
+    for (const Need& need : needs(limits)) {
+        if (!need.is_set) continue;
+        auto enabled = enable(need.controller);
+        if (enabled) continue;
+        Error error = std::move(enabled.error());
+        error.message =
+            fmt::format("The limit '{}' can't be kept here: {}.", need.limit, error.message);
+        return tl::unexpected(std::move(error));
+    }
+    return {};
+}
+
+Result<> Cgroups::enable(std::string_view controller) const {
+    if (directory_.empty()) return unsupported("the daemon is in no cgroup of version 2");
+    if (!lists(directory_ + "/cgroup.controllers", controller)) {
+        return unsupported(
+            fmt::format("the cgroup {} has no {} controller", in_quotes(directory_), controller));
+    }
+    const std::string enabled = directory_ + "/cgroup.subtree_control";
+    if (lists(enabled, controller)) return {};
+    const std::string request = fmt::format("+{}", controller);
+    if (write_to(enabled, request)) return {};
+    if (errno == EBUSY && step_aside(directory_) && write_to(enabled, request)) return {};
+    return unsupported(
+        fmt::format("the daemon can't give cgroups to backends in {}: {}", in_quotes(directory_),
+                    errno == EBUSY ? "others are in it" : ::strerror(errno)),
+        own_cgroup_hint);
+}
+
+std::string Cgroups::of(const BackendId& backend) const {
+    return directory_.empty() ? std::string()
+                              : fmt::format("{}/jamsock-{}", directory_, backend.str());
+}
+
+namespace cgroup {
+
+std::string directory(std::string_view cgroup, std::string_view mountinfo) {
+    std::istringstream groups{std::string(cgroup)};
+    std::string path;
+    for (std::string line; std::getline(groups, line);) {
+        if (line.starts_with("0::/")) path = line.substr(3);
+    }
+    std::istringstream mounts{std::string(mountinfo)};
+    for (std::string line; !path.empty() && std::getline(mounts, line);) {
+        const auto words = words_of(line);
+        const auto dash = std::ranges::find(words, "-");
+        if (words.size() < 6 || words.end() - dash < 2 || dash[1] != "cgroup2") continue;
+        const std::string root = words[3] == "/" ? "" : words[3];  // what is mounted of it
+        if (!path.starts_with(root)) continue;
+        const std::string below = path.substr(root.size());
+        return below == "/" ? words[4] : words[4] + below;
+    }
+    return {};
+}
+
+bool is_needed(const ResourceLimits& limits) {
+    return limits.memory || limits.cpu_period || limits.cpu_percent;
+}
+
+std::vector<Setting> settings(const ResourceLimits& limits) {
+    std::vector<Setting> all;
+    if (limits.memory) {
+        all.push_back({"memory.max", std::to_string(*limits.memory)});
+        all.push_back({"memory.swap.max", "0"});  // else it would only move elsewhere
+    }
+    if (limits.cpu_period || limits.cpu_percent) {
+        const std::int64_t period = limits.cpu_period.value_or(usual_cpu_period);
+        const std::string quota =
+            limits.cpu_percent ? std::to_string(period * *limits.cpu_percent / 100) : "max";
+        all.push_back({"cpu.max", fmt::format("{} {}", quota, period)});
+    }
+    return all;
+}
+
+Result<> make(const std::string& directory, const ResourceLimits& limits) {
+    const auto failed = [&directory](const std::string& what) -> Result<> {
+        return fail(ErrorCode::spawn_failed,
+                    fmt::format("The backend's cgroup can't be made: {}: {}.", in_quotes(what),
+                                ::strerror(errno)),
+                    shell_line({"ls", "-l", directory}));
+    };
+    if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return failed(directory);
+    for (const Setting& setting : settings(limits)) {
+        if (write_to(directory + "/" + setting.file, setting.value)) continue;
+        const bool has_no_swap = setting.file == "memory.swap.max" && errno == ENOENT;
+        if (!has_no_swap) return failed(setting.file);
+    }
+    return {};
+}
+
+void kill(const std::string& directory) {
+    if (!directory.empty()) write_to(directory + "/cgroup.kill", "1");
+}
+
+void remove(const std::string& directory) {
+    ::rmdir(directory.c_str());
+}
+
+}  // namespace cgroup
+
+}  // namespace jamsock
