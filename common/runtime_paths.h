@@ -15,6 +15,7 @@ inline constexpr const char* database = "jamsock.db";
 inline constexpr const char* locks = "locks";
 inline constexpr const char* backends = "backends";
 inline constexpr const char* history = "history";
+inline constexpr const char* mounts = "mounts";
 inline constexpr const char* log = "jamsockd.log";
 inline constexpr const char* daemon_lock = "daemon.lock";
 inline constexpr const char* start_lock = "start.lock";

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <memory>
 
 #include "common/output_files.h"
@@ -81,7 +82,8 @@ Result<BackendFiles> BackendFiles::open(int state_directory) {
     BackendFiles files;
     for (const auto& [name, directory] : {std::pair{state_file::backends, &files.backends_},
                                           std::pair{state_file::history, &files.history_},
-                                          std::pair{state_file::locks, &files.locks_}}) {
+                                          std::pair{state_file::locks, &files.locks_},
+                                          std::pair{state_file::mounts, &files.mounts_}}) {
         *directory = make_directory(state_directory, name);
         if (*directory) continue;
         return fail(ErrorCode::daemon_unavailable,
@@ -103,6 +105,18 @@ Result<UniqueFd> BackendFiles::create(const BackendRecord& record) const {
                     hint_for(errno));
     }
     return directory;
+}
+
+Result<> BackendFiles::make_mount(const std::string& path) const {
+    UniqueFd directory = open_directory(mounts_.get(), ".");
+    for (const auto& part : std::filesystem::path(path)) {
+        if (directory) directory = make_directory(directory.get(), part);
+    }
+    if (directory) return {};
+    return fail(ErrorCode::spawn_failed,
+                fmt::format("The backend's mount {} can't be made in {}: {}.", in_quotes(path),
+                            in_quotes(state_file::mounts), ::strerror(errno)),
+                hint_for(errno));
 }
 
 std::vector<BackendId> BackendFiles::live() const {

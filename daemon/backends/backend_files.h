@@ -18,7 +18,8 @@ namespace jamsock {
 
 class BackendFiles {
   public:
-    // Makes `backends`, `history` and `locks` in the state directory where they are missing.
+    // Makes `backends`, `history`, `locks` and `mounts` in the state directory where they are
+    // missing.
     static Result<BackendFiles> open(int state_directory);
 
     int locks() const { return locks_.get(); }
@@ -26,6 +27,10 @@ class BackendFiles {
 
     // Makes the directory with the file `identity`, and gives its descriptor.
     Result<UniqueFd> create(const BackendRecord& record) const;
+
+    // Makes the directory `path` (relative, of plain parts) in `mounts`, for the owner alone, where
+    // it is missing. Follows no symbolic link.
+    Result<> make_mount(const std::string& path) const;
 
     // The ids of all directories in `backends`.
     std::vector<BackendId> live() const;
@@ -59,6 +64,7 @@ class BackendFiles {
     UniqueFd backends_;
     UniqueFd history_;
     UniqueFd locks_;
+    UniqueFd mounts_;
 };
 
 }  // namespace jamsock

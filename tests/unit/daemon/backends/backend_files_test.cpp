@@ -133,3 +133,32 @@ TEST_CASE("what was lost of the output is told, live or ended") {
     files.move_to_history(record.id);
     CHECK(files.dropped_log_bytes(record.id) == 17);
 }
+
+TEST_CASE("a mount is made for its owner alone, and kept as it is when it is there") {
+    const TemporaryDirectory state;
+    const auto files = BackendFiles::open(state.fd()).value();
+    REQUIRE(files.make_mount("named/a/b"));
+    namespace fs = std::filesystem;
+    for (const char* path : {"mounts", "mounts/named", "mounts/named/a", "mounts/named/a/b"})
+        CHECK(fs::status(state.path(path)).permissions() == fs::perms::owner_all);
+    std::ofstream(state.path("mounts/named/a/b/file")) << "kept";
+    REQUIRE(files.make_mount("named/a/b"));
+    CHECK(test::content_of(state.path("mounts/named/a/b/file")) == "kept");
+}
+
+TEST_CASE("a mount is made through no symbolic link and over no file") {
+    const TemporaryDirectory state;
+    const TemporaryDirectory other;
+    const auto files = BackendFiles::open(state.fd()).value();
+    REQUIRE(files.make_mount("named"));
+    std::filesystem::create_directory_symlink(other.path(), state.path("mounts/named/link"));
+    std::ofstream(state.path("mounts/named/file"));
+    for (const char* path : {"named/link", "named/link/a", "named/file", "named/file/a"}) {
+        CAPTURE(path);
+        const auto refused = files.make_mount(path);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == ErrorCode::spawn_failed);
+        CHECK(refused.error().message.find(path) != std::string::npos);
+    }
+    CHECK(std::filesystem::is_empty(other.path()));
+}
