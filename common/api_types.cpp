@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "common/clock.h"
 #include "common/json_fields.h"
 #include "common/text.h"
@@ -23,15 +25,48 @@ void refuse_unsupported(const Json& object, const char* field, std::string_view 
          {}}};
 }
 
-void read_resource_limits(const Json& limits) {
-    constexpr const char* place = "spawn.executable.resource_limits";
-    if (!limits.is_object()) bad_field(place, "an object");
-    allow_only(limits,
+struct ResourceField {
+    const char* name;
+    LimitRange range;
+    std::optional<std::int64_t> ResourceLimits::*limit;
+};
+
+constexpr std::array resource_fields{
+    ResourceField{"cpu_period", limit_range::cpu_period, &ResourceLimits::cpu_period},
+    ResourceField{"cpu_period_percent", limit_range::cpu_percent, &ResourceLimits::cpu_percent},
+    ResourceField{"cpu_time_limit", limit_range::cpu_time, &ResourceLimits::cpu_time},
+    ResourceField{"memory_limit_bytes", limit_range::memory, &ResourceLimits::memory},
+};
+
+ResourceLimits resource_limits_in(const Json& object) {
+    if (!object.is_object()) bad_field("spawn.executable.resource_limits", "an object");
+    allow_only(object,
                {"cpu_period", "cpu_period_percent", "cpu_time_limit", "memory_limit_bytes",
                 "disk_limit_bytes"},
                "The field 'spawn.executable.resource_limits'");
-    for (const auto& [name, value] : limits.items())
-        refuse_unsupported(limits, name.c_str(), "A resource limit");
+    refuse_unsupported(object, "disk_limit_bytes", "A limit on disk space");
+    ResourceLimits limits;
+    for (const ResourceField& field : resource_fields) {
+        limits.*field.limit =
+            number_between(object, field.name, field.range.least, field.range.most);
+    }
+    return limits;
+}
+
+Json resource_limits_json(const ResourceLimits& limits) {
+    Json json = Json::object();
+    for (const ResourceField& field : resource_fields) {
+        if (const auto& limit = limits.*field.limit) json[field.name] = *limit;
+    }
+    return json;
+}
+
+std::optional<Mount> mount_in(const Json& executable) {
+    const Json* mount = find(executable, "mount");
+    if (!mount || *mount == false) return std::nullopt;
+    if (*mount == true) return Mount::own();
+    if (!mount->is_string()) bad_field("spawn.executable.mount", "true, false or a string");
+    return value_of(Mount::parse(mount->get<std::string>()));
 }
 
 // What only containers have; Jamsocket's API takes it.
@@ -45,12 +80,10 @@ void read_executable(const Json& executable, ConnectRequest& request) {
     refuse_container_settings(executable);
     allow_only(executable, {"env", "command", "cwd", "base_env", "mount", "resource_limits"},
                "The field 'spawn.executable'");
-    if (const Json* limits = find(executable, "resource_limits")) read_resource_limits(*limits);
-    const Json* mount = find(executable, "mount");
-    if (mount && !mount->is_boolean() && !mount->is_string()) {
-        bad_field("spawn.executable.mount", "true, false or a string");
+    if (const Json* limits = find(executable, "resource_limits")) {
+        request.resources = resource_limits_in(*limits);
     }
-    if (mount && *mount != false) refuse_unsupported(executable, "mount", "A mount");
+    request.mount = mount_in(executable);
     if (const Json* env = find(executable, "env")) {
         request.env = variables(*env, "spawn.executable.env");
     }
@@ -161,6 +194,10 @@ std::string ConnectRequest::to_json() const {
         executable["cwd"] = command->cwd;
     }
     if (base_environment) executable["base_env"] = *base_environment;
+    if (resources != ResourceLimits{}) {
+        executable["resource_limits"] = resource_limits_json(resources);
+    }
+    if (mount) executable["mount"] = mount->is_own() ? Json(true) : Json(mount->path());
     Json spawn_options = Json::object();
     if (tag) spawn_options["tag"] = *tag;
     if (limits.max_idle) spawn_options["max_idle_seconds"] = *limits.max_idle;

@@ -14,6 +14,7 @@
 #include "common/ids.h"
 #include "common/key.h"
 #include "common/limits.h"
+#include "common/mount.h"
 #include "common/result.h"
 
 namespace jamsock {
@@ -30,6 +31,8 @@ struct ConnectRequest {
     bool spawn = true;  // false: look up only
     std::optional<std::string> tag;
     Limits limits;  // of a new backend, over the service's; only max_idle and lifetime are read
+    ResourceLimits resources;
+    std::optional<Mount> mount;
     EnvironmentMap env;
     std::optional<Command> command;                  // in place of the service's
     std::optional<EnvironmentMap> base_environment;  // the caller's, with `command`

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::array<std::string_view, 8> inherited{"HOME", "USER", "LOGNAME", "SHELL",
                                                     "LANG", "TZ",   "TMPDIR",  "PATH"};
-constexpr std::array<std::string_view, 12> reserved{"PORT",
+constexpr std::array<std::string_view, 13> reserved{"PORT",
                                                     "HOST",
                                                     "SESSION_BACKEND_ID",
                                                     "SESSION_BACKEND_KEY",
@@ -21,6 +21,7 @@ constexpr std::array<std::string_view, 12> reserved{"PORT",
                                                     "SESSION_BACKEND_STATIC_TOKEN",
                                                     "JAMSOCKET_SERVICE",
                                                     "JAMSOCK_MARK",
+                                                    "JAMSOCK_MOUNT",
                                                     "NOTIFY_SOCKET",
                                                     "LISTEN_FDS",
                                                     "LISTEN_PID",

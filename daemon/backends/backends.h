@@ -29,13 +29,23 @@ struct BackendEvent {
     bool lost_port = false;        // … and that is a port which somebody else took in between
 };
 
+// What a start needs beside the record, and nobody after it.
+struct StartSettings {
+    EnvironmentMap environment;        // all that the backend gets
+    std::optional<std::string> mount;  // made before it, in the state directory's `mounts`
+    ResourceLimits resources;
+};
+
 class Backends {
   public:
     virtual ~Backends() = default;
 
+    // Unsupported, with the limit's name and the reason, if one of them can't be kept here.
+    virtual Result<> can_limit(const ResourceLimits& limits) const = 0;
+
     // Begins to start the backend and returns at once; events tell how it goes on. The record must
-    // be committed. `environment` is all that the backend gets.
-    virtual void start(const BackendRecord& record, const EnvironmentMap& environment) = 0;
+    // be committed, and its limits possible.
+    virtual void start(const BackendRecord& record, const StartSettings& settings) = 0;
 
     // Asks for the backend's end and returns at once. A hard one overtakes a soft one; else the
     // first counts. Nothing happens for an unknown id.

@@ -66,13 +66,18 @@ std::vector<NamedProcess> topmost(const std::vector<Process>& processes) {
 }
 
 Error explain_exec(const Message& message, const BackendRecord& record) {
-    const bool in_directory = message.text("what") == "chdir";
+    const char* cause = ::strerror(static_cast<int>(message.number("errno").value_or(0)));
+    const auto what = message.text("what");
+    if (what == "cgroup") {
+        return start_error(fmt::format("The backend can't join its cgroup: {}.", cause));
+    }
+    const bool in_directory = what == "chdir";
     const std::string& path = in_directory ? record.command.cwd : record.command.argv.front();
     const ServiceName& service = record.service;
     return Error{
         ErrorCode::spawn_failed,
         fmt::format("{} can't be {}: {}.", in_quotes(path), in_directory ? "entered" : "run",
-                    ::strerror(static_cast<int>(message.number("errno").value_or(0)))),
+                    cause),
         service == ServiceName::standard() ? shell_line({"ls", "-l", path}) : give_command(service),
         {}};
 }
@@ -195,18 +200,22 @@ Task<> Supervisor::stop() {
     }
 }
 
-void Supervisor::start(const BackendRecord& record, const EnvironmentMap& environment) {
+Result<> Supervisor::can_limit(const ResourceLimits& limits) const {
+    return cgroups_.can_limit(limits);
+}
+
+void Supervisor::start(const BackendRecord& record, const StartSettings& settings) {
     auto backend = std::make_shared<Supervised>(record);
     backend->last.status = Status::scheduled;
     supervised_.emplace(record.id, backend);
-    spawn(start_and_follow(backend, environment));
+    spawn(start_and_follow(backend, settings));
 }
 
-Task<> Supervisor::start_and_follow(Ref backend, EnvironmentMap environment) {
-    Result<> launched = co_await launch(backend, environment);
+Task<> Supervisor::start_and_follow(Ref backend, StartSettings settings) {
+    Result<> launched = co_await launch(backend, settings);
     if (stopping_) co_return;
     if (launched) {
-        environment.clear();
+        settings = {};
         co_await follow(backend);
         co_return;
     }
@@ -217,9 +226,9 @@ Task<> Supervisor::start_and_follow(Ref backend, EnvironmentMap environment) {
     co_await conclude(backend, none);
 }
 
-Task<Result<>> Supervisor::launch(const Ref& backend, const EnvironmentMap& environment) {
+Task<Result<>> Supervisor::launch(const Ref& backend, const StartSettings& settings) {
     const StartSlot slot = co_await StartSlot::take(*this);
-    Result<> locked = co_await spawn_and_lock(backend, environment);
+    Result<> locked = co_await spawn_and_lock(backend, settings);
     if (!locked) co_return locked;
     if (backend->end || stopping_) {
         co_return fail(ErrorCode::backend_ended_before_ready,
@@ -234,12 +243,16 @@ Task<Result<>> Supervisor::launch(const Ref& backend, const EnvironmentMap& envi
     co_return Result<>();
 }
 
-Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const EnvironmentMap& environment) {
+Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const StartSettings& settings) {
     const BackendRecord& record = backend->record;
     auto directory = co_await make_directory(backend);
     if (!directory) co_return pass_on(directory);
     backend->directory = std::move(*directory);
     at_step(Step::directory_made);
+    auto mounted = co_await make_mount(settings);
+    if (!mounted) co_return pass_on(mounted);
+    auto grouped = co_await make_cgroup(backend, settings.resources);
+    if (!grouped) co_return pass_on(grouped);
 
     ShimSpec spec;
     spec.backend_id = record.id.str();
@@ -252,7 +265,9 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const EnvironmentM
     spec.ready_try_milliseconds = std::chrono::milliseconds(timeouts::ready_try).count();
     spec.has_listener = record.readiness.listen_fd.value_or(false);
     if (is_shown_by_command(record.readiness)) spec.ready_exec = record.readiness.sign->text();
-    for (const auto& [name, value] : environment)
+    spec.cpu_seconds = settings.resources.cpu_time.value_or(0);
+    if (cgroup::is_needed(settings.resources)) spec.cgroup = cgroups_.of(record.id);
+    for (const auto& [name, value] : settings.environment)
         spec.env.push_back(variable(name, value));
 
     if (spec.has_listener) {
@@ -443,6 +458,7 @@ void Supervisor::ask_to_end(Supervised& backend) {
         .add("reason", word(end.reason))
         .add("grace_ms", end.grace.count());
     backend.channel->send(request);
+    if (end.kind == TerminationKind::hard) cgroup::kill(cgroups_.of(backend.record.id));
 }
 
 // A hard end wakes a stopped shim. One that does nothing all the same is killed: its backend goes
@@ -502,7 +518,7 @@ Task<std::vector<Supervisor::Found>> Supervisor::find_live() {
         auto found = files_.read(id);
         if (!found) {
             log::warn("backend {}: its directory says nothing; it was never started", id.str());
-            files_.move_to_history(id);
+            put_away(id);
             continue;
         }
         auto backend = std::make_shared<Supervised>(found->record);
@@ -521,7 +537,7 @@ Task<std::vector<Supervisor::Found>> Supervisor::find_live() {
 
 void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
     if (last.status == Status::terminated) {
-        files_.move_to_history(record.id);
+        put_away(record.id);
         supervised_.erase(record.id);
         return;
     }
@@ -543,7 +559,7 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
     const Ref adopted = backend;
     if (adopted->found_dead && adopted->found_dead->tree_empty) {
         settle(adopted, adopted->found_dead);
-        files_.move_to_history(record.id);
+        put_away(record.id);
         return;
     }
     if (adopted->found_dead) report_lost(*adopted);
@@ -634,7 +650,7 @@ Task<> Supervisor::conclude(const Ref& backend, const std::optional<ShimRecord>&
     co_await explain_early_end(backend, record);
     settle(backend, record);
     at_step(Step::terminated_recorded);
-    co_await move_to_history(backend->record.id);
+    co_await put_away_later(backend->record.id);
     at_step(Step::moved_to_history);
 }
 
@@ -675,6 +691,20 @@ Task<Result<>> Supervisor::make_listener(const Ref& backend) {
     });
 }
 
+Task<Result<>> Supervisor::make_mount(const StartSettings& settings) {
+    return helper_.run([this, mount = settings.mount]() -> Result<> {
+        if (!mount) return {};
+        return files_.make_mount(*mount);
+    });
+}
+
+Task<Result<>> Supervisor::make_cgroup(const Ref& backend, const ResourceLimits& limits) {
+    return helper_.run([directory = cgroups_.of(backend->record.id), limits]() -> Result<> {
+        if (!cgroup::is_needed(limits)) return {};
+        return cgroup::make(directory, limits);
+    });
+}
+
 Task<Result<SpawnedShim>> Supervisor::spawn_shim_of(const Ref& backend, const ShimSpec& spec) {
     return helper_.run([this, backend, spec] {
         return spawn_shim(settings_.shim_program, spec, backend->directory.get(), files_.locks(),
@@ -701,8 +731,14 @@ Task<PortReport> Supervisor::report_on_port_of(const Ref& backend) {
     return helper_.run([backend] { return report_on_port(backend->record.port, backend->shim); });
 }
 
-Task<> Supervisor::move_to_history(const BackendId& id) {
-    return helper_.run([this, id] { files_.move_to_history(id); });
+// What is left of a backend whose processes are gone.
+void Supervisor::put_away(const BackendId& id) const {
+    cgroup::remove(cgroups_.of(id));
+    files_.move_to_history(id);
+}
+
+Task<> Supervisor::put_away_later(const BackendId& id) {
+    return helper_.run([this, id] { put_away(id); });
 }
 
 void Supervisor::change(Supervised& backend, StatusChange change) {

@@ -11,6 +11,7 @@
 #include "daemon/asio.h"
 #include "daemon/backends/backend_files.h"
 #include "daemon/backends/backends.h"
+#include "daemon/backends/cgroups.h"
 #include "daemon/backends/launcher.h"
 #include "daemon/backends/port_owner.h"
 #include "daemon/backends/shim_channel.h"
@@ -32,7 +33,8 @@ class Supervisor final : public Backends {
                Settings settings, OnEvent on_event);
     ~Supervisor() override;
 
-    void start(const BackendRecord& record, const EnvironmentMap& environment) override;
+    Result<> can_limit(const ResourceLimits& limits) const override;
+    void start(const BackendRecord& record, const StartSettings& settings) override;
     void terminate(const BackendId& id, const Termination& termination) override;
     std::int64_t recorded_token(const std::string& lock_name) const override;
     std::optional<pid_t> pid(const BackendId& id) const override;
@@ -59,9 +61,9 @@ class Supervisor final : public Backends {
     class StartSlot;
 
     void spawn(Task<> task);
-    Task<> start_and_follow(Ref backend, EnvironmentMap environment);
-    Task<Result<>> launch(const Ref& backend, const EnvironmentMap& environment);
-    Task<Result<>> spawn_and_lock(const Ref& backend, const EnvironmentMap& environment);
+    Task<> start_and_follow(Ref backend, StartSettings settings);
+    Task<Result<>> launch(const Ref& backend, const StartSettings& settings);
+    Task<Result<>> spawn_and_lock(const Ref& backend, const StartSettings& settings);
     Task<> follow_adopted(Ref backend);
     Task<> follow(const Ref& backend);
     Task<> heed_all(const Ref& backend);
@@ -80,23 +82,27 @@ class Supervisor final : public Backends {
     Task<> explain_early_end(const Ref& backend, const std::optional<ShimRecord>& record);
     Task<> conclude(const Ref& backend, const std::optional<ShimRecord>& record);
     void settle(const Ref& backend, const std::optional<ShimRecord>& record);
+    void put_away(const BackendId& id) const;
     void report_lost(Supervised& backend);
     void change(Supervised& backend, StatusChange change);
 
     // On the helper thread.
     Task<Result<UniqueFd>> make_directory(const Ref& backend);
     Task<Result<>> make_listener(const Ref& backend);
+    Task<Result<>> make_mount(const StartSettings& settings);
+    Task<Result<>> make_cgroup(const Ref& backend, const ResourceLimits& limits);
     Task<Result<SpawnedShim>> spawn_shim_of(const Ref& backend, const ShimSpec& spec);
     Task<std::optional<ShimRecord>> read_record_of(const Ref& backend);
     Task<PortReport> report_on_port_of(const Ref& backend);
     Task<std::vector<Process>> search(const SurvivorQuery& query);
     Task<std::vector<Process>> kill(const SurvivorQuery& query);
-    Task<> move_to_history(const BackendId& id);
+    Task<> put_away_later(const BackendId& id);
 
     asio::io_context& loop_;
     const BackendFiles& files_;
     HelperThread& helper_;
     Settings settings_;
+    const Cgroups cgroups_ = Cgroups::of_this_process();
     OnEvent on_event_;
     std::unordered_map<BackendId, Ref> supervised_;
     std::size_t free_start_slots_;

@@ -67,6 +67,11 @@ EnvironmentMap backend_environment(const BackendRecord& record, const std::strin
     return environment;
 }
 
+// In `mounts`: a name that somebody gives is none of those that keys have.
+std::string mount_directory(const Mount& mount, const std::string& lock_name) {
+    return mount.is_own() ? "keys/" + lock_name : "named/" + mount.path();
+}
+
 Error ended_before_ready(const BackendId& id, const StatusChange& end,
                          std::vector<std::string> tail) {
     const std::string how = end.exit                                    ? describe(*end.exit)
@@ -189,6 +194,11 @@ Result<> Registry::check(const ConnectRequest& request) const {
             ErrorCode::invalid_request,
             "A command in place needs an absolute path as its first word and as its 'cwd'.");
     }
+    if (request.mount && request.mount->is_own() && !request.key) {
+        return fail(ErrorCode::invalid_request,
+                    "A mount of the key's own ('mount' true) needs a 'key'; without one, name the "
+                    "mount.");
+    }
     if (auto sound = check_variables(request.env); !sound) return sound;
     return check_variables(request.base_environment.value_or(EnvironmentMap{}));
 }
@@ -234,6 +244,7 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
                     fmt::format("No backend holds the key {}.", in_quotes(request.key->str())),
                     key_command("connect", service, *request.key));
     }
+    if (auto possible = backends_.can_limit(request.resources); !possible) return pass_on(possible);
     const std::string resource_key = request.key ? request.key->str() : random_mark();
     auto record = new_record(service, request, *definition, resource_key);
     if (!record) return pass_on(record);
@@ -252,8 +263,21 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
         log::info("backend {}: start {} of {}, as the port of the one before was taken",
                   record->id.str(), start_number, most_starts);
     }
-    backends_.start(*record, backend_environment(*record, resource_key, request, *definition));
+    backends_.start(*record, start_settings(*record, resource_key, request, *definition));
     return entry;
+}
+
+StartSettings Registry::start_settings(const BackendRecord& record, const std::string& resource_key,
+                                       const ConnectRequest& request,
+                                       const ServiceDefinition& definition) const {
+    StartSettings start{
+        .environment = backend_environment(record, resource_key, request, definition),
+        .resources = request.resources};
+    if (request.mount) {
+        start.mount = mount_directory(*request.mount, record.lock_name);
+        start.environment["JAMSOCK_MOUNT"] = settings_.mounts + "/" + *start.mount;
+    }
+    return start;
 }
 
 Result<BackendRecord> Registry::new_record(const ServiceName& service,

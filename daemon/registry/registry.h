@@ -33,6 +33,7 @@ struct RouteSink {
 
 struct RegistrySettings {
     std::string url_base;  // "http://127.0.0.1:9090/": a connection token and "/" make the URL
+    std::string mounts;    // the absolute path of the state directory's `mounts`
     BootNow now = &BootClock::now;
 };
 
@@ -115,6 +116,9 @@ class Registry {
     Result<BackendRecord> new_record(const ServiceName& service, const ConnectRequest& request,
                                      const ServiceDefinition& definition,
                                      const std::string& resource_key);
+    StartSettings start_settings(const BackendRecord& record, const std::string& resource_key,
+                                 const ConnectRequest& request,
+                                 const ServiceDefinition& definition) const;
     BackendId new_id() const;
     Result<ConnectResponse> grant(Entry& entry, bool spawned, const ConnectRequest& request);
     Task<Result<>> wait_until_ready(const Ref& entry, Deadline deadline);

@@ -259,11 +259,12 @@ TEST_CASE("an unknown field is named where it would be missed, and passed over e
         {with_executable(R"({"envs":{"A":"1"}})"), {"'spawn.executable'", "'envs'", "'env'"}},
         {with_executable(R"({"resource_limits":{"memory":1}})"),
          {"'spawn.executable.resource_limits'", "'memory'", "'memory_limit_bytes'"}},
-        {with_executable(R"({"resource_limits":{"memory_limit_bytes":1}})"),
-         {"'memory_limit_bytes'"},
+        {with_executable(R"({"resource_limits":{"disk_limit_bytes":1}})"),
+         {"'disk_limit_bytes'"},
          ErrorCode::unsupported},
+        {with_executable(R"({"resource_limits":{"cpu_period":1}})"), {"'cpu_period'", "1000"}},
         {with_executable(R"({"image":"debian:12"})"), {"'image'"}, ErrorCode::unsupported},
-        {with_executable(R"({"mount":true})"), {"'mount'"}, ErrorCode::unsupported},
+        {with_executable(R"({"mount":"../up"})"), {"'../up'", "relative path"}},
     };
     for (const BadBody& bad : bodies) {
         CAPTURE(bad.body);

@@ -168,11 +168,47 @@ TEST_CASE("what is no JSON object is refused, with the place but without a libra
 }
 
 TEST_CASE("what this version can't do is refused, never ignored") {
-    for (const char* body : {R"({"spawn":{"executable":{"mount":true}}})",
-                             R"({"spawn":{"executable":{"mount":"data"}}})",
-                             R"({"spawn":{"executable":{"image":"debian"}}})",
-                             R"({"spawn":{"executable":{"resource_limits":{"cpu_period":1}}}})"}) {
+    for (const char* body :
+         {R"({"spawn":{"executable":{"image":"debian"}}})",
+          R"({"spawn":{"executable":{"resource_limits":{"disk_limit_bytes":1}}}})"}) {
         CHECK(refused(body) == ErrorCode::unsupported);
+    }
+}
+
+TEST_CASE("resource limits are whole numbers in their range") {
+    const auto request = ConnectRequest::from_json(
+        R"({"spawn":{"executable":{"resource_limits":{"cpu_period":1000,"cpu_period_percent":250,)"
+        R"("cpu_time_limit":1,"memory_limit_bytes":1048576,"disk_limit_bytes":null}}}})");
+    REQUIRE(request);
+    CHECK(
+        request->resources ==
+        ResourceLimits{.cpu_time = 1, .memory = 1'048'576, .cpu_period = 1000, .cpu_percent = 250});
+    CHECK(ConnectRequest::from_json(request->to_json())->resources == request->resources);
+    for (const char* limit :
+         {R"("cpu_time_limit":0)", R"("cpu_time_limit":"1")", R"("cpu_time_limit":1.5)",
+          R"("memory_limit_bytes":-1)", R"("cpu_period":999)", R"("cpu_period":1000001)",
+          R"("cpu_period_percent":0)"}) {
+        CAPTURE(limit);
+        CHECK(refused(std::string(R"({"spawn":{"executable":{"resource_limits":{)") + limit +
+                      "}}}}") == ErrorCode::invalid_request);
+    }
+}
+
+TEST_CASE("a mount is the key's own, a named one, or none") {
+    const auto mount = [](const std::string& value) {
+        const auto request =
+            ConnectRequest::from_json(R"({"spawn":{"executable":{"mount":)" + value + "}}}");
+        REQUIRE(request);
+        CHECK(ConnectRequest::from_json(request->to_json())->mount == request->mount);
+        return request->mount;
+    };
+    CHECK(mount("true") == Mount::own());
+    CHECK(mount("\"a/b\"")->path() == "a/b");
+    CHECK_FALSE(mount("false"));
+    CHECK_FALSE(mount("null"));
+    for (const char* value : {"\"\"", "\"/etc\"", "\"../a\"", "1", "[]"}) {
+        CHECK(refused(std::string(R"({"spawn":{"executable":{"mount":)") + value + "}}}") ==
+              ErrorCode::invalid_request);
     }
 }
 

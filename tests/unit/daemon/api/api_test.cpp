@@ -9,7 +9,8 @@ using namespace jamsock;
 namespace {
 
 struct NoBackends final : Backends {
-    void start(const BackendRecord&, const EnvironmentMap&) override {}
+    Result<> can_limit(const ResourceLimits&) const override { return {}; }
+    void start(const BackendRecord&, const StartSettings&) override {}
     void terminate(const BackendId&, const Termination&) override {}
     std::int64_t recorded_token(const std::string&) const override { return 0; }
     std::optional<pid_t> pid(const BackendId&) const override { return std::nullopt; }

@@ -19,8 +19,16 @@ struct FakeBackends final : Backends {
     std::vector<std::pair<BackendId, Termination>> terminated;
     std::map<std::string, std::int64_t> lock_tokens;
 
-    void start(const BackendRecord& record, const EnvironmentMap& environment) override {
-        started.push_back({record, environment});
+    std::optional<Error> cant_limit;
+    std::vector<StartSettings> settings;
+
+    Result<> can_limit(const ResourceLimits&) const override {
+        if (cant_limit) return tl::unexpected(*cant_limit);
+        return {};
+    }
+    void start(const BackendRecord& record, const StartSettings& start) override {
+        started.push_back({record, start.environment});
+        settings.push_back(start);
     }
     void terminate(const BackendId& id, const Termination& termination) override {
         terminated.emplace_back(id, termination);
@@ -59,7 +67,7 @@ struct World {
                       backends,
                       {[this](auto route) { published.push_back(std::move(route)); },
                        [this](std::uint64_t serial) { removed.push_back(serial); }},
-                      {"http://127.0.0.1:9090/", &now}};
+                      {"http://127.0.0.1:9090/", "/state/mounts", &now}};
     asio::io_context loop;
 
     using Connected = std::shared_ptr<std::optional<Result<ConnectResponse>>>;
@@ -785,4 +793,59 @@ TEST_CASE("a status that contradicts the database keeps no other from being reco
     world.happens(holder.backend_id, {.status = Status::ready});
     CHECK(world.store.statuses(holder.backend_id).back().status == Status::ready);
     CHECK(world.connect(for_key("other"))->spawned);
+}
+
+TEST_CASE("a key's own mount is the same for its next holder, and another key's is another") {
+    World world;
+    ConnectRequest request = for_key("doc");
+    request.mount = Mount::own();
+    const auto first = world.connect(request).value();
+    world.happens(first.backend_id, {.status = Status::terminated});
+    world.connect(request).value();
+    request.key = Key::parse("other").value();
+    world.connect(request).value();
+    const auto& started = world.backends.settings;
+    const std::string lock_name = world.backends.started[0].record.lock_name;
+    CHECK(started[0].mount == "keys/" + lock_name);
+    CHECK(started[0].environment.at("JAMSOCK_MOUNT") == "/state/mounts/keys/" + lock_name);
+    CHECK(started[1].mount == started[0].mount);
+    CHECK(started[2].mount != started[0].mount);
+}
+
+TEST_CASE("a named mount is one for all, and can't be a key's own") {
+    World world;
+    ConnectRequest request;
+    request.mount = Mount::parse("a/b").value();
+    world.connect(request).value();
+    CHECK(world.backends.settings[0].mount == "named/a/b");
+    CHECK(world.backends.settings[0].environment.at("JAMSOCK_MOUNT") == "/state/mounts/named/a/b");
+    world.connect({}).value();
+    CHECK_FALSE(world.backends.settings[1].mount);
+    CHECK_FALSE(world.backends.settings[1].environment.contains("JAMSOCK_MOUNT"));
+}
+
+TEST_CASE("a key's own mount without a key is refused, and a variable of its name") {
+    World world;
+    ConnectRequest request;
+    request.mount = Mount::own();
+    CHECK(world.connect(request).error().code == ErrorCode::invalid_request);
+    request = for_key("doc");
+    request.env = {{"JAMSOCK_MOUNT", "/"}};
+    CHECK(world.connect(request).error().code == ErrorCode::reserved_env_var);
+    CHECK(world.backends.started.empty());
+}
+
+TEST_CASE("limits that can't be kept are refused before anything is recorded") {
+    World world;
+    ConnectRequest request = for_key("doc");
+    request.resources.memory = 1;
+    world.backends.cant_limit = Error{ErrorCode::unsupported, "No.", {}, {}};
+    CHECK(world.connect(request).error().code == ErrorCode::unsupported);
+    CHECK(world.registry.keys({}).keys.empty());
+    world.backends.cant_limit.reset();
+    CHECK(world.connect(request)->spawned);
+    CHECK(world.backends.settings[0].resources.memory == 1);
+    // Only a new backend would be limited.
+    world.backends.cant_limit = Error{ErrorCode::unsupported, "No.", {}, {}};
+    CHECK_FALSE(world.connect(request)->spawned);
 }
