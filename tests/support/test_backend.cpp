@@ -14,6 +14,7 @@
 //   --listen-fd              on descriptor 3, if that is its own by LISTEN_FDS and LISTEN_PID
 //   --exit-after-ready CODE  ends after its first answer      --ignore-term
 //   --flood-log BYTES        writes so much output first
+//   --log-requests           writes each request's target to its output
 //   --fork-daemon            leaves a child in a session of its own, without descriptors
 //   --fork-escaped           … in a session of its own, without environment, with all descriptors
 //   --fork-hermit NAME       … that ignores TERM, in a session of its own, without descriptors and
@@ -102,6 +103,7 @@ struct Options {
     bool mute = false;
     bool listen_fd = false;
     bool ignore_term = false;
+    bool log_requests = false;
     bool fork_daemon = false;
     bool fork_escaped = false;
     std::string hermit;
@@ -137,6 +139,8 @@ Options parse(int argc, char** argv) {
             options.flood = static_cast<std::size_t>(::atoll(value()));
         } else if (option == "--never-listen") {
             options.never_listen = true;
+        } else if (option == "--log-requests") {
+            options.log_requests = true;
         } else if (option == "--ignore-term") {
             options.ignore_term = true;
         } else if (option == "--fork-daemon") {
@@ -360,6 +364,7 @@ class Connection {
 
     void serve() {
         while (read_head()) {
+            if (options_.log_requests) write_all(STDOUT_FILENO, target_ + '\n');
             answer();
             if (options_.exit_after_ready) ::_exit(*options_.exit_after_ready);
             if (!keep_alive_) return;
