@@ -162,6 +162,7 @@ VerbRun prepare_connect(CLI::App& app) {
                    "A variable for the backend, if one is started; may be repeated")
         ->type_name("NAME=VALUE")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     options->tag_option =
         app.add_option("--tag", options->tag, "Refuse a backend that was started with another tag")

@@ -51,6 +51,7 @@ void add_selection_options(CLI::App& app, SelectionOptions& options) {
     app.add_option("-k,--key", options.keys, "The backend that holds this key")
         ->type_name("KEY")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 

@@ -90,6 +90,7 @@ std::shared_ptr<DefinitionOptions> add_definition_options(CLI::App& app) {
     app.add_option("-e,--env", options->variables, "A variable for its backends; may be repeated")
         ->type_name("NAME=VALUE")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     for (std::size_t i = 0; i < limit_options.size(); ++i) {
         options->limit_given[i] =
@@ -265,6 +266,7 @@ VerbRun prepare_service_update(CLI::App& app) {
     app.add_option("--unset", options->unset, "A variable to take away; may be repeated")
         ->type_name("NAME")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.footer(
         "What is not named stays. The word 'default' takes a limit or a --ready option away\n"

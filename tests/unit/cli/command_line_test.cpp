@@ -99,6 +99,15 @@ TEST_CASE("the key may come from JAMSOCK_KEY, and --key goes before it") {
     CHECK(daemon.requests().at(1).ends_with("{\"key\":\"other\"}"));
 }
 
+TEST_CASE("an option that may be repeated takes one word, and the service may stand behind it") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {answer(200, connected("knrv5")), answer(200, ok_json())});
+    REQUIRE(call({"connect", "--key", "k", "-e", "A=1", "editor"}).exit_code == 0);
+    CHECK(daemon.requests().at(0).starts_with("POST /v2/service/local/editor/default/connect"));
+    REQUIRE(call({"service", "update", "-e", "A=1", "--unset", "B", "editor"}).exit_code == 0);
+    CHECK(daemon.requests().at(1).starts_with("POST /v2/service/local/editor/default/update"));
+}
+
 TEST_CASE("a command in place goes with its absolute path, directory and base environment") {
     const StateDirectory state;
     const FakeDaemon daemon(state, {answer(200, connected("knrv5"))});

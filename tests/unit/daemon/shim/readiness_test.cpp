@@ -187,7 +187,7 @@ TEST_CASE("an ending kills the try at once, with all of its group, and makes no 
     RunningShim shim = RunningShim::started(
         home, with_command(home, "trap '' TERM; sleep 1000 & echo >> $HOME_OF_TEST/tries; wait",
                            "trap 'exit 5' TERM; : > $1/up; while :; do sleep 0.01; done"));
-    REQUIRE(exists(home.path("tries")));
+    REQUIRE(eventually([&] { return content_of(home.path("tries")) == "\n"; }));
     REQUIRE(exists(home.path("up")));
     shim.channel.send(terminate("soft", "external", 3'600'000));
     CHECK(shim.channel.expect("exited").number("code") == 5);
