@@ -66,6 +66,8 @@ struct DefinitionOptions {
     std::array<const CLI::Option*, sign_options.size()> sign_given{};
     std::string listen_fd;
     std::string port_owner;
+    const CLI::Option* listen_fd_given = nullptr;
+    const CLI::Option* port_owner_given = nullptr;
 };
 
 void add_readiness_options(CLI::App& app, DefinitionOptions& options) {
@@ -74,11 +76,13 @@ void add_readiness_options(CLI::App& app, DefinitionOptions& options) {
             app.add_option(sign_options[i].name, options.signs[i], sign_options[i].help)
                 ->type_name(sign_options[i].type);
     }
-    app.add_flag("--listen-fd", options.listen_fd,
-                 "Hand it its listening socket as descriptor 3 (LISTEN_FDS)");
-    app.add_option("--port-owner", options.port_owner,
-                   "Who may listen on its port: tree, its own processes, or any")
-        ->type_name("WHO");
+    options.listen_fd_given =
+        app.add_flag("--listen-fd", options.listen_fd,
+                     "Hand it its listening socket as descriptor 3 (LISTEN_FDS)");
+    options.port_owner_given =
+        app.add_option("--port-owner", options.port_owner,
+                       "Who may listen on its port: tree, its own processes, or any")
+            ->type_name("WHO");
 }
 
 std::shared_ptr<DefinitionOptions> add_definition_options(CLI::App& app) {
@@ -119,6 +123,12 @@ Result<> read_limits(const DefinitionOptions& options, bool takes_default,
     return {};
 }
 
+Result<ReadySign> parse_sign(const SignOption& option, const std::string& text) {
+    const std::string called = fmt::format("The option {}", option.name);
+    if (auto valid = require_utf8(called, text); !valid) return pass_on(valid);
+    return ReadySign::parse(option.kind, text, called);
+}
+
 Result<> read_sign(const DefinitionOptions& options, bool takes_default,
                    ServiceUpdateRequest& change) {
     const char* first = nullptr;
@@ -134,9 +144,7 @@ Result<> read_sign(const DefinitionOptions& options, bool takes_default,
                         fmt::format("Give {} or {}, not both.", first, option.name));
         }
         first = option.name;
-        const std::string called = fmt::format("The option {}", option.name);
-        if (auto valid = require_utf8(called, options.signs[i]); !valid) return pass_on(valid);
-        auto sign = ReadySign::parse(option.kind, options.signs[i], called);
+        auto sign = parse_sign(option, options.signs[i]);
         if (!sign) return pass_on(sign);
         change.*option.change = std::move(*sign);
     }
@@ -150,24 +158,31 @@ tl::unexpected<Error> no_such_word(const char* option, const char* words, bool t
                             takes_default ? " or 'default'" : "", in_quotes(given)));
 }
 
-Result<> read_port(const DefinitionOptions& options, bool takes_default,
-                   ServiceUpdateRequest& change) {
-    const auto takes_back = [&](const std::string& given) {
-        return takes_default && given == back_to_default;
-    };
-    const std::string& fd = options.listen_fd;
-    if (takes_back(fd)) {
+Result<> read_listen_fd(const DefinitionOptions& options, bool takes_default,
+                        ServiceUpdateRequest& change) {
+    const std::string& text = options.listen_fd;
+    if (options.listen_fd_given->count() == 0) return {};
+    if (takes_default && text == back_to_default) {
         change.listen_fd.emplace();
-    } else if (fd == "true" || fd == "false") {
-        change.listen_fd = fd == "true";
-    } else if (!fd.empty()) {
-        return no_such_word("--listen-fd", "'true', 'false'", takes_default, fd);
+        return {};
     }
-    const std::string& owner = options.port_owner;
-    const auto rule = port_rule_from_word(owner);
-    if (takes_back(owner) || rule) change.port_owner = rule;
-    if (owner.empty() || change.port_owner) return {};
-    return no_such_word("--port-owner", "'tree', 'any'", takes_default, owner);
+    if (text != "true" && text != "false") {
+        return no_such_word("--listen-fd", "'true', 'false'", takes_default, text);
+    }
+    change.listen_fd = text == "true";
+    return {};
+}
+
+Result<> read_port_owner(const DefinitionOptions& options, bool takes_default,
+                         ServiceUpdateRequest& change) {
+    const std::string& text = options.port_owner;
+    if (options.port_owner_given->count() == 0) return {};
+    const auto rule = port_rule_from_word(text);
+    if (!rule && !(takes_default && text == back_to_default)) {
+        return no_such_word("--port-owner", "'tree', 'any'", takes_default, text);
+    }
+    change.port_owner = rule;
+    return {};
 }
 
 Result<ServiceUpdateRequest> change_of(const DefinitionOptions& options, bool takes_default,
@@ -188,7 +203,7 @@ Result<ServiceUpdateRequest> change_of(const DefinitionOptions& options, bool ta
                         fmt::format("The variable {} is both set and taken away.", name));
         }
     }
-    for (const auto& read : {read_limits, read_sign, read_port}) {
+    for (const auto& read : {read_limits, read_sign, read_listen_fd, read_port_owner}) {
         if (auto sound = read(options, takes_default, change); !sound) return pass_on(sound);
     }
     if (!invocation.program) {

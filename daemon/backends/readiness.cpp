@@ -90,11 +90,13 @@ void ReadinessWatch::heed(const Message& told) {
 
 Task<Verdict> ReadinessWatch::wait(Place place, std::int64_t give_up_at, HelperThread& helper,
                                    const std::function<bool()>& is_over) {
+    place_ = place;
+    give_up_at_ = give_up_at;
     std::chrono::nanoseconds pause = timeouts::first_probe_pause;
     while (!is_over()) {
-        const Seen seen = co_await look(place, give_up_at, helper);
+        const Seen seen = co_await look(helper);
         last_.has_sign = seen.has_sign;
-        const Verdict verdict = judge(rule_, seen, boot_milliseconds(), give_up_at);
+        const Verdict verdict = judge(rule_, seen, boot_milliseconds(), give_up_at_);
         if (verdict != Verdict::waiting) co_return verdict;
         const Deadline next_look = after(pause);
         co_await told_.wait_until(next_look);
@@ -103,50 +105,49 @@ Task<Verdict> ReadinessWatch::wait(Place place, std::int64_t give_up_at, HelperT
     co_return Verdict::waiting;
 }
 
-Task<Seen> ReadinessWatch::look(const Place& place, std::int64_t give_up_at, HelperThread& helper) {
+Task<Seen> ReadinessWatch::look(HelperThread& helper) {
     Seen seen;
-    seen.has_sign = co_await has_sign(place, give_up_at, helper);
+    seen.has_sign = co_await has_sign(helper);
     seen.has_sign = seen.has_sign || shim_says_ready_;
     if (!seen.has_sign || rule_.takes_any_owner()) co_return seen;
-    seen.owner = co_await ask_owner(port_, place.shim, helper);
+    seen.owner = co_await ask_owner(port_, place_.shim, helper);
     co_return seen;
 }
 
-Task<bool> ReadinessWatch::has_sign(const Place& place, std::int64_t give_up_at,
-                                    HelperThread& helper) {
+Task<bool> ReadinessWatch::has_sign(HelperThread& helper) {
     if (shim_says_ready_) co_return true;
-    if (!rule_.sign) co_return co_await answers_http(give_up_at);
+    if (!rule_.sign) co_return co_await answers_http();
     switch (rule_.sign->kind()) {
         case ReadySign::Kind::log:
-            co_return co_await has_line(place, helper);
+            co_return co_await has_line(helper);
         case ReadySign::Kind::path:
-            co_return co_await answers_well(rule_.sign->text(), give_up_at);
+            co_return co_await answers_well(rule_.sign->text());
         case ReadySign::Kind::exec:
             break;
     }
     co_return false;
 }
 
-Task<bool> ReadinessWatch::has_line(const Place& place, HelperThread& helper) {
-    if (!log_) log_ = std::make_shared<LogWatch>(place.directory, rule_.sign->text());
+Task<bool> ReadinessWatch::has_line(HelperThread& helper) {
+    if (!log_) log_ = std::make_shared<LogWatch>(place_.directory, rule_.sign->text());
     return look_at(log_, helper);
 }
 
-Task<bool> ReadinessWatch::answers_well(const std::string& path, std::int64_t give_up_at) {
-    const std::string answer = co_await ask("GET", path, status_end, give_up_at);
+Task<bool> ReadinessWatch::answers_well(const std::string& path) {
+    const std::string answer = co_await ask("GET", path, status_end);
     const int status = http_status(answer);
     if (status != 0) last_.http_status = status;
     co_return status >= 200 && status < 400;
 }
 
-Task<bool> ReadinessWatch::answers_http(std::int64_t give_up_at) {
-    const std::string answer = co_await ask("HEAD", "/", http.size(), give_up_at);
+Task<bool> ReadinessWatch::answers_http() {
+    const std::string answer = co_await ask("HEAD", "/", http.size());
     co_return answer == http;
 }
 
 // Up to `length` bytes of the answer; what could not be asked has none.
 Task<std::string> ReadinessWatch::ask(std::string_view method, std::string_view path,
-                                      std::size_t length, std::int64_t give_up_at) {
+                                      std::size_t length) {
     Socket socket(co_await asio::this_coro::executor);
     error_code failed;
     socket.open(tcp::v4(), failed);
@@ -155,7 +156,7 @@ Task<std::string> ReadinessWatch::ask(std::string_view method, std::string_view 
     const std::string request = fmt::format(
         "{} {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", method, path, port_);
     const std::chrono::milliseconds left(
-        std::max<std::int64_t>(1, give_up_at - boot_milliseconds()));
+        std::max<std::int64_t>(1, give_up_at_ - boot_milliseconds()));
     struct Asking {
         Asking(Socket*& place, Socket& socket) : place_(place) { place_ = &socket; }
         Asking(const Asking&) = delete;

@@ -82,16 +82,17 @@ class ReadinessWatch {
   private:
     using Socket = asio::ip::tcp::socket;
 
-    Task<Seen> look(const Place& place, std::int64_t give_up_at, HelperThread& helper);
-    Task<bool> has_sign(const Place& place, std::int64_t give_up_at, HelperThread& helper);
-    Task<bool> has_line(const Place& place, HelperThread& helper);
-    Task<bool> answers_well(const std::string& path, std::int64_t give_up_at);
-    Task<bool> answers_http(std::int64_t give_up_at);
-    Task<std::string> ask(std::string_view method, std::string_view path, std::size_t length,
-                          std::int64_t give_up_at);
+    Task<Seen> look(HelperThread& helper);
+    Task<bool> has_sign(HelperThread& helper);
+    Task<bool> has_line(HelperThread& helper);
+    Task<bool> answers_well(const std::string& path);
+    Task<bool> answers_http();
+    Task<std::string> ask(std::string_view method, std::string_view path, std::size_t length);
 
     ReadinessRule rule_;
     std::uint16_t port_;
+    Place place_{};
+    std::int64_t give_up_at_ = 0;
     bool shim_says_ready_ = false;
     Event told_;
     Socket* asking_ = nullptr;

@@ -445,6 +445,7 @@ TEST_CASE("a sign of readiness that can't be one is refused before anything is a
               .find("Give --ready-log or --ready-path, not both.") != std::string::npos);
     CHECK(refused({"--port-owner", "me"}).find("'tree', 'any'; 'me' is none") != std::string::npos);
     CHECK(refused({"--port-owner", "default"}).find("'default' is none") != std::string::npos);
+    CHECK(refused({"--port-owner", ""}).find("'' is none") != std::string::npos);
     CHECK(refused({"--listen-fd=3"}).find("'3' is none") != std::string::npos);
 }
 
