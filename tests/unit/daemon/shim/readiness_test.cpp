@@ -21,8 +21,15 @@ namespace {
 
 constexpr const char* forever = "while :; do sleep 0.01; done";
 
+// The kernel shows it a moment after the exec.
+std::vector<std::string> environment_of_main(const RunningShim& shim) {
+    std::vector<std::string> environment;
+    REQUIRE(eventually([&] { return !(environment = environment_of(shim.main_pid())).empty(); }));
+    return environment;
+}
+
 std::string notify_socket_of(const RunningShim& shim) {
-    return notify_socket_in(environment_of(shim.main_pid()));
+    return notify_socket_in(environment_of_main(shim));
 }
 
 ShimSpec with_command(const ShimHome& home, const std::string& command,
@@ -103,7 +110,7 @@ TEST_CASE("a service's own environment can't stand for what the shim sets") {
     for (const char* variable : {"NOTIFY_SOCKET=/x", "LISTEN_FDS=7", "LISTEN_PID=1"})
         spec.env.emplace_back(variable);
     RunningShim shim = RunningShim::started(home, spec);
-    const auto environment = environment_of(shim.main_pid());
+    const auto environment = environment_of_main(shim);
     CHECK(value_in(environment, "NOTIFY_SOCKET").starts_with("@jamsock-notify-"));
     CHECK(value_in(environment, "LISTEN_FDS") == "(none)");
     CHECK(value_in(environment, "LISTEN_PID") == "(none)");
@@ -154,13 +161,13 @@ TEST_CASE("a try runs with the backend's environment, directory and key, in a se
     CHECK(process->parent == shim.pid());
     CHECK(process->session == pid);
     CHECK(process->group == pid);
-    CHECK(environment_of(pid) == environment_of(shim.main_pid()));
+    CHECK(environment_of(pid) == environment_of_main(shim));
     const std::string proc = "/proc/" + std::to_string(pid);
     CHECK(std::filesystem::read_symlink(proc + "/cwd") == "/usr");
-    Descriptors open = descriptors_of(pid);
+    const Descriptors open = descriptors_of(shim.main_pid());
     CHECK(open.rbegin()->second == home.lock_file());
     CHECK(open.size() == 4);
-    CHECK(open == descriptors_of(shim.main_pid()));
+    CHECK(eventually([&] { return descriptors_of(pid) == open; }));  // its redirection is over
 }
 
 TEST_CASE("a try that lasts too long is killed with its group, and another one made") {
@@ -233,10 +240,11 @@ TEST_CASE("READY=1 ends the tries of a command") {
 TEST_CASE("a listening socket comes as descriptor 3, with the process's own number beside it") {
     const ShimHome home;
     const UniqueFd listener = a_listener();
-    ShimSpec spec = home.spec("exec sleep 1000");
+    ShimSpec spec = home.spec("");
+    spec.argv = {"/bin/sleep", "1000"};
     spec.has_listener = true;
     RunningShim shim = RunningShim::started(home, spec, listener.get());
-    const auto environment = environment_of(shim.main_pid());
+    const auto environment = environment_of_main(shim);
     CHECK(value_in(environment, "LISTEN_FDS") == "1");
     CHECK(value_in(environment, "LISTEN_PID") == std::to_string(shim.main_pid()));
     const Descriptors open = descriptors_of(shim.main_pid());
