@@ -50,6 +50,10 @@ ResourceLimits resource_limits_in(const Json& object) {
         limits.*field.limit =
             number_between(object, field.name, field.range.least, field.range.most);
     }
+    const auto quota = limits.cpu_quota();
+    if (quota && *quota < limit_range::least_cpu_quota) {
+        bad_field("cpu_period_percent", "1000 microseconds of each 'cpu_period' or more");
+    }
     return limits;
 }
 

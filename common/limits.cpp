@@ -20,6 +20,11 @@ Limits Limits::over(const Limits& base) const {
             pick(startup, base.startup)};
 }
 
+std::optional<std::int64_t> ResourceLimits::cpu_quota() const {
+    if (!cpu_percent) return std::nullopt;
+    return cpu_period_or_usual() * *cpu_percent / 100;
+}
+
 LifeLimits::LifeLimits(const Limits& set)
     : max_idle(set_or(set.max_idle, timeouts::max_idle)),
       grace(set_or(set.grace, timeouts::grace)),

@@ -54,6 +54,9 @@ struct ResourceLimits {
     std::optional<std::int64_t> cpu_period;   // microseconds
     std::optional<std::int64_t> cpu_percent;  // of each period, for all of them; 100: one core
 
+    // Microseconds of processor time in each period; empty: all that there is.
+    std::optional<std::int64_t> cpu_quota() const;
+    std::int64_t cpu_period_or_usual() const { return cpu_period.value_or(100'000); }
     friend bool operator==(const ResourceLimits&, const ResourceLimits&) = default;
 };
 namespace limit_range {
@@ -62,6 +65,7 @@ inline constexpr LimitRange memory{1, std::int64_t{1} << 60};
 // As the kernel has them (Documentation/admin-guide/cgroup-v2, cpu.max).
 inline constexpr LimitRange cpu_period{1'000, 1'000'000};
 inline constexpr LimitRange cpu_percent{1, 100'000};
+inline constexpr std::int64_t least_cpu_quota = 1'000;
 }  // namespace limit_range
 
 }  // namespace jamsock

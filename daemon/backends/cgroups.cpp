@@ -20,7 +20,6 @@ namespace jamsock {
 namespace {
 
 constexpr std::string_view own_child = "/jamsock-daemon";
-constexpr std::int64_t usual_cpu_period = 100'000;  // microseconds
 constexpr const char* own_cgroup_hint =
     "jamsock daemon stop && systemd-run --user --scope -p Delegate=yes jamsock daemon start";
 
@@ -152,10 +151,9 @@ std::vector<Setting> settings(const ResourceLimits& limits) {
         all.push_back({"memory.swap.max", "0"});  // else it would only move elsewhere
     }
     if (limits.cpu_period || limits.cpu_percent) {
-        const std::int64_t period = limits.cpu_period.value_or(usual_cpu_period);
-        const std::string quota =
-            limits.cpu_percent ? std::to_string(period * *limits.cpu_percent / 100) : "max";
-        all.push_back({"cpu.max", fmt::format("{} {}", quota, period)});
+        const auto quota = limits.cpu_quota();
+        all.push_back({"cpu.max", fmt::format("{} {}", quota ? std::to_string(*quota) : "max",
+                                              limits.cpu_period_or_usual())});
     }
     return all;
 }

@@ -47,6 +47,9 @@ Result<Store> Store::open(const std::string& path) {
 
 namespace {
 
+// In the table `fencing`, stands for the rows that were forgotten. No lock has such a name.
+constexpr const char* floor_row = "floor";
+
 tl::unexpected<Error> file_was_replaced() {
     return fail(ErrorCode::internal,
                 "The daemon's database was deleted or replaced while it ran, so nothing can be "
@@ -140,17 +143,20 @@ Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& sc
             held.exec();
         }
 
-        auto& fencing =
-            db.prepared(db.insert_fencing,
-                        "INSERT INTO fencing (lock_name, token) VALUES (?,?) ON CONFLICT "
-                        "(lock_name) DO UPDATE SET token = max(token, excluded.token)");
-        fencing.bind(1, backend.lock_name);
-        fencing.bind(2, backend.fencing_token);
-        fencing.exec();
-
+        record_fencing_token(backend.lock_name, backend.fencing_token);
         insert_status(backend.id, scheduled);
         transaction.commit();
     });
+}
+
+void Store::record_fencing_token(const std::string& lock_name, std::int64_t token) {
+    auto& row = connection_->prepared(
+        connection_->insert_fencing,
+        "INSERT INTO fencing (lock_name, token) VALUES (?,?) ON CONFLICT (lock_name) DO UPDATE SET "
+        "token = max(token, excluded.token)");
+    row.bind(1, lock_name);
+    row.bind(2, token);
+    row.exec();
 }
 
 void Store::insert_status(const BackendId& backend, const StatusChange& change) {
@@ -187,9 +193,11 @@ Result<> Store::record_status(const BackendId& backend, const StatusChange& chan
 
 std::int64_t Store::last_fencing_token(const std::string& lock_name) const {
     return reading("last_fencing_token", [&]() -> std::int64_t {
-        auto& query = connection_->prepared(connection_->select_fencing,
-                                            "SELECT token FROM fencing WHERE lock_name = ?");
+        auto& query =
+            connection_->prepared(connection_->select_fencing,
+                                  "SELECT max(token) FROM fencing WHERE lock_name IN (?, ?)");
         query.bind(1, lock_name);
+        query.bind(2, floor_row);
         return query.executeStep() ? query.getColumn(0).getInt64() : 0;
     });
 }
@@ -197,12 +205,18 @@ std::int64_t Store::last_fencing_token(const std::string& lock_name) const {
 Result<std::size_t> Store::forget_fencing_tokens(std::int64_t floor, std::size_t most) {
     std::size_t forgotten = 0;
     auto written = writing("forget_fencing_tokens", connection_->path, [&] {
-        SQLite::Statement forget(connection_->database,
-                                 "DELETE FROM fencing WHERE lock_name IN (SELECT lock_name FROM "
-                                 "fencing WHERE token <= ? ORDER BY token LIMIT ?)");
+        SQLite::Transaction transaction(connection_->database,
+                                        SQLite::TransactionBehavior::IMMEDIATE);
+        SQLite::Statement forget(
+            connection_->database,
+            fmt::format("DELETE FROM fencing WHERE lock_name IN (SELECT lock_name FROM fencing "
+                        "WHERE token <= ? AND lock_name <> '{}' ORDER BY token LIMIT ?)",
+                        floor_row));
         forget.bind(1, floor);
         forget.bind(2, static_cast<std::int64_t>(most));
         forgotten = static_cast<std::size_t>(forget.exec());
+        if (forgotten > 0) record_fencing_token(floor_row, floor);
+        transaction.commit();
     });
     if (!written) return pass_on(written);
     return forgotten;

@@ -35,7 +35,7 @@ class Store {
     // such backend, or it has that status already.
     Result<> record_status(const BackendId& backend, const StatusChange& change);
 
-    // The highest fencing token ever recorded for this lock; 0 if there is none.
+    // No fencing token that was ever recorded for this lock is greater; 0 if there is none.
     std::int64_t last_fencing_token(const std::string& lock_name) const;
 
     // Forgets up to `most` recorded fencing tokens that are not above `floor`, which stands for
@@ -81,6 +81,7 @@ class Store {
   private:
     struct Connection;
     explicit Store(std::unique_ptr<Connection> connection);
+    void record_fencing_token(const std::string& lock_name, std::int64_t token);
     void insert_status(const BackendId& backend, const StatusChange& change);
     std::unique_ptr<Connection> connection_;
 };

@@ -187,7 +187,7 @@ TEST_CASE("resource limits are whole numbers in their range") {
     for (const char* limit :
          {R"("cpu_time_limit":0)", R"("cpu_time_limit":"1")", R"("cpu_time_limit":1.5)",
           R"("memory_limit_bytes":-1)", R"("cpu_period":999)", R"("cpu_period":1000001)",
-          R"("cpu_period_percent":0)"}) {
+          R"("cpu_period_percent":0)", R"("cpu_period":1000,"cpu_period_percent":99)"}) {
         CAPTURE(limit);
         CHECK(refused(std::string(R"({"spawn":{"executable":{"resource_limits":{)") + limit +
                       "}}}}") == ErrorCode::invalid_request);

@@ -125,6 +125,23 @@ TEST_CASE("a fencing token never falls, and outlives its backend") {
     CHECK(store.last_fencing_token("lock-other") == 0);
 }
 
+TEST_CASE("forgotten fencing tokens live on in the floor under all locks") {
+    Store store = Store::open(":memory:").value();
+    for (int i = 1; i <= 5; ++i) {
+        const std::string name = std::to_string(i);
+        REQUIRE(store.acquire_key(record(name.c_str(), name.c_str(), 100 * i), scheduled));
+    }
+    CHECK(store.forget_fencing_tokens(99, 10).value() == 0);
+    CHECK(store.last_fencing_token("lock-never used") == 0);
+    CHECK(store.forget_fencing_tokens(400, 3).value() == 3);
+    CHECK(store.forget_fencing_tokens(400, 3).value() == 1);
+    CHECK(store.forget_fencing_tokens(400, 3).value() == 0);
+    CHECK(store.last_fencing_token("lock-1") == 400);
+    CHECK(store.last_fencing_token("lock-5") == 500);
+    CHECK(store.forget_fencing_tokens(300, 3).value() == 0);
+    CHECK(store.last_fencing_token("lock-1") == 400);
+}
+
 TEST_CASE("the history of a backend is kept in order, with how it ended") {
     Store store = Store::open(":memory:").value();
     const BackendId id = BackendId::parse("b1").value();
@@ -142,6 +159,25 @@ TEST_CASE("the history of a backend is kept in order, with how it ended") {
     REQUIRE(history.size() == 3);
     CHECK(history[1] == StatusChange{.status = Status::ready, .time = 7});
     CHECK(history[2] == end);
+}
+
+TEST_CASE("ended backends are forgotten from a time on, the first that ended at first") {
+    Store store = Store::open(":memory:").value();
+    const auto id = [](const char* text) { return BackendId::parse(text).value(); };
+    for (const auto& [name, time] : {std::pair{"b1", 30}, {"b2", 10}, {"b3", 20}, {"b4", 40}}) {
+        REQUIRE(store.acquire_key(record(name, name), scheduled));
+        REQUIRE(store.record_status(id(name), {.status = Status::terminated, .time = time}));
+    }
+    REQUIRE(store.acquire_key(record("live", "live"), scheduled));
+    CHECK(store.forget_ended(10, 10).value().empty());
+    CHECK(store.forget_ended(40, 2).value().size() == 2);
+    CHECK_FALSE(store.find_backend(id("b2")));
+    CHECK_FALSE(store.find_backend(id("b3")));
+    CHECK(store.forget_ended(40, 2).value() == std::vector{id("b1")});
+    CHECK(store.forget_ended(INT64_MAX, 10).value() == std::vector{id("b4")});
+    CHECK(store.live_backends().size() == 1);
+    // Its key's token is remembered still.
+    CHECK(store.last_fencing_token("lock-b1") == 100);
 }
 
 TEST_CASE("what was committed is there for the next who opens the file") {
