@@ -43,7 +43,9 @@ TEST_CASE("what a backend keeps in its key's mount the next holder of the key fi
     for (const std::size_t times : {1, 2}) {
         const BackendId id = home.connect(request, false).value().backend_id;
         CHECK(end_of(home, id).exit == ProcessExit{0, std::nullopt});
-        const std::string log = content_of(home.path() + "/history/" + id.str() + "/output.log");
+        const std::string file = home.path() + "/history/" + id.str() + "/output.log";
+        REQUIRE(eventually([&] { return fs::exists(file); }));
+        const std::string log = content_of(file);
         CAPTURE(log);
         CHECK(log.starts_with(home.path() + "/mounts/keys/"));
         CHECK(std::ranges::count(log, '\n') == static_cast<long>(1 + times));

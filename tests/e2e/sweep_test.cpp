@@ -42,11 +42,13 @@ BackendId ended_days_ago(const Home& home, int days) {
     home.output_of({"connect", "--key", home.own_key("old")});
     const BackendId id = home.keys().at(0).backend_id;
     home.output_of({"terminate", id.str()});
+    const std::string directory = home.path() + "/history/" + id.str();
+    REQUIRE(eventually([&] { return fs::exists(directory); }));
     home.output_of({"daemon", "stop"});
     SQLite::Database database(home.path() + "/jamsock.db", SQLite::OPEN_READWRITE);
     database.exec(
         fmt::format("UPDATE backend_status SET time = time - {}", days * 24 * 60 * 60 * 1000LL));
-    age_by_days(home.path() + "/history/" + id.str(), days);
+    age_by_days(directory, days);
     return id;
 }
 
