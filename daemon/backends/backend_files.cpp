@@ -14,6 +14,7 @@
 #include "common/output_files.h"
 #include "common/runtime_paths.h"
 #include "common/text.h"
+#include "daemon/backends/start_failure.h"
 #include "daemon/log.h"
 
 namespace jamsock {
@@ -100,9 +101,7 @@ Result<UniqueFd> BackendFiles::create(const BackendRecord& record) const {
         directory = open_directory(backends_.get(), record.id.str());
     }
     if (!directory || !write_whole(directory.get(), identity_file, record.encode())) {
-        return fail(ErrorCode::spawn_failed,
-                    fmt::format("The backend's directory can't be made: {}.", ::strerror(errno)),
-                    hint_for(errno));
+        return tl::unexpected(start_failure("The backend's directory can't be made", errno));
     }
     return directory;
 }

@@ -43,6 +43,9 @@ class Backends {
     // Unsupported, with the limit's name and the reason, if one of them can't be kept here.
     virtual Result<> can_limit(const ResourceLimits& limits) const = 0;
 
+    // Whether one more can be started: UsageLimit if this process has no descriptors to spare.
+    virtual Result<> room() const = 0;
+
     // Begins to start the backend and returns at once; events tell how it goes on. The record must
     // be committed, and its limits possible.
     virtual void start(const BackendRecord& record, const StartSettings& settings) = 0;

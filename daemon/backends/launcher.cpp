@@ -4,11 +4,12 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <array>
+
+#include "daemon/backends/start_failure.h"
 
 namespace jamsock {
 
@@ -17,10 +18,8 @@ namespace {
 constexpr int first_free_descriptor = shim_fd::listener + 1;
 
 tl::unexpected<Error> spawn_failure(const char* what, int error) {
-    return fail(
-        ErrorCode::spawn_failed,
-        fmt::format("The backend's shim can't be started: {}: {}.", what, ::strerror(error)),
-        "jamsock daemon logs");
+    return tl::unexpected(
+        start_failure(fmt::format("The backend's shim can't be started: {}", what), error));
 }
 
 // A copy that dup2 onto a shim_fd can't overwrite before it is used.
@@ -91,6 +90,7 @@ Result<SpawnedShim> spawn_shim(int shim_program, const ShimSpec& spec, int backe
     ::fcntl(shim.channel.get(), F_SETFL, O_NONBLOCK);
 
     const UniqueFd specification = specification_file(spec);
+    if (!specification) return spawn_failure("the specification's memory", errno);
     const std::array passed{
         std::pair{above_the_targets(theirs.get()), shim_fd::channel},
         std::pair{above_the_targets(specification.get()), shim_fd::spec},

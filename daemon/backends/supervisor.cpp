@@ -17,7 +17,9 @@
 #include "daemon/backends/not_ready.h"
 #include "daemon/backends/ports.h"
 #include "daemon/backends/readiness.h"
+#include "daemon/backends/start_failure.h"
 #include "daemon/backends/step.h"
+#include "daemon/descriptor_share.h"
 #include "daemon/log.h"
 
 namespace jamsock {
@@ -25,6 +27,7 @@ namespace jamsock {
 namespace {
 
 constexpr std::size_t starts_per_core = 4;
+constexpr std::size_t descriptors_of_one = 3;  // its directory, its channel, and one on the way
 constexpr std::chrono::milliseconds longest_burial_pause{1000};
 
 std::string variable(const std::string& name, const std::string& value) {
@@ -47,11 +50,9 @@ Error explain_stale_token(const Message& answer) {
 
 Error explain_failed_call(const Message& answer) {
     const int cause = static_cast<int>(answer.number("errno").value_or(0));
-    Error error = start_error(fmt::format("The backend's shim can't start it: {}: {}.",
-                                          escaped(answer.text("what").value_or("unknown")),
-                                          ::strerror(cause)));
-    if (cause == ENOSPC) error.hint = "df -h";
-    return error;
+    return start_failure(fmt::format("The backend's shim can't start it: {}",
+                                     escaped(answer.text("what").value_or("unknown"))),
+                         cause);
 }
 
 // Those of `processes` whose parent is none of them: a shim takes its whole tree along.
@@ -202,6 +203,19 @@ Task<> Supervisor::stop() {
 
 Result<> Supervisor::can_limit(const ResourceLimits& limits) const {
     return cgroups_.can_limit(limits);
+}
+
+// Those that are to start have no descriptor yet, and will.
+Result<> Supervisor::room() const {
+    const auto unopened = static_cast<std::size_t>(std::ranges::count_if(
+        supervised_, [](const auto& known) { return !known.second->directory; }));
+    const std::size_t limit = descriptor_limit();
+    const std::size_t needed = open_descriptors() + descriptors_of_one * (unopened + 1);
+    if (needed + left_free_by(DescriptorUse::backend, limit) <= limit) return {};
+    return fail(
+        ErrorCode::usage_limit,
+        fmt::format("The daemon may open {} files, which is too few for another backend.", limit),
+        "jamsock list");
 }
 
 void Supervisor::start(const BackendRecord& record, const StartSettings& settings) {
@@ -359,6 +373,8 @@ void Supervisor::heed(const Ref& backend, const Message& message) {
         heed_started(backend, message);
     } else if (message.verb() == "exec-failed") {
         backend->failure = explain_exec(message, backend->record);
+    } else if (message.verb() == "failed") {
+        backend->failure = explain_failed_call(message);
     } else if (message.verb() == "ending") {
         heed_ending(backend, message);
     }

@@ -33,6 +33,7 @@ class Supervisor final : public Backends {
                Settings settings, OnEvent on_event);
     ~Supervisor() override;
 
+    Result<> room() const override;
     Result<> can_limit(const ResourceLimits& limits) const override;
     void start(const BackendRecord& record, const StartSettings& settings) override;
     void terminate(const BackendId& id, const Termination& termination) override;

@@ -14,6 +14,7 @@
 
 #include "common/unique_fd.h"
 #include "daemon/asio.h"
+#include "daemon/descriptor_share.h"
 #include "daemon/http/head_rules.h"
 
 namespace jamsock {
@@ -78,9 +79,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool has_ended_ = false;
 };
 
-// Accepts for as long as `listening` is open: running out of descriptors is a pause, not an end.
-// New sockets are close-on-exec; those that `filter` refuses are closed.
-Task<> accept_connections(asio::posix::stream_descriptor& listening,
+// Accepts for as long as `listening` is open: while descriptors are few (`use`), or none is left,
+// who connects waits. New sockets are close-on-exec; those that `filter` refuses are closed.
+Task<> accept_connections(asio::posix::stream_descriptor& listening, DescriptorUse use,
                           const std::function<bool(int fd)>& filter,
                           const std::function<void(std::shared_ptr<Connection>)>& serve);
 

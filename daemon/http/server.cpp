@@ -258,7 +258,8 @@ void Server::start() {
     const auto accept = [](std::shared_ptr<State> state) -> Task<> {
         const std::function<void(std::shared_ptr<Connection>)> serve =
             [&state](std::shared_ptr<Connection> connection) { state->add(std::move(connection)); };
-        co_await accept_connections(state->listening, state->options.accept_filter, serve);
+        co_await accept_connections(state->listening, DescriptorUse::api_client,
+                                    state->options.accept_filter, serve);
     };
     asio::co_spawn(state_->listening.get_executor(), accept(state_), asio::detached);
 }

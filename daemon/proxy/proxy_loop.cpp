@@ -94,7 +94,7 @@ Task<> ProxyLoop::serve() {
             auto session = std::make_shared<Session>(*this, std::move(client));
             asio::co_spawn(context_, run(std::move(session)), asio::detached);
         };
-    co_await accept_connections(listening_, {}, start_session);
+    co_await accept_connections(listening_, DescriptorUse::proxy_client, {}, start_session);
 }
 
 // Has every coroutine end in its own way, and the loop with the last of them; only what does not

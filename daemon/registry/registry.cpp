@@ -245,6 +245,7 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
                     key_command("connect", service, *request.key));
     }
     if (auto possible = backends_.can_limit(request.resources); !possible) return pass_on(possible);
+    if (auto room = backends_.room(); !room) return pass_on(room);
     const std::string resource_key = request.key ? request.key->str() : random_mark();
     auto record = new_record(service, request, *definition, resource_key);
     if (!record) return pass_on(record);

@@ -9,6 +9,7 @@ using namespace jamsock;
 namespace {
 
 struct NoBackends final : Backends {
+    Result<> room() const override { return {}; }
     Result<> can_limit(const ResourceLimits&) const override { return {}; }
     void start(const BackendRecord&, const StartSettings&) override {}
     void terminate(const BackendId&, const Termination&) override {}

@@ -18,10 +18,15 @@ struct FakeBackends final : Backends {
     std::vector<Started> started;
     std::vector<std::pair<BackendId, Termination>> terminated;
     std::map<std::string, std::int64_t> lock_tokens;
+    bool has_room = true;
 
     std::optional<Error> cant_limit;
     std::vector<StartSettings> settings;
 
+    Result<> room() const override {
+        if (has_room) return {};
+        return fail(ErrorCode::usage_limit, "Too many.", "jamsock list");
+    }
     Result<> can_limit(const ResourceLimits&) const override {
         if (cant_limit) return tl::unexpected(*cant_limit);
         return {};
@@ -164,6 +169,20 @@ TEST_CASE("the row is committed before anything is started") {
     REQUIRE(row);
     CHECK(row->key == Key::parse("doc").value());
     CHECK(row->fencing_token == world.backends.started[0].record.fencing_token);
+}
+
+TEST_CASE("where there is no room new keys are refused without a trace, and held ones are found") {
+    World world;
+    const auto held = world.connect(for_key("held")).value();
+    world.backends.has_room = false;
+    const auto refused = world.connect(for_key("new"));
+    REQUIRE(!refused);
+    CHECK(refused.error().code == ErrorCode::usage_limit);
+    CHECK(world.connect(for_key("held")).value().backend_id == held.backend_id);
+    CHECK(world.registry.keys({}).keys.size() == 1);
+    CHECK(world.backends.started.size() == 1);
+    world.backends.has_room = true;
+    CHECK(world.connect(for_key("new")).value().spawned);
 }
 
 TEST_CASE("a connect without a key always spawns") {

@@ -1,0 +1,49 @@
+#include "daemon/descriptor_share.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+
+#include "common/unique_fd.h"
+
+namespace jamsock {
+
+std::size_t left_free_by(DescriptorUse use, std::size_t limit) {
+    switch (use) {
+        case DescriptorUse::backend:
+            return std::min<std::size_t>(limit / 2, 512);
+        case DescriptorUse::api_client:
+            return std::min<std::size_t>(limit * 3 / 8, 384);
+        case DescriptorUse::proxy_client:
+            break;
+    }
+    return std::min<std::size_t>(limit / 4, 256);
+}
+
+std::size_t descriptor_limit() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+std::size_t open_descriptors() {
+    struct stat status {};
+    if (::stat("/proc/self/fd", &status) == 0 && status.st_size > 0) {
+        return static_cast<std::size_t>(status.st_size);
+    }
+    std::error_code none_left;
+    const std::filesystem::directory_iterator entries("/proc/self/fd", none_left);
+    return none_left ? descriptor_limit()
+                     : static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+}
+
+std::size_t lowest_free_descriptor() {
+    const UniqueFd lowest(::open("/", O_PATH | O_CLOEXEC));
+    return lowest ? static_cast<std::size_t>(lowest.get()) : descriptor_limit();
+}
+
+}  // namespace jamsock

@@ -1,0 +1,27 @@
+#include "daemon/descriptor_share.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include "common/unique_fd.h"
+
+using namespace jamsock;
+
+TEST_CASE("each use of descriptors leaves some to those that matter more") {
+    for (const std::size_t limit : {64, 256, 1024, 1'048'576}) {
+        const auto left_free = [&](DescriptorUse use) { return left_free_by(use, limit); };
+        CHECK(left_free(DescriptorUse::backend) > left_free(DescriptorUse::api_client));
+        CHECK(left_free(DescriptorUse::api_client) > left_free(DescriptorUse::proxy_client));
+        CHECK(left_free(DescriptorUse::proxy_client) >= 16);
+        CHECK(left_free(DescriptorUse::backend) <= limit / 2);
+    }
+}
+
+TEST_CASE("open descriptors are counted, and the lowest free one is the next to be given") {
+    const std::size_t before = open_descriptors();
+    const std::size_t lowest = lowest_free_descriptor();
+    const UniqueFd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    CHECK(static_cast<std::size_t>(file.get()) == lowest);
+    CHECK(open_descriptors() == before + 1);
+    CHECK(lowest_free_descriptor() > lowest);
+}
