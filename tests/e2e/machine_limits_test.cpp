@@ -1,5 +1,6 @@
 // The machine's own limits: who is too many is told so; who runs goes on; and it recovers.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,6 +12,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/home.h"
 #include "tests/support/proc.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
 using namespace jamsock::test;
@@ -54,7 +56,79 @@ void end_all(const Home& home) {
     CHECK(eventually([&] { return home.keys().empty(); }));
 }
 
+// The command line as a user of whom nothing else runs: the kernel counts a user's processes.
+class LonelyUser {
+  public:
+    LonelyUser() : id_(std::to_string(60'000 + ::getpid() % 5'000)) {
+        REQUIRE(::chown(home_.path().c_str(), static_cast<uid_t>(std::stoul(id_)), 0) == 0);
+    }
+    LonelyUser(const LonelyUser&) = delete;
+    LonelyUser& operator=(const LonelyUser&) = delete;
+    ~LonelyUser() { jamsock({"daemon", "stop", "--with-backends"}); }
+
+    RunResult jamsock(const std::vector<std::string>& words) const { return run_under({}, words); }
+    // The daemon and its backends have no more processes than that.
+    RunResult start_daemon(int most_processes) const {
+        return run_under({"prlimit", "--nproc=" + std::to_string(most_processes)},
+                         {"daemon", "start"});
+    }
+
+  private:
+    RunResult run_under(const std::vector<std::string>& limit,
+                        const std::vector<std::string>& words) const {
+        std::vector<std::string> argv{"/usr/bin/env"};
+        argv.insert(argv.end(), limit.begin(), limit.end());
+        argv.insert(argv.end(), {"setpriv", "--reuid=" + id_, "--regid=" + id_, "--clear-groups",
+                                 JAMSOCK_BUILD_DIR "/bin/jamsock"});
+        argv.insert(argv.end(), words.begin(), words.end());
+        RunOptions options;
+        options.environment = {{"JAMSOCK_HOME", home_.path()},
+                               {"JAMSOCK_PROXY_PORT", "0"},
+                               {"PATH", "/usr/local/bin:/usr/bin:/bin"}};
+        return run(argv, options);
+    }
+
+    std::string id_;
+    TemporaryDirectory home_;
+};
+
 }  // namespace
+
+TEST_CASE("where no process can be made new keys are refused, and those that run go on") {
+    if (::geteuid() != 0) {
+        MESSAGE("skipped: only root can be a user of whom nothing else runs");
+        return;
+    }
+    const LonelyUser user;
+    REQUIRE(user.start_daemon(40).exit_code == 0);
+    REQUIRE(user.jamsock({"service", "create", "sleeper", "--startup", "3600", "--grace", "1", "--",
+                          "/bin/sleep", "1000"})
+                .exit_code == 0);
+    const RunResult running = user.jamsock(
+        {"connect", "--key", "running", "--", "node", "-e",
+         "require('http').createServer((q, a) => a.end('ok')).listen(process.env.PORT, "
+         "process.env.HOST)"});
+    INFO(running.err);
+    REQUIRE(running.exit_code == 0);
+    const std::string url = running.out.substr(0, running.out.find('\n'));
+    for (int i = 0; i < 30; ++i) {
+        const std::string key = "sleeper-" + std::to_string(i);
+        user.jamsock({"connect", "sleeper", "--key", key, "--no-wait"});
+    }
+
+    const RunResult refused = user.jamsock({"connect", "--key", "one-too-many"});
+    CHECK(refused.exit_code == 1);
+    CHECK(refused.err.find("Resource temporarily unavailable") != std::string::npos);
+    CHECK(refused.err.ends_with("Try: jamsock list\n"));
+    CHECK(fetch(url).body == "ok");
+
+    std::vector<std::string> words{"terminate", "sleeper"};
+    for (int i = 0; i < 30; ++i)
+        words.insert(words.end(), {"--key", "sleeper-" + std::to_string(i)});
+    user.jamsock(words);
+    CHECK(user.jamsock({"connect", "--key", "afterwards", "--", test_backend()}).exit_code == 0);
+    CHECK(fetch(url).body == "ok");
+}
 
 TEST_CASE("under 256 descriptors a thousand new keys end as some backends and clear refusals") {
     const Home home;
