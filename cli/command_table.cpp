@@ -68,7 +68,7 @@ constexpr std::array table{
          .start = StartRule::if_backends_live,
          .takes_program = false,
          .usage = " ID... [OPTIONS]\n"
-                  " --key KEY... [SERVICE] [OPTIONS]\n",
+                  " --key KEY [--key KEY]... [SERVICE] [OPTIONS]\n",
          .examples = "jamsock terminate --key document-123\n"
                      "jamsock terminate knrv5 x8d2q --grace 2\n",
          .prepare = prepare_terminate},

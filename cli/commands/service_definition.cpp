@@ -27,14 +27,14 @@ struct LimitOption {
 };
 
 constexpr std::array limit_options{
-    LimitOption{"--max-idle", "End a backend that nobody has used for so long; 300 if not given",
+    LimitOption{"--max-idle", "End a backend that nobody has used for so long; 300 if not set",
                 limit_range::max_idle, &ServiceUpdateRequest::max_idle},
-    LimitOption{"--lifetime", "End a backend so long after its start; no limit if not given",
+    LimitOption{"--lifetime", "End a backend so long after its start; no limit if not set",
                 limit_range::lifetime, &ServiceUpdateRequest::lifetime},
-    LimitOption{"--grace", "Time between SIGTERM and SIGKILL; 10 if not given", limit_range::grace,
+    LimitOption{"--grace", "Time between SIGTERM and SIGKILL; 10 if not set", limit_range::grace,
                 &ServiceUpdateRequest::grace},
-    LimitOption{"--startup", "Time for a backend to get ready; 30 if not given",
-                limit_range::startup, &ServiceUpdateRequest::startup},
+    LimitOption{"--startup", "Time for a backend to get ready; 30 if not set", limit_range::startup,
+                &ServiceUpdateRequest::startup},
 };
 
 struct SignOption {

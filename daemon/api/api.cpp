@@ -169,7 +169,7 @@ Task<Response> Api::keys(const Request& request, const PathParameters& path) {
 Task<Response> Api::backend(const Request&, const PathParameters& path) {
     const auto id = BackendId::parse(path["id"]);
     if (!id) co_return failure(id.error());
-    const auto backend = registry_.backend(*id);
+    const auto backend = co_await registry_.inspect(*id);
     if (!backend) co_return failure(backend.error());
     co_return Response{.body = backend->to_json()};
 }

@@ -112,10 +112,10 @@ Result<> BackendFiles::make_mount(const std::string& path) const {
         if (directory) directory = make_directory(directory.get(), part);
     }
     if (directory) return {};
-    return fail(ErrorCode::spawn_failed,
-                fmt::format("The backend's mount {} can't be made in {}: {}.", in_quotes(path),
-                            in_quotes(state_file::mounts), ::strerror(errno)),
-                hint_for(errno));
+    const int cause = errno;
+    return tl::unexpected(start_failure(fmt::format("The backend's mount {} can't be made in {}",
+                                                    in_quotes(path), in_quotes(state_file::mounts)),
+                                        cause));
 }
 
 std::vector<BackendId> BackendFiles::live() const {

@@ -11,6 +11,7 @@
 #include "common/backend_state.h"
 #include "common/environment.h"
 #include "common/result.h"
+#include "daemon/asio.h"
 #include "daemon/backends/backend_record.h"
 
 namespace jamsock {
@@ -36,6 +37,14 @@ struct StartSettings {
     ResourceLimits resources;
 };
 
+// What a backend's processes and files show.
+struct BackendCondition {
+    // What keeps it from answering or from ending, with the process that does; empty if all is
+    // well.
+    std::optional<std::string> note;
+    std::uint64_t dropped_log_bytes = 0;  // of its output, which could not be written
+};
+
 class Backends {
   public:
     virtual ~Backends() = default;
@@ -44,7 +53,7 @@ class Backends {
     virtual Result<> can_limit(const ResourceLimits& limits) const = 0;
 
     // Whether one more can be started: UsageLimit if this process has no descriptors to spare.
-    virtual Result<> room() const = 0;
+    virtual Result<> check_room() const = 0;
 
     // Begins to start the backend and returns at once; events tell how it goes on. The record must
     // be committed, and its limits possible.
@@ -61,15 +70,11 @@ class Backends {
     // The main process, while it is known to run.
     virtual std::optional<pid_t> pid(const BackendId& id) const = 0;
 
-    // What keeps a backend from answering or from ending, with the process that does; nothing if
-    // all is well. Reads /proc.
-    virtual std::optional<std::string> note(const BackendId& id) const = 0;
-
     // The last lines of the backend's output, oldest first, also after its end.
     virtual std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const = 0;
 
-    // How much of its output could not be written, also after its end.
-    virtual std::uint64_t dropped_log_bytes(const BackendId& id) const = 0;
+    // How it stands, live or ended. Waits for a look at processes and files.
+    virtual Task<BackendCondition> condition(const BackendId& id) const = 0;
 };
 
 }  // namespace jamsock

@@ -14,6 +14,7 @@
 
 #include "common/text.h"
 #include "common/unique_fd.h"
+#include "daemon/backends/start_failure.h"
 
 namespace jamsock {
 
@@ -98,10 +99,12 @@ Result<> Cgroups::can_limit(const ResourceLimits& limits) const {
 }
 
 Result<> Cgroups::enable(std::string_view controller) const {
-    if (directory_.empty()) return unsupported("the daemon is in no cgroup of version 2");
+    if (directory_.empty())
+        return unsupported("the daemon is in no cgroup of version 2", own_cgroup_hint);
     if (!lists(directory_ + "/cgroup.controllers", controller)) {
         return unsupported(
-            fmt::format("the cgroup {} has no {} controller", in_quotes(directory_), controller));
+            fmt::format("the cgroup {} has no {} controller", in_quotes(directory_), controller),
+            shell_line({"cat", directory_ + "/cgroup.controllers"}));
     }
     const std::string enabled = directory_ + "/cgroup.subtree_control";
     if (lists(enabled, controller)) return {};
@@ -159,11 +162,10 @@ std::vector<Setting> settings(const ResourceLimits& limits) {
 }
 
 Result<> make(const std::string& directory, const ResourceLimits& limits) {
-    const auto failed = [&directory](const std::string& what) -> Result<> {
-        return fail(ErrorCode::spawn_failed,
-                    fmt::format("The backend's cgroup can't be made: {}: {}.", in_quotes(what),
-                                ::strerror(errno)),
-                    shell_line({"ls", "-l", directory}));
+    const auto failed = [](const std::string& what) -> Result<> {
+        const int cause = errno;
+        return tl::unexpected(start_failure(
+            fmt::format("The backend's cgroup can't be made: {}", in_quotes(what)), cause));
     };
     if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return failed(directory);
     for (const Setting& setting : settings(limits)) {

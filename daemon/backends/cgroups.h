@@ -50,7 +50,7 @@ struct Setting {
 };
 std::vector<Setting> settings(const ResourceLimits& limits);
 
-// On the helper thread.
+// The directory and its settings; blocks.
 Result<> make(const std::string& directory, const ResourceLimits& limits);
 // Kills every process in it.
 void kill(const std::string& directory);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/text.h"
 
 namespace jamsock {
@@ -32,14 +34,13 @@ std::string kill_command(const std::vector<NamedProcess>& processes) {
 
 Error explain_busy_lock(const std::string& holder, bool has_ended,
                         const std::vector<NamedProcess>& processes) {
-    const std::string who = in_quotes(holder.empty() ? "unknown" : holder);
+    const std::string who =
+        holder.empty() ? "an unknown backend" : "the backend " + in_quotes(holder);
     std::string sentence =
         has_ended
-            ? fmt::format("The backend {} has ended, but its descriptor of the key's lock", who)
-            : fmt::format(
-                  "The key's lock is held by the backend {}, of which this daemon knows "
-                  "nothing",
-                  who);
+            ? fmt::format("The backend {} has ended, but its descriptor of the key's lock",
+                          in_quotes(holder))
+            : fmt::format("The key's lock is held by {}, of which this daemon knows nothing", who);
     if (has_ended) {
         sentence += processes.empty() ? " was given to a process that can't be found"
                                       : " was given to " + named(processes);

@@ -5,14 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
+
+#include "common/output_files.h"
 
 namespace jamsock {
 
 namespace {
 
-// As the shim rotates them, newest first.
-constexpr std::array files{"output.log", "output.log.1", "output.log.2"};
 constexpr std::size_t piece = 64 * 1024;
 constexpr int most_pieces = 64;  // in one look: others wait for the helper thread, too
 
@@ -68,7 +67,7 @@ bool LogWatch::move_on() {
 // None is open yet, or ours was rotated away unread.
 bool LogWatch::begin_at_oldest() {
     line_.clear();
-    for (std::size_t place = files.size(); place > 0; --place) {
+    for (std::size_t place = output_file::names.size(); place > 0; --place) {
         UniqueFd oldest = open_file(place - 1);
         if (!oldest) continue;
         begin(std::move(oldest));
@@ -78,7 +77,8 @@ bool LogWatch::begin_at_oldest() {
 }
 
 UniqueFd LogWatch::open_file(std::size_t place) const {
-    return UniqueFd(::openat(directory_.get(), files[place], O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    return UniqueFd(
+        ::openat(directory_.get(), output_file::names[place], O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
 }
 
 void LogWatch::begin(UniqueFd file) {
@@ -89,8 +89,8 @@ void LogWatch::begin(UniqueFd file) {
 std::optional<std::size_t> LogWatch::place_of_file() const {
     struct stat ours {};
     if (!file_ || ::fstat(file_.get(), &ours) != 0) return std::nullopt;
-    for (std::size_t place = 0; place < files.size(); ++place) {
-        if (inode_of(directory_.get(), files[place]) == ours.st_ino) return place;
+    for (std::size_t place = 0; place < output_file::names.size(); ++place) {
+        if (inode_of(directory_.get(), output_file::names[place]) == ours.st_ino) return place;
     }
     return std::nullopt;
 }

@@ -1,6 +1,6 @@
-// Looks for a line in a backend's output as it grows, over the rotation of its files (shim's
-// output_log.h). Starts at the oldest byte that is kept, so that nothing is missed by who comes
-// late. Blocks: for the helper thread.
+// Looks for a line in a backend's output as it grows, over the rotation of its files
+// (common/output_files.h). Starts at the oldest byte that is kept, so that nothing is missed by who
+// comes late. Blocks: for the helper thread.
 #pragma once
 
 #include <regex.h>

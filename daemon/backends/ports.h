@@ -1,5 +1,6 @@
 // Picks a backend's TCP port: outside the kernel's ephemeral range, so that no outgoing connection
-// (nor a probe connecting to itself) can hold it, and bind-tested.
+// (nor a probe connecting to itself) can hold it, and bind-tested; and listens on it for a backend
+// that takes its socket. Any thread.
 #pragma once
 
 #include <cstdint>

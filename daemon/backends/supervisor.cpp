@@ -104,6 +104,18 @@ bool kill_shim(const std::optional<ShimRecord>& record) {
     return pid != 0;
 }
 
+// Of a backend with this shim, if that lives, or that is being killed.
+std::optional<std::string> note_on(const std::optional<Process>& shim,
+                                   const std::optional<SurvivorQuery>& being_killed) {
+    if (shim && shim->is_stopped()) return note_on_stopped_shim(shim->pid);
+    if (!being_killed) return std::nullopt;
+    std::vector<Process> left =
+        shim ? descendants(all_processes(), shim->pid) : find_survivors(*being_killed);
+    std::erase_if(left, [](const Process& process) { return process.is_zombie(); });
+    if (left.empty()) return std::nullopt;
+    return note_on_left_processes(topmost(left));
+}
+
 bool is_any_new(const std::vector<Process>& found, const std::vector<Process>& before) {
     return std::ranges::any_of(found, [&](const Process& process) {
         return std::ranges::find(before, process.pid, &Process::pid) == before.end();
@@ -206,7 +218,7 @@ Result<> Supervisor::can_limit(const ResourceLimits& limits) const {
 }
 
 // Those that are to start have no descriptor yet, and will.
-Result<> Supervisor::room() const {
+Result<> Supervisor::check_room() const {
     const auto unopened = static_cast<std::size_t>(std::ranges::count_if(
         supervised_, [](const auto& known) { return !known.second->directory; }));
     const std::size_t limit = descriptor_limit();
@@ -257,8 +269,8 @@ Task<Result<>> Supervisor::launch(const Ref& backend, const StartSettings& setti
     co_return Result<>();
 }
 
-Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const StartSettings& settings) {
-    const BackendRecord& record = backend->record;
+// What a backend finds when it starts.
+Task<Result<>> Supervisor::prepare(const Ref& backend, const StartSettings& settings) {
     auto directory = co_await make_directory(backend);
     if (!directory) co_return pass_on(directory);
     backend->directory = std::move(*directory);
@@ -267,7 +279,11 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const StartSetting
     if (!mounted) co_return pass_on(mounted);
     auto grouped = co_await make_cgroup(backend, settings.resources);
     if (!grouped) co_return pass_on(grouped);
+    if (!backend->record.readiness.listen_fd.value_or(false)) co_return Result<>();
+    co_return co_await make_listener(backend);
+}
 
+ShimSpec Supervisor::spec_of(const BackendRecord& record, const StartSettings& settings) const {
     ShimSpec spec;
     spec.backend_id = record.id.str();
     spec.lock_name = record.lock_name;
@@ -283,11 +299,13 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const StartSetting
     if (cgroup::is_needed(settings.resources)) spec.cgroup = cgroups_.of(record.id);
     for (const auto& [name, value] : settings.environment)
         spec.env.push_back(variable(name, value));
+    return spec;
+}
 
-    if (spec.has_listener) {
-        Result<> listening = co_await make_listener(backend);
-        if (!listening) co_return listening;
-    }
+Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const StartSettings& settings) {
+    Result<> prepared = co_await prepare(backend, settings);
+    if (!prepared) co_return prepared;
+    const ShimSpec spec = spec_of(backend->record, settings);
     auto shim = co_await spawn_shim_of(backend, spec);
     backend->listener.reset();
     if (!shim) co_return pass_on(shim);
@@ -502,26 +520,22 @@ std::optional<pid_t> Supervisor::pid(const BackendId& id) const {
     return found->second->main->pid;
 }
 
-std::optional<std::string> Supervisor::note(const BackendId& id) const {
-    const auto found = supervised_.find(id);
-    if (found == supervised_.end()) return std::nullopt;
-    const Supervised& backend = *found->second;
-    const auto shim = backend.shim_process();
-    if (shim && shim->is_stopped()) return note_on_stopped_shim(shim->pid);
-    if (backend.last.status != Status::hard_terminating) return std::nullopt;
-    std::vector<Process> left = find_survivors(survivors_of(backend));
-    if (shim) left = descendants(all_processes(), shim->pid);
-    std::erase_if(left, [](const Process& process) { return process.is_zombie(); });
-    if (left.empty()) return std::nullopt;
-    return note_on_left_processes(topmost(left));
+Task<BackendCondition> Supervisor::condition(const BackendId& id) const {
+    std::optional<Process> shim;
+    std::optional<SurvivorQuery> being_killed;
+    if (const auto found = supervised_.find(id); found != supervised_.end()) {
+        shim = found->second->shim_process();
+        if (found->second->last.status == Status::hard_terminating) {
+            being_killed = survivors_of(*found->second);
+        }
+    }
+    return helper_.run([&files = files_, id, shim, being_killed] {
+        return BackendCondition{note_on(shim, being_killed), files.dropped_log_bytes(id)};
+    });
 }
 
 std::vector<std::string> Supervisor::log_tail(const BackendId& id, std::size_t count) const {
     return files_.log_tail(id, count);
-}
-
-std::uint64_t Supervisor::dropped_log_bytes(const BackendId& id) const {
-    return files_.dropped_log_bytes(id);
 }
 
 std::int64_t Supervisor::recorded_token(const std::string& lock_name) const {
@@ -702,8 +716,8 @@ Task<Result<>> Supervisor::make_listener(const Ref& backend) {
         backend->listener = std::move(listening.fd);
         backend->lost_port = listening.error == EADDRINUSE;
         if (backend->listener) return {};
-        return tl::unexpected(start_error(fmt::format(
-            "The backend's port {} can't be listened on: {}.", port, ::strerror(listening.error))));
+        return tl::unexpected(start_failure(
+            fmt::format("The backend's port {} can't be listened on", port), listening.error));
     });
 }
 

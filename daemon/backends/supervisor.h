@@ -33,15 +33,14 @@ class Supervisor final : public Backends {
                Settings settings, OnEvent on_event);
     ~Supervisor() override;
 
-    Result<> room() const override;
+    Result<> check_room() const override;
     Result<> can_limit(const ResourceLimits& limits) const override;
     void start(const BackendRecord& record, const StartSettings& settings) override;
     void terminate(const BackendId& id, const Termination& termination) override;
     std::int64_t recorded_token(const std::string& lock_name) const override;
     std::optional<pid_t> pid(const BackendId& id) const override;
-    std::optional<std::string> note(const BackendId& id) const override;
     std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const override;
-    std::uint64_t dropped_log_bytes(const BackendId& id) const override;
+    Task<BackendCondition> condition(const BackendId& id) const override;
 
     // Recovery, once, before anything is started (DESIGN, Recovery). First all directories of live
     // backends are read and their shims connected to; then the owner adopts each one, in the last
@@ -64,6 +63,8 @@ class Supervisor final : public Backends {
     void spawn(Task<> task);
     Task<> start_and_follow(Ref backend, StartSettings settings);
     Task<Result<>> launch(const Ref& backend, const StartSettings& settings);
+    Task<Result<>> prepare(const Ref& backend, const StartSettings& settings);
+    ShimSpec spec_of(const BackendRecord& record, const StartSettings& settings) const;
     Task<Result<>> spawn_and_lock(const Ref& backend, const StartSettings& settings);
     Task<> follow_adopted(Ref backend);
     Task<> follow(const Ref& backend);

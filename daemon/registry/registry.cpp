@@ -245,7 +245,7 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
                     key_command("connect", service, *request.key));
     }
     if (auto possible = backends_.can_limit(request.resources); !possible) return pass_on(possible);
-    if (auto room = backends_.room(); !room) return pass_on(room);
+    if (auto room = backends_.check_room(); !room) return pass_on(room);
     const std::string resource_key = request.key ? request.key->str() : random_mark();
     auto record = new_record(service, request, *definition, resource_key);
     if (!record) return pass_on(record);
@@ -455,18 +455,25 @@ Result<BackendInfo> Registry::backend(const BackendId& id) const {
                      .command = record.command,
                      .fencing_token = record.fencing_token,
                      .port = record.port,
-                     .max_idle_seconds = record.limits.max_idle.count(),
-                     .dropped_log_bytes = backends_.dropped_log_bytes(id)};
+                     .max_idle_seconds = record.limits.max_idle.count()};
     if (record.limits.lifetime) {
         info.expires_at = record.created_at + milliseconds(*record.limits.lifetime);
     }
     if (!ended) {
         info.pid = backends_.pid(id);
-        info.note = backends_.note(id);
         info.connections = live->second->activity->in_flight();
         info.idle_seconds = live->second->activity->idle_seconds();
     }
     return info;
+}
+
+Task<Result<BackendInfo>> Registry::inspect(const BackendId& id) const {
+    auto info = backend(id);
+    if (!info) co_return info;
+    const BackendCondition condition = co_await backends_.condition(id);
+    info->note = condition.note;
+    info->dropped_log_bytes = condition.dropped_log_bytes;
+    co_return info;
 }
 
 Result<StatusChange> Registry::status(const BackendId& id) const {
@@ -517,7 +524,9 @@ Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& 
     const Ref entry = found->second;
     const auto grace = request.grace_seconds ? std::chrono::seconds(*request.grace_seconds)
                                              : entry->record.limits.grace;
-    log::info("backend {}: {} termination asked for", id.str(), word(request.kind));
+    if (!entry->end_by || request.kind == TerminationKind::hard) {
+        log::info("backend {}: {} termination asked for", id.str(), word(request.kind));
+    }
     at_step(Step::terminate_asked);
     begin_ending(*entry, {request.kind, TerminationReason::external, grace});
     if (!wait) co_return Result<>();

@@ -62,6 +62,8 @@ class Registry {
 
     // Also of ended backends, as long as the store remembers them.
     Result<BackendInfo> backend(const BackendId& id) const;
+    // The same, with what its processes and files show.
+    Task<Result<BackendInfo>> inspect(const BackendId& id) const;
     Result<StatusChange> status(const BackendId& id) const;
     // All of a backend's statuses but the first `seen`, in order. Waits for one until `limit`; then
     // there may be none.

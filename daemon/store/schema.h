@@ -93,20 +93,20 @@ inline constexpr std::array steps{
     ALTER TABLE backend ADD COLUMN expires_at_boot INTEGER;
     CREATE INDEX backend_by_service ON backend (account, service, environment, created_at);
     )sql",
-    // 2 → 3: what is swept, and what shows that a backend is ready (ready_by: 0 log, 1 path, 2 exec;
-    // port_owner: 0 tree, 1 any)
+    // 2 → 3: what is swept, and what shows that a backend is ready (ready_kind: 0 log, 1 path, 2
+    // exec; port_owner: 0 tree, 1 any)
     R"sql(
     CREATE INDEX fencing_by_token ON fencing (token);
     CREATE INDEX backend_end ON backend_status (time) WHERE status = 7;
 
-    ALTER TABLE service ADD COLUMN ready_by INTEGER CHECK (ready_by BETWEEN 0 AND 2);
+    ALTER TABLE service ADD COLUMN ready_kind INTEGER CHECK (ready_kind BETWEEN 0 AND 2);
     ALTER TABLE service ADD COLUMN ready_sign TEXT
-        CHECK ((ready_sign IS NULL) = (ready_by IS NULL));
+        CHECK ((ready_sign IS NULL) = (ready_kind IS NULL));
     ALTER TABLE service ADD COLUMN listen_fd INTEGER CHECK (listen_fd BETWEEN 0 AND 1);
     ALTER TABLE service ADD COLUMN port_owner INTEGER CHECK (port_owner BETWEEN 0 AND 1);
-    ALTER TABLE backend ADD COLUMN ready_by INTEGER CHECK (ready_by BETWEEN 0 AND 2);
+    ALTER TABLE backend ADD COLUMN ready_kind INTEGER CHECK (ready_kind BETWEEN 0 AND 2);
     ALTER TABLE backend ADD COLUMN ready_sign TEXT
-        CHECK ((ready_sign IS NULL) = (ready_by IS NULL));
+        CHECK ((ready_sign IS NULL) = (ready_kind IS NULL));
     ALTER TABLE backend ADD COLUMN listen_fd INTEGER CHECK (listen_fd BETWEEN 0 AND 1);
     ALTER TABLE backend ADD COLUMN port_owner INTEGER CHECK (port_owner BETWEEN 0 AND 1);
     )sql",

@@ -108,7 +108,7 @@ Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& sc
                         "INSERT INTO backend (id, serial, mac_key, account, service, "
                         "environment, key, lock_name, mark, fencing_token, created_at, tag, "
                         "argv, cwd, port, max_idle, lifetime, grace, startup, expires_at_boot, "
-                        "ready_by, ready_sign, listen_fd, port_owner) "
+                        "ready_kind, ready_sign, listen_fd, port_owner) "
                         "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
         const std::string mac_key(backend.mac_key.reveal());
         const std::string argv = joined(backend.command.argv);

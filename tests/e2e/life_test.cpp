@@ -1,9 +1,11 @@
 // The life of a backend through the real programs: its statuses as they are told, the ways to end
 // it, and what holds its end up.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <httplib.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -75,6 +77,20 @@ class Hold {
     pid_t pid_;
 };
 
+// All lock files of a home, locked: a start of their keys waits in `loading`, for a second.
+std::vector<UniqueFd> take_all_locks(const Home& home) {
+    std::vector<UniqueFd> locks;
+    for (const auto& file : std::filesystem::directory_iterator(home.path() + "/locks")) {
+        locks.emplace_back(::open(file.path().c_str(), O_RDONLY | O_CLOEXEC));
+        REQUIRE(::flock(locks.back().get(), LOCK_EX) == 0);
+    }
+    return locks;
+}
+
+std::vector<std::string> history_of(const Home& home, const BackendId& id) {
+    return statuses_in(home.get("/v2/backend/" + id.str() + "/status/stream").body);
+}
+
 }  // namespace
 
 TEST_CASE("a status stream tells a backend's whole life, each status once, and then ends") {
@@ -134,6 +150,69 @@ TEST_CASE("terminate takes several keys; one that nobody holds stops no other") 
     CHECK(std::ranges::count(ended.out, '\n') == 2);
     CHECK(ended.err.starts_with("jamsock: No backend holds the key 'nobody'.\n"));
     CHECK(home.keys().empty());
+}
+
+TEST_CASE("a terminate takes effect once in whichever status it comes") {
+    Home home;
+    constexpr int many = 40;  // more than start at the same time
+    std::vector<std::string> terminate{"terminate"};
+    for (int i = 0; i < many; ++i) {
+        const std::string key = "k" + std::to_string(i);
+        connected(home, key, {"/bin/sh", "-c", "exec " + test_backend()});
+        terminate.insert(terminate.end(), {"--key", key});
+    }
+    home.output_of(terminate);
+    std::vector<BackendId> ids;
+    {
+        const auto locks = take_all_locks(home);
+        for (int i = 0; i < many; ++i) {
+            const auto key = Key::parse("k" + std::to_string(i)).value();
+            ids.push_back(home.connect({.key = key}, /*wait=*/false).value().backend_id);
+        }
+        REQUIRE(eventually(
+            [&] { return home.backend(ids.front()).statuses.back().status == Status::loading; }));
+        CHECK(home.backend(ids.back()).statuses.back().status == Status::scheduled);
+        for (int twice = 0; twice < 2; ++twice) {
+            for (const BackendId& id : ids)
+                home.post("/v2/backend/" + id.str() + "/terminate", "");
+        }
+    }
+    CHECK(eventually([&] { return home.keys().empty(); }));
+    CHECK(history_of(home, ids.front()) ==
+          std::vector<std::string>{"scheduled", "loading", "terminating", "terminated"});
+    CHECK(history_of(home, ids.back()).front() == "scheduled");
+    for (const BackendId& id : ids) {
+        CHECK(std::ranges::count(history_of(home, id), "starting") == 0);
+        CHECK(std::ranges::count(history_of(home, id), "terminating") == 1);
+    }
+}
+
+TEST_CASE("a running backend is told TERM once, ready or not; a hard end overtakes a soft one") {
+    Home home;
+    home.output_of({"daemon", "start"});
+    for (const bool gets_ready : {true, false}) {
+        CAPTURE(gets_ready);
+        const std::string server = gets_ready ? test_backend() : "sleep 1000";
+        const std::vector<std::string> program{"/bin/sh", "-c",
+                                               "trap 'echo TERM' TERM; (trap '' TERM; exec " +
+                                                   server +
+                                                   ") & echo up; while :; do sleep 0.05; done"};
+        const auto key = Key::parse("k").value();
+        const ConnectRequest request{.key = key, .command = Command{program, "/"}};
+        const auto id = home.connect(request, gets_ready).value().backend_id;
+        const auto output = [&] { return home.output_of({"logs", id.str()}); };
+        REQUIRE(eventually([&] { return home.jamsock({"logs", id.str()}).out == "up\n"; }));
+        for (int twice = 0; twice < 2; ++twice)
+            home.output_of({"terminate", "--no-wait", id.str()});
+        REQUIRE(eventually([&] { return output().find("TERM") != std::string::npos; }));
+        home.output_of({"terminate", "--no-wait", id.str()});
+        home.output_of({"terminate", "--hard", id.str()});
+        CHECK(output().find("TERM") == output().rfind("TERM"));
+        const auto history = history_of(home, id);
+        REQUIRE(history.size() > 3);
+        CHECK(std::vector(history.end() - 3, history.end()) ==
+              std::vector<std::string>{"terminating", "hard-terminating", "terminated"});
+    }
 }
 
 TEST_CASE("terminate waits as long as the service's own grace, and ends what ignores TERM") {

@@ -142,7 +142,10 @@ void Scene::check_nothing_is_left() const {
 
 template <class Act>
 void at_every_step_of(Phase phase, Act act) {
-    if (!has_steps) return;
+    if (!has_steps) {
+        MESSAGE("skipped: a build without steps");
+        return;
+    }
     for (const StepEntry& entry : steps) {
         for (const std::string victim : {"worker", "keeper"}) {
             if (entry.phase != phase) continue;

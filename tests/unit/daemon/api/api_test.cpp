@@ -9,15 +9,16 @@ using namespace jamsock;
 namespace {
 
 struct NoBackends final : Backends {
-    Result<> room() const override { return {}; }
+    Result<> check_room() const override { return {}; }
     Result<> can_limit(const ResourceLimits&) const override { return {}; }
     void start(const BackendRecord&, const StartSettings&) override {}
     void terminate(const BackendId&, const Termination&) override {}
     std::int64_t recorded_token(const std::string&) const override { return 0; }
     std::optional<pid_t> pid(const BackendId&) const override { return std::nullopt; }
-    std::optional<std::string> note(const BackendId&) const override { return {}; }
     std::vector<std::string> log_tail(const BackendId&, std::size_t) const override { return {}; }
-    std::uint64_t dropped_log_bytes(const BackendId&) const override { return 0; }
+    Task<BackendCondition> condition(const BackendId&) const override {
+        co_return BackendCondition{};
+    }
 };
 
 struct Served {

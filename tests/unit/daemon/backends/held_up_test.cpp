@@ -21,7 +21,7 @@ TEST_CASE("a busy lock names its backend and the processes that hold it, with th
 
     const Error unseen = explain_busy_lock("", false, {});
     CHECK(unseen.message ==
-          "The key's lock is held by the backend 'unknown', of which this daemon knows nothing.");
+          "The key's lock is held by an unknown backend, of which this daemon knows nothing.");
     CHECK(unseen.hint == "jamsock daemon logs");
     CHECK(explain_busy_lock("a", true, {}).message.find("can't be found") != std::string::npos);
 }

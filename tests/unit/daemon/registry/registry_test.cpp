@@ -23,7 +23,7 @@ struct FakeBackends final : Backends {
     std::optional<Error> cant_limit;
     std::vector<StartSettings> settings;
 
-    Result<> room() const override {
+    Result<> check_room() const override {
         if (has_room) return {};
         return fail(ErrorCode::usage_limit, "Too many.", "jamsock list");
     }
@@ -43,11 +43,12 @@ struct FakeBackends final : Backends {
         return found == lock_tokens.end() ? 0 : found->second;
     }
     std::optional<pid_t> pid(const BackendId&) const override { return 77; }
-    std::optional<std::string> note(const BackendId&) const override { return {}; }
     std::vector<std::string> log_tail(const BackendId&, std::size_t) const override {
         return {"last words"};
     }
-    std::uint64_t dropped_log_bytes(const BackendId&) const override { return 12; }
+    Task<BackendCondition> condition(const BackendId&) const override {
+        co_return BackendCondition{.note = "held up", .dropped_log_bytes = 12};
+    }
 };
 
 const Command demo{{"/usr/bin/demo"}, "/"};
@@ -463,7 +464,6 @@ TEST_CASE("a terminate is passed on once, with its grace, and the end is remembe
                                        .exit = ProcessExit{0, std::nullopt}});
     CHECK(world.registry.keys({}).keys.empty());
     const auto info = world.registry.backend(backend.backend_id).value();
-    CHECK(info.dropped_log_bytes == 12);
     CHECK(info.statuses.back().status == Status::terminated);
     CHECK(info.statuses.back().exit == ProcessExit{0, std::nullopt});
     CHECK_FALSE(info.pid);
@@ -537,6 +537,27 @@ TEST_CASE("at shutdown every waiting request is told so") {
     REQUIRE(waiting->has_value());
     CHECK((*waiting)->error().code == ErrorCode::shutting_down);
     CHECK(world.connect(for_key("other")).error().code == ErrorCode::shutting_down);
+}
+
+TEST_CASE("a backend is told with what its processes and files show, also after its end") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    const auto inspected = [&] {
+        std::optional<Result<BackendInfo>> answer;
+        const auto inspect = [&]() -> Task<> {
+            auto info = co_await world.registry.inspect(backend.backend_id);
+            answer = std::move(info);
+        };
+        asio::co_spawn(world.loop, inspect(), asio::detached);
+        world.settle();
+        REQUIRE(answer);
+        REQUIRE(*answer);
+        return **answer;
+    };
+    CHECK(inspected().note == "held up");
+    world.happens(backend.backend_id, {.status = Status::terminated});
+    CHECK(inspected().dropped_log_bytes == 12);
+    CHECK(inspected().statuses.back().status == Status::terminated);
 }
 
 TEST_CASE("whoever follows a backend's statuses gets each once, in order, also after its end") {
