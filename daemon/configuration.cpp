@@ -67,6 +67,10 @@ Result<Configuration> Configuration::read(const std::string& path) {
     return parse(*text, path);
 }
 
+Configuration Configuration::that_keeps_all() {
+    return {.history = std::chrono::days(history_range.most)};
+}
+
 Result<Configuration> Configuration::parse(std::string_view text, const std::string& path) try {
     Configuration configuration;
     for (const auto& [name, value] : toml::parse(text)) {

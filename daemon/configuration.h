@@ -13,8 +13,10 @@ namespace jamsock {
 struct Configuration {
     std::chrono::days history{30};  // how long an ended backend is remembered
 
-    // The file's settings; all have their defaults if there is no such file.
+    // The file's settings (blocks); all have their defaults if there is no such file.
     static Result<Configuration> read(const std::string& path);
+    // What forgets nothing, for where the settings can't be read.
+    static Configuration that_keeps_all();
     // The same of a file's text; `path` is for the sentences.
     static Result<Configuration> parse(std::string_view text, const std::string& path);
 };

@@ -66,11 +66,12 @@ class Worker {
   public:
     Worker(WorkerInputs inputs, const Configuration& configuration, Store store,
            std::vector<Store::ServiceRow> services, BackendFiles files, UniqueFd& ready);
-    void run();
+    // Fails if the backends that live can't be taken over.
+    Result<> run();
 
   private:
     Task<> serve();
-    Task<> recover();
+    Task<Result<>> recover();
     Task<> keep_house();
     Task<> checkpoint();
     Task<> stop();
@@ -92,6 +93,7 @@ class Worker {
     Api api_;
     Server server_;
     Housekeeping housekeeping_;
+    Result<> recovered_;
     bool stopping_ = false;
     Event stop_;
 };
@@ -131,7 +133,7 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, Store st
                      .locks_in_use = [this] { return registry_.locks_in_use(); }}) {
 }
 
-void Worker::run() {
+Result<> Worker::run() {
     asio::signal_set signals(loop_, SIGTERM, SIGINT);
     signals.async_wait([this](error_code failed, int) {
         if (failed) return;
@@ -143,10 +145,12 @@ void Worker::run() {
         if (failure) std::rethrow_exception(failure);
     });
     loop_.run();
+    return recovered_;
 }
 
 Task<> Worker::serve() {
-    co_await recover();
+    recovered_ = co_await recover();
+    if (!recovered_) co_return;
     proxy_.start();
     server_.start();
     log::info("serving {} backends; the proxy listens on 127.0.0.1:{}", registry_.live_count(),
@@ -161,13 +165,14 @@ Task<> Worker::serve() {
 }
 
 // Before any request: first what the directories name, then what only the database does.
-Task<> Worker::recover() {
+Task<Result<>> Worker::recover() {
     std::unordered_set<BackendId> seen;
     auto found = co_await supervisor_.find_live();
+    if (!found) co_return pass_on(found);
     at_step(Step::live_found);
     // Of two directories for one key the newer one holds it.
-    std::ranges::sort(found, std::greater{}, [](const auto& f) { return f.record.fencing_token; });
-    for (const auto& [record, was_ready] : found) {
+    std::ranges::sort(*found, std::greater{}, [](const auto& f) { return f.record.fencing_token; });
+    for (const auto& [record, was_ready] : *found) {
         seen.insert(record.id);
         const StatusChange last = registry_.take_in(record, was_ready);
         at_step(Step::one_taken_in);
@@ -178,6 +183,7 @@ Task<> Worker::recover() {
         if (seen.contains(record.id)) continue;
         supervisor_.adopt(record, registry_.take_in(record, false));
     }
+    co_return Result<>();
 }
 
 Task<> Worker::keep_house() {
@@ -225,7 +231,11 @@ Result<> run_worker(WorkerInputs inputs, UniqueFd& ready) {
     if (::sodium_init() < 0) return fail(ErrorCode::internal, "libsodium can't be used here.");
 
     auto configuration = Configuration::read(inputs.config_file);
-    if (!configuration) return pass_on(configuration);
+    // The keeper refuses to start with such a file; a running daemon goes on.
+    if (!configuration) {
+        log::warn("{} Until then nothing of the history is swept.", configuration.error().message);
+        configuration = Configuration::that_keeps_all();
+    }
     auto directory = open_state_directory(inputs.state_directory);
     if (!directory) return pass_on(directory);
     watch_steps(directory->get());
@@ -237,10 +247,9 @@ Result<> run_worker(WorkerInputs inputs, UniqueFd& ready) {
     auto services = store->services();
     if (!services) return pass_on(services);
 
-    Worker(std::move(inputs), *configuration, std::move(*store), std::move(*services),
-           std::move(*files), ready)
+    return Worker(std::move(inputs), *configuration, std::move(*store), std::move(*services),
+                  std::move(*files), ready)
         .run();
-    return {};
 }
 
 }  // namespace jamsock

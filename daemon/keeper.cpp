@@ -19,6 +19,7 @@
 #include "common/text.h"
 #include "common/timeouts.h"
 #include "common/unique_fd.h"
+#include "daemon/configuration.h"
 #include "daemon/shim/keeper.h"
 
 namespace jamsock {
@@ -215,6 +216,11 @@ Result<int> keep(const DaemonOptions& options) {
     // Before anything is made or bound: without it no backend can be started.
     auto shim_program = open_shim_program();
     if (!shim_program && !options.taken_over) return pass_on(shim_program);
+    // A daemon that runs goes on, whatever became of its settings.
+    const auto settings = Configuration::read(options.config_file);
+    if (!settings && !options.taken_over) {
+        return refuse(settings.error().message, settings.error().hint);
+    }
     Result<Holdings> holdings =
         options.taken_over ? take_over() : acquire(directory->get(), options);
     if (!holdings) return pass_on(holdings);

@@ -16,6 +16,7 @@
 #include "common/text.h"
 #include "daemon/backends/start_failure.h"
 #include "daemon/log.h"
+#include "daemon/shim/process_table.h"
 
 namespace jamsock {
 
@@ -77,6 +78,19 @@ std::vector<std::string> last_lines(std::string_view text, std::size_t count) {
     return {lines.rbegin(), lines.rend()};
 }
 
+tl::unexpected<Error> unreadable_backends(int error) {
+    return fail(ErrorCode::daemon_unavailable,
+                fmt::format("The daemon can't take over its backends, which go on without it: {}.",
+                            ::strerror(error)),
+                is_blindness(error) ? "ulimit -n" : "jamsock daemon logs");
+}
+
+// Of a directory that is not there, or not whole, nothing is to be known.
+Result<std::optional<BackendFiles::Found>> nothing_or_error(int error) {
+    if (is_blindness(error)) return unreadable_backends(error);
+    return std::optional<BackendFiles::Found>();
+}
+
 }  // namespace
 
 Result<BackendFiles> BackendFiles::open(int state_directory) {
@@ -118,11 +132,12 @@ Result<> BackendFiles::make_mount(const std::string& path) const {
                                         cause));
 }
 
-std::vector<BackendId> BackendFiles::live() const {
+Result<std::vector<BackendId>> BackendFiles::live() const {
     std::vector<BackendId> ids;
     UniqueFd again = open_directory(backends_.get(), ".");
-    const std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(again.get()), &::closedir);
-    if (!listing) return ids;
+    const std::unique_ptr<DIR, int (*)(DIR*)> listing(again ? ::fdopendir(again.get()) : nullptr,
+                                                      &::closedir);
+    if (!listing) return unreadable_backends(errno);
     again.release();
     while (const dirent* entry = ::readdir(listing.get())) {
         if (entry->d_name[0] == '.') continue;
@@ -131,12 +146,15 @@ std::vector<BackendId> BackendFiles::live() const {
     return ids;
 }
 
-std::optional<BackendFiles::Found> BackendFiles::read(const BackendId& id) const {
+Result<std::optional<BackendFiles::Found>> BackendFiles::read(const BackendId& id) const {
     UniqueFd directory = open_directory(backends_.get(), id.str());
-    if (!directory) return std::nullopt;
+    if (!directory) return nothing_or_error(errno);
+    errno = 0;
     auto record = BackendRecord::decode(read_end(directory.get(), identity_file, largest_identity));
-    if (!record || record->id != id) return std::nullopt;
+    if (!record || record->id != id) return nothing_or_error(errno);
+    errno = 0;
     auto shim = read_record(directory.get());
+    if (!shim && is_blindness(errno)) return unreadable_backends(errno);
     const bool was_ready = ::faccessat(directory.get(), ready_file, F_OK, 0) == 0;
     return Found{std::move(directory), std::move(*record), std::move(shim), was_ready};
 }

@@ -32,8 +32,9 @@ class BackendFiles {
     // it is missing. Follows no symbolic link.
     Result<> make_mount(const std::string& path) const;
 
-    // The ids of all directories in `backends`.
-    std::vector<BackendId> live() const;
+    // The ids of all directories in `backends`. DaemonUnavailable if they can't be read: who took
+    // none for all would take what runs for what was left.
+    Result<std::vector<BackendId>> live() const;
 
     // What a live directory says. Empty where it has no readable `identity`: the worker died
     // while making it, so nothing was started.
@@ -43,7 +44,7 @@ class BackendFiles {
         std::optional<ShimRecord> shim;
         bool was_ready = false;
     };
-    std::optional<Found> read(const BackendId& id) const;
+    Result<std::optional<Found>> read(const BackendId& id) const;
 
     // Remembers that the backend became ready, for a recovery without a database.
     static void mark_ready(int directory);

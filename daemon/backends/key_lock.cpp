@@ -80,7 +80,8 @@ std::optional<Inode> inode(int locks_directory, const std::string& name) {
 
 bool is_held(int locks_directory, const std::string& name) {
     const UniqueFd file(::openat(locks_directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    return file && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0;
+    if (!file) return errno != ENOENT;
+    return ::flock(file.get(), LOCK_EX | LOCK_NB) != 0;
 }
 
 }  // namespace jamsock::key_lock

@@ -38,8 +38,8 @@ struct Inode {
 // What the path leads to; nothing if there is no such file.
 std::optional<Inode> inode(int locks_directory, const std::string& name);
 
-// Whether some process holds the lock now; takes and frees it to find out, so only for a key that
-// nobody may start at this moment.
+// Whether some process holds the lock now, or that can't be told; takes and frees it to find out,
+// so only for a key that nobody may start at this moment.
 bool is_held(int locks_directory, const std::string& name);
 
 }  // namespace jamsock::key_lock

@@ -91,8 +91,9 @@ bool is_shown_by_command(const ReadinessRule& rule) {
 pid_t living_shim(const std::optional<ShimRecord>& record) {
     if (!record || record->boot_id != current_boot_id()) return 0;
     const auto process = read_process(record->shim_pid);
-    const bool lives =
-        process && !process->is_zombie() && process->start_time == record->shim_start_time;
+    const bool lives = process
+                           ? !process->is_zombie() && process->start_time == record->shim_start_time
+                           : is_blindness(errno);
     return lives ? record->shim_pid : 0;
 }
 
@@ -110,7 +111,7 @@ std::optional<std::string> note_on(const std::optional<Process>& shim,
     if (shim && shim->is_stopped()) return note_on_stopped_shim(shim->pid);
     if (!being_killed) return std::nullopt;
     std::vector<Process> left =
-        shim ? descendants(all_processes(), shim->pid) : find_survivors(*being_killed);
+        shim ? descendants(all_processes(), shim->pid) : find_survivors(*being_killed).processes;
     std::erase_if(left, [](const Process& process) { return process.is_zombie(); });
     if (left.empty()) return std::nullopt;
     return note_on_left_processes(topmost(left));
@@ -254,11 +255,14 @@ Task<> Supervisor::start_and_follow(Ref backend, StartSettings settings) {
 
 Task<Result<>> Supervisor::launch(const Ref& backend, const StartSettings& settings) {
     const StartSlot slot = co_await StartSlot::take(*this);
-    Result<> locked = co_await spawn_and_lock(backend, settings);
+    const auto is_unwanted = [this, &backend] { return backend->end || stopping_; };
+    Result<> locked;
+    if (!is_unwanted()) locked = co_await spawn_and_lock(backend, settings);
     if (!locked) co_return locked;
-    if (backend->end || stopping_) {
+    if (is_unwanted()) {
         co_return fail(ErrorCode::backend_ended_before_ready,
-                       "The backend was asked to end before it had started.");
+                       "The backend was asked to end before it had started.",
+                       fmt::format("jamsock status {}", backend->record.id.str()));
     }
     change(*backend, {.status = Status::starting});
     at_step(Step::starting_recorded);
@@ -402,6 +406,9 @@ void Supervisor::heed_hello(const Ref& backend, const Message& hello) {
     const auto state = hello.text("state");
     if (state == "ending" || state == "exited") {
         heed_ending(backend, hello);
+        // A hard end that it has not heard of: the worker that was asked for it died.
+        const bool is_wanted_hard = backend->end && backend->end->kind == TerminationKind::hard;
+        if (is_wanted_hard && !backend->is_killing) ask_to_end(*backend);
     } else if (state == "running") {
         tell_deadline(*backend);
         heed_started(backend, hello);
@@ -472,13 +479,14 @@ void Supervisor::terminate(const BackendId& id, const Termination& termination) 
                            termination.kind == TerminationKind::hard;
     if (backend.end && !escalates) return;
     backend.end = termination;
+    // The shim first: what it was told, grace and all, survives us.
+    ask_to_end(backend);
+    at_step(Step::shim_told);
     change(backend, {.status = termination.kind == TerminationKind::hard ? Status::hard_terminating
                                                                          : Status::terminating,
                      .reason = termination.reason,
                      .kind = termination.kind});
     at_step(Step::terminating_recorded);
-    ask_to_end(backend);
-    at_step(Step::shim_told);
     if (termination.kind == TerminationKind::hard) spawn(insist(found->second));
 }
 
@@ -542,27 +550,34 @@ std::int64_t Supervisor::recorded_token(const std::string& lock_name) const {
     return key_lock::recorded_token(files_.locks(), lock_name);
 }
 
-Task<std::vector<Supervisor::Found>> Supervisor::find_live() {
+Task<Result<std::vector<Supervisor::Found>>> Supervisor::find_live() {
     std::vector<Found> all;
-    for (const BackendId& id : files_.live()) {
-        auto found = files_.read(id);
-        if (!found) {
+    auto live = files_.live();
+    if (!live) co_return pass_on(live);
+    for (const BackendId& id : *live) {
+        auto read = files_.read(id);
+        if (!read) co_return pass_on(read);
+        if (!*read) {
             log::warn("backend {}: its directory says nothing; it was never started", id.str());
             put_away(id);
             continue;
         }
-        auto backend = std::make_shared<Supervised>(found->record);
-        backend->directory = std::move(found->directory);
-        // Known before anything is searched for: a shim that doesn't answer is no survivor.
-        backend->remember_shim(living_shim(found->shim));
-        backend->told_to_go = true;
-        auto reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
-        backend->channel = std::move(reached.channel);
-        if (reached.is_gone) backend->found_dead = found->shim.value_or(ShimRecord{});
-        supervised_.emplace(id, backend);
-        all.push_back({found->record, found->was_ready});
+        all.push_back(take_in(std::move(**read)));
     }
     co_return all;
+}
+
+Supervisor::Found Supervisor::take_in(BackendFiles::Found found) {
+    auto backend = std::make_shared<Supervised>(found.record);
+    backend->directory = std::move(found.directory);
+    // Known before anything is searched for: a shim that doesn't answer is no survivor.
+    backend->remember_shim(living_shim(found.shim));
+    backend->told_to_go = true;
+    auto reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
+    backend->channel = std::move(reached.channel);
+    if (reached.is_gone) backend->found_dead = found.shim.value_or(ShimRecord{});
+    supervised_.emplace(found.record.id, backend);
+    return {found.record, found.was_ready};
 }
 
 void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
@@ -639,13 +654,14 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
         const bool shim_lives = kill_shim(record);
         const bool is_held = key_lock::is_held(files_.locks(), dead.lock_name);
         const SurvivorQuery query = survivors_of(*backend);
-        const std::vector<Process> survivors = co_await kill(query);
+        cgroup::kill(cgroups_.of(dead.id));
+        const auto [survivors, is_whole] = co_await kill(query);
         at_step(Step::survivors_killed);
         for (const Process& survivor : survivors)
-            log::warn("backend {}: killed {}, which its shim left", dead.id.str(), survivor.pid);
+            log::warn("backend {}: killing {}, which its shim left", dead.id.str(), survivor.pid);
         const bool is_moving = is_any_new(survivors, last_survivors);
         last_survivors = survivors;
-        is_empty = !shim_lives && !is_held && survivors.empty();
+        is_empty = is_whole && !shim_lives && !is_held && survivors.empty();
         if (is_held && survivors.empty() && pause == longest_burial_pause && !told) {
             log::warn("backend {}: its key's lock is held by a process that can't be found",
                       dead.id.str());
@@ -750,10 +766,10 @@ Task<std::optional<ShimRecord>> Supervisor::read_record_of(const Ref& backend) {
 }
 
 Task<std::vector<Process>> Supervisor::search(const SurvivorQuery& query) {
-    return helper_.run([query] { return find_survivors(query); });
+    return helper_.run([query] { return find_survivors(query).processes; });
 }
 
-Task<std::vector<Process>> Supervisor::kill(const SurvivorQuery& query) {
+Task<Survivors> Supervisor::kill(const SurvivorQuery& query) {
     return helper_.run([query] { return kill_survivors(query); });
 }
 

@@ -49,7 +49,7 @@ class Supervisor final : public Backends {
         BackendRecord record;
         bool was_ready = false;
     };
-    Task<std::vector<Found>> find_live();
+    Task<Result<std::vector<Found>>> find_live();
     void adopt(const BackendRecord& record, const StatusChange& last);
 
     // Lets go of all shims, which carry on alone, and ends the coroutines.
@@ -60,6 +60,7 @@ class Supervisor final : public Backends {
     using Ref = std::shared_ptr<Supervised>;
     class StartSlot;
 
+    Found take_in(BackendFiles::Found found);
     void spawn(Task<> task);
     Task<> start_and_follow(Ref backend, StartSettings settings);
     Task<Result<>> launch(const Ref& backend, const StartSettings& settings);
@@ -97,7 +98,7 @@ class Supervisor final : public Backends {
     Task<std::optional<ShimRecord>> read_record_of(const Ref& backend);
     Task<PortReport> report_on_port_of(const Ref& backend);
     Task<std::vector<Process>> search(const SurvivorQuery& query);
-    Task<std::vector<Process>> kill(const SurvivorQuery& query);
+    Task<Survivors> kill(const SurvivorQuery& query);
     Task<> put_away_later(const BackendId& id);
 
     asio::io_context& loop_;

@@ -1,5 +1,6 @@
 #include "daemon/backends/survivors.h"
 
+#include <errno.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -45,71 +46,87 @@ bool is_of_session(const Process& process, const std::vector<Process>& all,
     return holder == all.end() || holder->start_time == leader->start_time;
 }
 
-// Whether the descriptor carries a flock (proc(5), fdinfo): somebody who only reads the lock's file
-// is no survivor.
-bool carries_lock(pid_t pid, const std::string& descriptor) {
-    std::ifstream info(fmt::format("/proc/{}/fdinfo/{}", pid, descriptor));
-    const std::string text((std::istreambuf_iterator<char>(info)),
-                           std::istreambuf_iterator<char>());
-    return text.find("FLOCK") != std::string::npos;
-}
+// Looks into processes, and remembers whether it could look into all of them.
+class Sight {
+  public:
+    bool is_whole() const { return is_whole_; }
 
-bool has_locked(pid_t pid, const key_lock::Inode& inode) {
-    namespace fs = std::filesystem;
-    std::error_code gone;
-    for (fs::directory_iterator at(fmt::format("/proc/{}/fd", pid), gone), end; !gone && at != end;
-         at.increment(gone)) {
-        struct stat status {};
-        if (::stat(at->path().c_str(), &status) == 0 && status.st_dev == inode.device &&
-            status.st_ino == inode.number && carries_lock(pid, at->path().filename())) {
-            return true;
+    bool has_locked(pid_t pid, const key_lock::Inode& inode) {
+        namespace fs = std::filesystem;
+        std::error_code failed;
+        for (fs::directory_iterator at(fmt::format("/proc/{}/fd", pid), failed), end;
+             !failed && at != end; at.increment(failed)) {
+            struct stat status {};
+            if (::stat(at->path().c_str(), &status) == 0 && status.st_dev == inode.device &&
+                status.st_ino == inode.number && carries_lock(pid, at->path().filename())) {
+                return true;
+            }
         }
+        note(failed.value());
+        return false;
     }
-    return false;
-}
 
-bool has_mark(pid_t pid, const std::string& mark) {
-    std::ifstream file(fmt::format("/proc/{}/environ", pid), std::ios::binary);
-    const std::string environment((std::istreambuf_iterator<char>(file)),
-                                  std::istreambuf_iterator<char>());
-    return environment.find("JAMSOCK_MARK=" + mark) != std::string::npos;
-}
+    bool has_mark(pid_t pid, const std::string& mark) {
+        return content_of(fmt::format("/proc/{}/environ", pid)).find("JAMSOCK_MARK=" + mark) !=
+               std::string::npos;
+    }
+
+  private:
+    // Whether the descriptor carries a flock (proc(5), fdinfo): somebody who only reads the lock's
+    // file is no survivor.
+    bool carries_lock(pid_t pid, const std::string& descriptor) {
+        return content_of(fmt::format("/proc/{}/fdinfo/{}", pid, descriptor)).find("FLOCK") !=
+               std::string::npos;
+    }
+
+    std::string content_of(const std::string& path) {
+        errno = 0;
+        std::ifstream file(path, std::ios::binary);
+        if (!file) note(errno);
+        return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+    }
+
+    void note(int error) { is_whole_ = is_whole_ && !is_blindness(error); }
+
+    bool is_whole_ = true;
+};
 
 }  // namespace
 
-std::vector<Process> find_survivors(const SurvivorQuery& query) {
-    const std::vector<Process> all = all_processes();
+Survivors find_survivors(const SurvivorQuery& query) {
+    const auto [all, is_whole] = look_at_processes();
 
     Pids known_roots(query.shims.begin(), query.shims.end());
     if (query.worker != 0) known_roots.insert(query.worker);
     const Pids known = with_descendants(all, known_roots);
 
+    Sight sight;
     Pids roots;
     for (const Process& process : all) {
         if (known.contains(process.pid) || process.pid == query.keeper) continue;
         const bool below_keeper = query.keeper != 0 && process.parent == query.keeper;
         if (below_keeper || is_of_session(process, all, query.main) ||
-            (query.lock && has_locked(process.pid, *query.lock)) ||
-            (!query.mark.empty() && has_mark(process.pid, query.mark))) {
+            (query.lock && sight.has_locked(process.pid, *query.lock)) ||
+            (!query.mark.empty() && sight.has_mark(process.pid, query.mark))) {
             roots.insert(process.pid);
         }
     }
 
     const Pids found = with_descendants(all, roots);
-    std::vector<Process> survivors;
-    std::ranges::copy_if(all, std::back_inserter(survivors), [&](const Process& process) {
+    Survivors survivors{.is_whole = is_whole && sight.is_whole()};
+    std::ranges::copy_if(all, std::back_inserter(survivors.processes), [&](const Process& process) {
         return found.contains(process.pid) && !known.contains(process.pid) && !process.is_zombie();
     });
     return survivors;
 }
 
-std::vector<Process> kill_survivors(const SurvivorQuery& query) {
+Survivors kill_survivors(const SurvivorQuery& query) {
     SurvivorQuery quick = query;
     quick.lock.reset();
     quick.mark.clear();
-    std::vector<Process> survivors = find_survivors(quick);
-    if (survivors.empty()) survivors = find_survivors(query);
-    for (const Process& survivor : survivors)
+    Survivors survivors = find_survivors(quick);
+    if (survivors.processes.empty()) survivors = find_survivors(query);
+    for (const Process& survivor : survivors.processes)
         signal_process(survivor, SIGKILL);
     return survivors;
 }

@@ -27,11 +27,15 @@ struct SurvivorQuery {
 // neither worker nor known shim nor below one, and, for the case that keeper and shim both died,
 // all of the backend's session, holding its lock, or with its mark in their environment, and what
 // is below those. Zombies are left out: they hold nothing.
-std::vector<Process> find_survivors(const SurvivorQuery& query);
+struct Survivors {
+    std::vector<Process> processes;
+    bool is_whole = false;  // else there may be more: only a whole look that finds none is a proof
+};
+Survivors find_survivors(const SurvivorQuery& query);
 
 // Kills what find_survivors finds, and tells what that was: at first only what is found without a
 // look into each process, which takes longer than some that fork live. What is killed may have
 // forked before, so only a call that finds nothing is a proof.
-std::vector<Process> kill_survivors(const SurvivorQuery& query);
+Survivors kill_survivors(const SurvivorQuery& query);
 
 }  // namespace jamsock

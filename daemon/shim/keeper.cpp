@@ -113,6 +113,10 @@ class Keeper {
     }
 
     int run() {
+        if (!signals_) {  // deaf, it could never be ended
+            ::fprintf(stderr, "keeper: the limit on open files is too low\n");
+            return EXIT_FAILURE;
+        }
         start_worker();
         while (!exit_code_) {
             wait_for_signal(worker_ == 0 ? start_at_ : no_limit);

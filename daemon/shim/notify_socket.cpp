@@ -18,6 +18,7 @@ namespace jamsock {
 namespace {
 
 constexpr std::size_t largest_message = 4096;
+constexpr int most_at_once = 64;
 constexpr std::string_view ready_line = "READY=1";
 
 std::string random_name() {
@@ -87,8 +88,11 @@ bool NotifySocket::open() {
 
 bool NotifySocket::take_ready() {
     bool ready = false;
-    while (const auto message = receive(socket_.get()))
+    for (int messages = 0; messages < most_at_once; ++messages) {
+        const auto message = receive(socket_.get());
+        if (!message) break;
         ready = ready || says_ready(*message);
+    }
     return ready;
 }
 

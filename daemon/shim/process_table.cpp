@@ -1,6 +1,7 @@
 #include "daemon/shim/process_table.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -54,11 +55,11 @@ bool read_fields(std::string_view after_name, Process& process) {
     return good;
 }
 
-// Ascending.
-std::vector<pid_t> listed_pids() {
+// Ascending; nothing if they can't be read.
+std::optional<std::vector<pid_t>> listed_pids() {
     std::vector<pid_t> pids;
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc"), ::closedir);
-    if (!directory) return pids;
+    if (!directory) return std::nullopt;
     while (const dirent* entry = ::readdir(directory.get())) {
         pid_t pid = 0;
         if (read_number(std::string_view(entry->d_name), pid)) pids.push_back(pid);
@@ -88,28 +89,39 @@ std::optional<Process> read_process(pid_t pid) {
     if (!file) return std::nullopt;
     char text[largest_stat];
     const ssize_t length = ::read(file.get(), text, sizeof text);
+    if (length == 0) errno = ESRCH;
     if (length <= 0) return std::nullopt;
     return parse_process_stat(std::string_view(text, static_cast<std::size_t>(length)));
 }
 
 // Looks again at who is new as long as somebody ended between being listed and being read: a child
 // of it may not have been listed.
-std::vector<Process> all_processes() {
-    std::vector<Process> all;
+ProcessLook look_at_processes() {
+    ProcessLook look;
     std::vector<pid_t> before;
-    bool is_whole = false;
-    for (int look = 0; look < most_looks && !is_whole; ++look) {
-        std::vector<pid_t> listed = listed_pids();
-        is_whole = true;
-        for (const pid_t pid : listed) {
+    for (int i = 0; i < most_looks && !look.is_whole; ++i) {
+        const auto listed = listed_pids();
+        if (!listed) return look;
+        bool nobody_left = true;
+        for (const pid_t pid : *listed) {
             if (std::ranges::binary_search(before, pid)) continue;
             const auto process = read_process(pid);
-            if (process) all.push_back(*process);
-            if (!process || process->is_zombie()) is_whole = false;
+            if (!process && is_blindness(errno)) return look;
+            if (process) look.processes.push_back(*process);
+            if (!process || process->is_zombie()) nobody_left = false;
         }
-        before = std::move(listed);
+        look.is_whole = nobody_left;
+        before = *listed;
     }
-    return all;
+    return look;
+}
+
+std::vector<Process> all_processes() {
+    return look_at_processes().processes;
+}
+
+bool is_blindness(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
 std::vector<Process> descendants(const std::vector<Process>& all, pid_t root) {

@@ -28,12 +28,23 @@ struct Process {
 // parentheses and newlines: the fields after it start at the last ')'.
 std::optional<Process> parse_process_stat(std::string_view stat);
 
-// Nothing if there is no such process.
+// Nothing, with errno, if there is no such process, or it can't be looked at (is_blindness).
 std::optional<Process> read_process(pid_t pid);
 
 // No snapshot, but whatever forks a child and ends is seen, or its child is: unless process numbers
 // start again from the lowest meanwhile.
+struct ProcessLook {
+    std::vector<Process> processes;
+    bool is_whole = false;  // else there may be more: no descriptor was left, or all kept moving
+};
+ProcessLook look_at_processes();
+
+// Those of a look, whole or not.
 std::vector<Process> all_processes();
+
+// Whether `error` (an errno) says nothing of what was asked for, but that this process could not
+// look: it has run out of descriptors or memory.
+bool is_blindness(int error);
 
 // All below `root`, zombies included, `root` left out.
 std::vector<Process> descendants(const std::vector<Process>& all, pid_t root);

@@ -160,6 +160,31 @@ TEST_CASE("a stopped shim is not dead: its backend lives on, however often the w
     CHECK_FALSE(is_running(all[0].pid));
 }
 
+TEST_CASE("a daemon that has too few descriptors to adopt its backends ends none of them") {
+    Home home;
+    const auto all = five_backends(home);
+    home.output_of({"daemon", "stop"});
+    const auto start_with = [&](int descriptors) {
+        const std::string script =
+            "ulimit -n " + std::to_string(descriptors) + "; exec \"$0\" daemon start";
+        return run({"/bin/sh", "-c", script, JAMSOCK_BUILD_DIR "/bin/jamsock"}, home.options());
+    };
+    int refused = 0;
+    for (int descriptors = 40; descriptors > 12; --descriptors) {
+        if (start_with(descriptors).exit_code != 0) ++refused;
+        for (const Known& known : all)
+            REQUIRE(is_running(known.pid));
+        for (const pid_t keeper : keepers_of(home.path()))
+            ::kill(keeper, SIGTERM);
+        REQUIRE(eventually([&] { return workers_of(home.path()).empty(); }));
+        REQUIRE(eventually([&] { return keepers_of(home.path()).empty(); }));
+    }
+    CHECK(refused > 0);
+    home.output_of({"daemon", "start"});
+    CHECK(eventually([&] { return home.keys().size() == all.size(); }));
+    check_unchanged(home, all);
+}
+
 TEST_CASE("the exit code of a backend that ended while no daemon ran is known afterwards") {
     Home home;
     home.output_of({"connect", "--key", "k", "--", test_backend()});

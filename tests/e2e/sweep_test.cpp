@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -126,7 +127,7 @@ TEST_CASE("a configuration that can't be meant is refused, and its backends run 
     const Words words{"There is no setting 'history_day' as in line 1 of", config,
                       "Did you mean 'history_days'?"};
     check_refused(home.jamsock({"connect", "--key", "other"}), 69, words, "cat -n " + config);
-    check_refused(run_daemon(home.options()), 78, words, "cat -n " + config);
+    check_refused(run_daemon(home.options()), 69, words, "cat -n " + config);
     CHECK(eventually([&] { return keepers_of(home.path()).empty(); }));
     CHECK(is_running(pid));
 
@@ -134,4 +135,14 @@ TEST_CASE("a configuration that can't be meant is refused, and its backends run 
     home.output_of({"list"});
     CHECK(home.keys().at(0).backend_id == entry.backend_id);
     CHECK(home.backend(entry.backend_id).pid == pid);
+
+    // A daemon that runs goes on.
+    std::ofstream(config) << "history_day = 7\n";
+    home.output_of({"daemon", "restart"});
+    const pid_t worker = home.worker();
+    ::kill(worker, SIGKILL);
+    REQUIRE(eventually([&] { return home.worker() != 0 && home.worker() != worker; }));
+    CHECK(home.backend(entry.backend_id).pid == pid);
+    CHECK(home.output_of({"daemon", "logs"}).find("nothing of the history is swept") !=
+          std::string::npos);
 }

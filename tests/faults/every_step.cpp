@@ -38,7 +38,10 @@ void check_end_of(const std::vector<StatusChange>& statuses) {
 // One key of one instance, whose daemon will be killed at a step.
 class Scene {
   public:
-    Scene() { home_.output_of({"daemon", "start"}); }
+    // `habit`: an option of the test backend's.
+    explicit Scene(std::string habit = {}) : habit_(std::move(habit)) {
+        home_.output_of({"daemon", "start"});
+    }
 
     void arm(const StepEntry& entry, const std::string& victim) const {
         fs::create_directory(home_.path() + "/steps");
@@ -48,7 +51,9 @@ class Scene {
 
     // As a user would; the daemon may die meanwhile.
     void connect() const { home_.jamsock(connect_line()); }
-    void terminate() const { home_.jamsock({"terminate", "--key", key_}); }
+    void terminate(const std::string& grace = "10") const {
+        home_.jamsock({"terminate", "--key", key_, "--grace", grace});
+    }
 
     void kill_shim() const { ::kill(shims_of(home_.path()).at(0).pid, SIGKILL); }
     void kill_worker() const { ::kill(home_.worker(), SIGKILL); }
@@ -73,13 +78,17 @@ class Scene {
         return home_.path() + "/steps/" + std::string(entry.name);
     }
     std::vector<std::string> connect_line() const {
-        return {"connect", "--key", key_, "--timeout", "10", "--", test_backend()};
+        std::vector<std::string> words{"connect", "--key", key_,          "--timeout",
+                                       "10",      "--",    test_backend()};
+        if (!habit_.empty()) words.push_back(habit_);
+        return words;
     }
     std::vector<pid_t> processes() const { return processes_with("SESSION_BACKEND_KEY=" + key_); }
     bool is_adopted() const;
     std::vector<BackendId> all_backends() const;
 
     Home home_;
+    const std::string habit_;
     const std::string key_ = home_.own_key("step");
 };
 
@@ -210,6 +219,22 @@ TEST_CASE("killed again at every step of its recovery") {
         scene.check_free_or_adopted();
         CHECK(scene.only_process() == before);
     });
+}
+
+TEST_CASE("the grace of a call outlives the daemon that was asked") {
+    if (!has_steps) return;
+    for (const Step step : {Step::shim_told, Step::terminating_recorded}) {
+        const StepEntry& entry = steps[static_cast<std::size_t>(step)];
+        CAPTURE(entry.name);
+        const Scene scene("--ignore-term");
+        scene.connect();
+        scene.arm(entry, "worker");
+        scene.terminate("1");
+        CHECK(scene.was_reached(entry));
+        scene.start_daemon_again();
+        CHECK(eventually([&] { return scene.is_free(); }, std::chrono::seconds(6)));
+        scene.check_history();
+    }
 }
 
 TEST_CASE("only a build for tests has the steps in its daemon") {

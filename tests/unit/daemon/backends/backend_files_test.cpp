@@ -71,18 +71,18 @@ TEST_CASE("a live directory is found with what was written, and moves to history
     const auto files = BackendFiles::open(state.fd()).value();
     const BackendRecord record = a_record();
     const UniqueFd directory = files.create(record).value();
-    CHECK(files.live() == std::vector{record.id});
-    auto found = files.read(record.id);
+    CHECK(files.live().value() == std::vector{record.id});
+    const auto found = files.read(record.id).value();
     REQUIRE(found);
     CHECK(found->record.fencing_token == record.fencing_token);
     CHECK_FALSE(found->shim);
     CHECK_FALSE(found->was_ready);
     BackendFiles::mark_ready(directory.get());
-    CHECK(files.read(record.id)->was_ready);
+    CHECK(files.read(record.id).value()->was_ready);
 
     files.move_to_history(record.id);
-    CHECK(files.live().empty());
-    CHECK_FALSE(files.read(record.id));
+    CHECK(files.live()->empty());
+    CHECK_FALSE(files.read(record.id).value());
     CHECK(std::filesystem::exists(state.path() + "/history/knrv5/identity"));
 }
 

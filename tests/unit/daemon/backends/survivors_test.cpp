@@ -13,6 +13,7 @@
 
 #include "daemon/backends/port_owner.h"
 #include "tests/support/eventually.h"
+#include "tests/support/no_descriptors.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
@@ -43,7 +44,7 @@ class Waiting {
 };
 
 bool finds(const SurvivorQuery& query, pid_t pid) {
-    const auto found = find_survivors(query);
+    const auto found = find_survivors(query).processes;
     return std::ranges::find(found, pid, &Process::pid) != found.end();
 }
 
@@ -116,4 +117,18 @@ TEST_CASE("lock files of different services and keys have different names") {
     CHECK(name != key_lock::file_name(other, "k"));
     CHECK(key_lock::file_name(ServiceName::parse("a").value(), "1:bc") !=
           key_lock::file_name(ServiceName::parse("a1").value(), ":bc"));
+}
+
+TEST_CASE("who has no descriptor left to look with has proved nothing") {
+    const Waiting stranger([] {});
+    const SurvivorQuery query{.keeper = ::getpid()};
+    CHECK(eventually([&] { return find_survivors(query).is_whole; }));
+    {
+        const NoDescriptors none;
+        CHECK_FALSE(find_survivors(query).is_whole);
+        CHECK_FALSE(kill_survivors(query).is_whole);
+        CHECK(key_lock::is_held(AT_FDCWD, "any"));  // it can't be told
+    }
+    CHECK_FALSE(key_lock::is_held(AT_FDCWD, "not-there"));
+    CHECK(finds(query, stranger.pid()));
 }
