@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "common/log_pattern.h"
 #include "common/text.h"
 
 namespace jamsock {
@@ -18,6 +19,9 @@ tl::unexpected<Error> refuse(std::string_view called, std::string_view why) {
 }
 
 Result<> check_pattern(const std::string& text, std::string_view called) {
+    if (const auto objection = objection_to(text)) {
+        return refuse(called, fmt::format("{}: {}", *objection, in_quotes(text)));
+    }
     regex_t compiled;
     const int failed = ::regcomp(&compiled, text.c_str(), REG_EXTENDED | REG_NOSUB);
     if (failed == 0) {

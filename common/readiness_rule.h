@@ -24,6 +24,8 @@ class ReadySign {
     // InvalidRequest, with the reason or the position, if `text` is none; `called` begins the
     // sentence ("The option --ready-log").
     static Result<ReadySign> parse(Kind kind, std::string text, std::string_view called);
+    // As `parse` once took it, without another look: a pattern is not compiled again.
+    static ReadySign from_stored(Kind kind, std::string text) { return {kind, std::move(text)}; }
 
     Kind kind() const { return kind_; }
     const std::string& text() const { return text_; }

@@ -37,15 +37,12 @@ void add_readiness(Message& message, const ReadinessRule& rule) {
     if (rule.port_owner) message.add("port_owner", word(*rule.port_owner));
 }
 
-// A sign that can't be one any more (another C library reads it in another way) is none.
 ReadinessRule readiness_in(const Message& message) {
     ReadinessRule rule{.port_owner = port_rule_from_word(message.text("port_owner").value_or(""))};
     if (const auto number = message.number("listen_fd")) rule.listen_fd = *number != 0;
     for (const ReadySign::Kind kind : ReadySign::kinds) {
         const auto text = message.text(sign_field(kind));
-        if (!text) continue;
-        auto sign = ReadySign::parse(kind, std::string(*text), "A stored sign");
-        if (sign) rule.sign = std::move(*sign);
+        if (text) rule.sign = ReadySign::from_stored(kind, std::string(*text));
     }
     return rule;
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "common/log_pattern.h"
 #include "common/output_files.h"
 
 namespace jamsock {
@@ -23,20 +24,28 @@ std::optional<ino_t> inode_of(int directory, const char* name) {
 
 }  // namespace
 
-LogWatch::LogWatch(int backend_directory, const std::string& pattern)
-    : directory_(::fcntl(backend_directory, F_DUPFD_CLOEXEC, 0)),
-      can_match_(::regcomp(&pattern_, pattern.c_str(), REG_EXTENDED) == 0) {
+LogWatch::LogWatch(int backend_directory, std::string pattern)
+    : directory_(::fcntl(backend_directory, F_DUPFD_CLOEXEC, 0)), pattern_(std::move(pattern)) {
 }
 
 LogWatch::~LogWatch() {
-    if (can_match_) ::regfree(&pattern_);
+    if (is_compiled_ == true) ::regfree(&compiled_);
 }
 
 bool LogWatch::look() {
+    if (!can_match()) return false;
     for (int pieces = 0; pieces < most_pieces && !has_matched_; ++pieces) {
         if (!read_piece() && !move_on()) break;
     }
     return has_matched_;
+}
+
+bool LogWatch::can_match() {
+    if (!is_compiled_) {
+        is_compiled_ = !objection_to(pattern_) &&
+                       ::regcomp(&compiled_, pattern_.c_str(), REG_EXTENDED | REG_NOSUB) == 0;
+    }
+    return *is_compiled_;
 }
 
 bool LogWatch::read_piece() {
@@ -120,7 +129,7 @@ void LogWatch::feed(std::string_view bytes) {
 void LogWatch::test_line() {
     if (line_.ends_with('\r')) line_.pop_back();
     regmatch_t whole{0, static_cast<regoff_t>(line_.size())};
-    has_matched_ = can_match_ && ::regexec(&pattern_, line_.c_str(), 1, &whole, REG_STARTEND) == 0;
+    has_matched_ = ::regexec(&compiled_, line_.c_str(), 1, &whole, REG_STARTEND) == 0;
 }
 
 }  // namespace jamsock

@@ -19,8 +19,9 @@ class LogWatch {
     static constexpr std::size_t longest_line = 4096;  // of longer ones this much is looked at
 
     // `backend_directory` may be closed afterwards. `pattern` is a POSIX extended regular
-    // expression that was found to be one (ReadySign).
-    LogWatch(int backend_directory, const std::string& pattern);
+    // expression (ReadySign); the first look compiles it. What is none, or is refused by
+    // objection_to (common/log_pattern.h), matches nothing: so may a stored one be.
+    LogWatch(int backend_directory, std::string pattern);
     LogWatch(const LogWatch&) = delete;
     LogWatch& operator=(const LogWatch&) = delete;
     ~LogWatch();
@@ -30,6 +31,7 @@ class LogWatch {
     bool look();
 
   private:
+    bool can_match();
     bool read_piece();
     bool move_on();
     bool begin_at_oldest();
@@ -41,8 +43,9 @@ class LogWatch {
     void test_line();
 
     UniqueFd directory_;
-    regex_t pattern_{};
-    bool can_match_;
+    std::string pattern_;
+    regex_t compiled_{};
+    std::optional<bool> is_compiled_;  // empty before the first look
     UniqueFd file_;
     off_t offset_ = 0;
     std::string line_;

@@ -34,14 +34,11 @@ Limits limits_in(const SQLite::Statement& row, int first) {
             column<std::int64_t>(row, first + 2), column<std::int64_t>(row, first + 3)};
 }
 
-// A sign that can't be one any more (another C library reads it in another way) is none.
 ReadinessRule readiness_in(const SQLite::Statement& row, int first) {
     ReadinessRule rule{.listen_fd = column<bool>(row, first + 2),
                        .port_owner = column<PortRule>(row, first + 3)};
     const auto kind = column<ReadySign::Kind>(row, first);
-    if (!kind) return rule;
-    auto sign = ReadySign::parse(*kind, row.getColumn(first + 1).getString(), "A stored sign");
-    if (sign) rule.sign = std::move(*sign);
+    if (kind) rule.sign = ReadySign::from_stored(*kind, row.getColumn(first + 1).getString());
     return rule;
 }
 

@@ -127,3 +127,14 @@ TEST_CASE("a file that was emptied is read anew") {
     output.write("ready\n");
     CHECK(watch.look());
 }
+
+TEST_CASE("a pattern that can't be one, or would never end, matches nothing") {
+    const Output output;
+    output.write("(up aa aaaa\n");
+    for (const char* pattern : {"(up", R"((a)\1)", "(((a{1,100}){1,100}){1,100})"}) {
+        CAPTURE(pattern);
+        LogWatch watch(output.directory.fd(), pattern);
+        CHECK_FALSE(watch.look());
+        CHECK_FALSE(watch.look());
+    }
+}

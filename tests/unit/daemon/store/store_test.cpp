@@ -357,6 +357,22 @@ TEST_CASE("services come back as they went in, and go one by one or with their e
     CHECK(store.services().value()[0].name == name("viewer"));
 }
 
+TEST_CASE("a stored sign of readiness comes back as it is, without a look at it") {
+    const Directory directory;
+    const Store::ServiceRow editor{ServiceName::parse("editor").value(),
+                                   5,
+                                   {.readiness = {.sign = sign(ReadySign::Kind::log, "up")}}};
+    REQUIRE(Store::open(directory.database()).value().record_service(editor));
+    {
+        SQLite::Database database(directory.database(), SQLite::OPEN_READWRITE);
+        database.exec("UPDATE service SET ready_sign = '(((a{1,100}){1,100}){1,100}'");
+    }
+    const auto services = Store::open(directory.database()).value().services().value();
+    REQUIRE(services.size() == 1);
+    REQUIRE(services[0].definition.readiness.sign);
+    CHECK(services[0].definition.readiness.sign->text() == "(((a{1,100}){1,100}){1,100}");
+}
+
 TEST_CASE("the last start of a service is its newest backend's") {
     Store store = Store::open(":memory:").value();
     CHECK_FALSE(store.last_spawned_at(ServiceName::standard()));
