@@ -22,6 +22,7 @@
 #include "daemon/backends/step.h"
 #include "daemon/backends/supervisor.h"
 #include "daemon/configuration.h"
+#include "daemon/descriptor_share.h"
 #include "daemon/helper_thread.h"
 #include "daemon/housekeeping.h"
 #include "daemon/http/server.h"
@@ -122,12 +123,15 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, Store st
                  [this](std::uint64_t serial) { proxy_.remove(serial); }},
                 {fmt::format("http://127.0.0.1:{}/", proxy_port_),
                  inputs_.state_directory + "/" + state_file::mounts}),
-      api_(registry_, services_, [this] { return version_info(); }),
+      api_(
+          registry_, services_, [this] { return version_info(); },
+          most_status_streams(descriptor_limit())),
       server_(loop_, std::move(inputs_.api_socket),
               [this](const Request& request) { return api_.serve(request); },
               {.refuse = &Api::refuse,
                .accept_filter = &is_same_user,
-               .on_exception = [](const std::string& what) { log::error("api: {}", what); }}),
+               .on_exception = [](const std::string& what) { log::error("api: {}", what); },
+               .most_connections = most_api_connections(descriptor_limit())}),
       housekeeping_(store_, files_, helper_,
                     {.history_life = configuration.history,
                      .locks_in_use = [this] { return registry_.locks_in_use(); }}) {

@@ -13,15 +13,15 @@
 namespace jamsock {
 
 std::size_t left_free_by(DescriptorUse use, std::size_t limit) {
-    switch (use) {
-        case DescriptorUse::backend:
-            return std::min<std::size_t>(limit / 2, 512);
-        case DescriptorUse::api_client:
-            return std::min<std::size_t>(limit * 3 / 8, 384);
-        case DescriptorUse::proxy_client:
-            break;
-    }
-    return std::min<std::size_t>(limit / 4, 256);
+    return use == DescriptorUse::backend ? limit / 2 : limit / 4;
+}
+
+std::size_t most_api_connections(std::size_t limit) {
+    return std::max<std::size_t>(8, limit / 8);
+}
+
+std::size_t most_status_streams(std::size_t limit) {
+    return most_api_connections(limit) / 2;
 }
 
 std::size_t descriptor_limit() {

@@ -1,17 +1,22 @@
-// Who may use this process's descriptors when they are few. Each use leaves some free for those
-// after it: new backends, which keep theirs, are refused first; then clients of the API have to
-// wait; last come the clients of backends. What remains is for what all of these need on the way.
-// Any thread.
+// Who may use this process's descriptors when they are few. New backends, which keep theirs, are
+// refused first; then the clients of backends have to wait. The API has a share that neither may
+// use: it is counted, so that whoever holds the others can't keep its clients out. What remains
+// is for what all of these need on the way. Any thread.
 #pragma once
 
 #include <cstddef>
 
 namespace jamsock {
 
-enum class DescriptorUse { backend, api_client, proxy_client };
+enum class DescriptorUse { backend, proxy_client };
 
 // How many of `limit` descriptors the use must leave free. Pure.
 std::size_t left_free_by(DescriptorUse use, std::size_t limit);
+
+// How many connections the API may have at a time under `limit` descriptors. Pure.
+std::size_t most_api_connections(std::size_t limit);
+// How many of these may be status streams, which last: half. Pure.
+std::size_t most_status_streams(std::size_t limit);
 
 std::size_t descriptor_limit();
 

@@ -115,8 +115,28 @@ std::vector<Endpoint> Api::table() {
     };
 }
 
-Api::Api(Registry& registry, Services& services, std::function<VersionInfo()> version)
-    : registry_(registry), services_(services), version_(std::move(version)), router_(table()) {
+// One of the streams that may run at a time, from its answer's head to its end. May outlive the
+// API: an answer does, if the loop ends under it.
+class Api::StreamPlace {
+  public:
+    explicit StreamPlace(std::shared_ptr<std::size_t> taken) : taken_(std::move(taken)) {
+        ++*taken_;
+    }
+    StreamPlace(const StreamPlace&) = delete;
+    StreamPlace& operator=(const StreamPlace&) = delete;
+    ~StreamPlace() { --*taken_; }
+
+  private:
+    std::shared_ptr<std::size_t> taken_;
+};
+
+Api::Api(Registry& registry, Services& services, std::function<VersionInfo()> version,
+         std::size_t most_streams)
+    : registry_(registry),
+      services_(services),
+      version_(std::move(version)),
+      most_streams_(most_streams),
+      router_(table()) {
 }
 
 Response Api::refuse(int http_status, std::string sentence) {
@@ -189,11 +209,23 @@ Task<Response> Api::backend_status_stream(const Request&, const PathParameters& 
     if (!id) co_return failure(id.error());
     const auto known = registry_.status(*id);
     if (!known) co_return failure(known.error());
-    co_return Response{
-        .headers = {{"Content-Type", "text/event-stream"},
-                    {"Cache-Control", "no-store"},
-                    {"Access-Control-Allow-Origin", "*"}},
-        .events = [this, id = *id](EventStream& stream) { return send_statuses(id, stream); }};
+    if (*streams_ >= most_streams_) {
+        co_return failure({ErrorCode::usage_limit,
+                           fmt::format("The API has {} streams of statuses, and no descriptors "
+                                       "for more; ask for the present status.",
+                                       *streams_),
+                           "jamsock list",
+                           {}});
+    }
+    co_return status_stream(*id);
+}
+
+Response Api::status_stream(const BackendId& id) {
+    const auto place = std::make_shared<const StreamPlace>(streams_);
+    return {.headers = {{"Content-Type", "text/event-stream"},
+                        {"Cache-Control", "no-store"},
+                        {"Access-Control-Allow-Origin", "*"}},
+            .events = [this, id, place](EventStream& stream) { return send_statuses(id, stream); }};
 }
 
 // Past ones first, then each as it comes, up to `terminated`. A subscriber who is gone is noticed

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,9 @@ namespace jamsock {
 
 class Api {
   public:
-    Api(Registry& registry, Services& services, std::function<VersionInfo()> version);
+    // `most_streams`: of statuses, at a time; one more is refused.
+    Api(Registry& registry, Services& services, std::function<VersionInfo()> version,
+        std::size_t most_streams);
 
     // Answers any request; a failed one is logged with the id that its answer carries.
     Task<Response> serve(const Request& request);
@@ -31,6 +34,7 @@ class Api {
     Task<Response> backend(const Request& request, const PathParameters& path);
     Task<Response> backend_status(const Request& request, const PathParameters& path);
     Task<Response> backend_status_stream(const Request& request, const PathParameters& path);
+    Response status_stream(const BackendId& id);
     Task<> send_statuses(const BackendId& id, EventStream& stream);
     Task<Response> terminate(const Request& request, const PathParameters& path);
     Task<Response> create_service(const Request& request, const PathParameters& path);
@@ -45,9 +49,13 @@ class Api {
 
     std::vector<Endpoint> table();
 
+    class StreamPlace;
+
     Registry& registry_;
     Services& services_;
     std::function<VersionInfo()> version_;
+    std::size_t most_streams_;
+    std::shared_ptr<std::size_t> streams_ = std::make_shared<std::size_t>(0);
     Router router_;
 };
 

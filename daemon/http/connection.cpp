@@ -138,19 +138,18 @@ void Connection::reset() {
     socket_.close(ignored);
 }
 
-Task<> accept_connections(asio::posix::stream_descriptor& listening, DescriptorUse use,
+Task<> accept_connections(asio::posix::stream_descriptor& listening,
+                          const std::function<Task<>(int newest)>& room,
                           const std::function<bool(int fd)>& filter,
                           const std::function<void(std::shared_ptr<Connection>)>& serve) {
     const int family = family_of(listening.native_handle());
     // Several threads may accept on this socket: the one that comes too late must not block.
     listening.native_non_blocking(true);
-    const std::size_t limit = descriptor_limit();
-    const std::size_t first_left_free = limit - left_free_by(use, limit);
     while (listening.is_open()) {
         UniqueFd accepted(
             ::accept4(listening.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
         const int error = accepted ? 0 : errno;
-        bool is_scarce = accepted && static_cast<std::size_t>(accepted.get()) >= first_left_free;
+        const int newest = accepted.get();
         if (accepted && (!filter || filter(accepted.get()))) {
             if (family != AF_UNIX) send_at_once(accepted.get());
             StreamSocket socket(listening.get_executor());
@@ -167,10 +166,7 @@ Task<> accept_connections(asio::posix::stream_descriptor& listening, DescriptorU
         } else {
             co_await sleep_for(timeouts::accept_pause);
         }
-        while (is_scarce && listening.is_open()) {
-            co_await sleep_for(timeouts::accept_pause);
-            is_scarce = lowest_free_descriptor() >= first_left_free;
-        }
+        if (error == 0) co_await room(newest);
     }
 }
 

@@ -14,7 +14,6 @@
 
 #include "common/unique_fd.h"
 #include "daemon/asio.h"
-#include "daemon/descriptor_share.h"
 #include "daemon/http/head_rules.h"
 
 namespace jamsock {
@@ -79,9 +78,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool has_ended_ = false;
 };
 
-// Accepts for as long as `listening` is open: while descriptors are few (`use`), or none is left,
-// who connects waits. New sockets are close-on-exec; those that `filter` refuses are closed.
-Task<> accept_connections(asio::posix::stream_descriptor& listening, DescriptorUse use,
+// Accepts for as long as `listening` is open. After each one, whose descriptor was `newest`, it
+// awaits `room`: who connects meanwhile waits, as while no descriptor is left. New sockets are
+// close-on-exec; those that `filter` refuses are closed.
+Task<> accept_connections(asio::posix::stream_descriptor& listening,
+                          const std::function<Task<>(int newest)>& room,
                           const std::function<bool(int fd)>& filter,
                           const std::function<void(std::shared_ptr<Connection>)>& serve);
 

@@ -95,6 +95,8 @@ struct Server::State : std::enable_shared_from_this<State> {
           service(std::move(answer)),
           options(std::move(how)) {}
 
+    bool is_full() const { return clients.size() >= options.most_connections; }
+    Task<> wait_for_room();
     void add(std::shared_ptr<Connection> connection);
     Task<> serve(Client& client);
     Task<bool> answer_next(Client& client);
@@ -129,6 +131,11 @@ class Server::State::Departure {
     State& state_;
     std::list<Client>::iterator client_;
 };
+
+Task<> Server::State::wait_for_room() {
+    while (is_full() && listening.is_open())
+        co_await client_left.wait_until(never);
+}
 
 void Server::State::add(std::shared_ptr<Connection> connection) {
     const auto client = clients.insert(clients.end(), Client{std::move(connection)});
@@ -218,7 +225,7 @@ Task<Response> Server::State::ask_service(const Request& request) {
 
 Task<bool> Server::State::send(Connection& connection, const Response& response, bool answers_head,
                                bool keep_alive) {
-    keep_alive = keep_alive && !is_stopping;
+    keep_alive = keep_alive && !is_stopping && !is_full();
     const std::string head = head_of(response, Framing::length, keep_alive);
     const std::array pieces{
         asio::buffer(head),
@@ -256,10 +263,10 @@ Server::~Server() = default;
 
 void Server::start() {
     const auto accept = [](std::shared_ptr<State> state) -> Task<> {
+        const std::function<Task<>(int)> room = [&state](int) { return state->wait_for_room(); };
         const std::function<void(std::shared_ptr<Connection>)> serve =
             [&state](std::shared_ptr<Connection> connection) { state->add(std::move(connection)); };
-        co_await accept_connections(state->listening, DescriptorUse::api_client,
-                                    state->options.accept_filter, serve);
+        co_await accept_connections(state->listening, room, state->options.accept_filter, serve);
     };
     asio::co_spawn(state_->listening.get_executor(), accept(state_), asio::detached);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,6 +27,8 @@ struct ServerOptions {
     // Told of an exception out of the service, which is a bug: "GET /path: what". For the log.
     std::function<void(const std::string& what)> on_exception = {};
     std::size_t body_limit = 1 << 20;
+    // At a time; who connects while there are so many waits, and none stays after its answer.
+    std::size_t most_connections = std::numeric_limits<std::size_t>::max();
 };
 
 class Server {

@@ -3,12 +3,16 @@
 #include <boost/asio/post.hpp>
 
 #include "common/timeouts.h"
+#include "daemon/descriptor_share.h"
 #include "daemon/proxy/session.h"
 
 namespace jamsock {
 
 ProxyLoop::ProxyLoop(UniqueFd listening, Proxy::IdentityLookup look_up)
-    : look_up_(std::move(look_up)), listening_(context_, listening.release()) {
+    : look_up_(std::move(look_up)),
+      first_left_free_(descriptor_limit() -
+                       left_free_by(DescriptorUse::proxy_client, descriptor_limit())),
+      listening_(context_, listening.release()) {
 }
 
 ProxyLoop::~ProxyLoop() = default;
@@ -94,7 +98,17 @@ Task<> ProxyLoop::serve() {
             auto session = std::make_shared<Session>(*this, std::move(client));
             asio::co_spawn(context_, run(std::move(session)), asio::detached);
         };
-    co_await accept_connections(listening_, DescriptorUse::proxy_client, {}, start_session);
+    const std::function<Task<>(int)> room = [this](int newest) {
+        return wait_for_descriptors(static_cast<std::size_t>(newest));
+    };
+    co_await accept_connections(listening_, room, {}, start_session);
+}
+
+Task<> ProxyLoop::wait_for_descriptors(std::size_t newest) {
+    while (newest >= first_left_free_ && listening_.is_open()) {
+        co_await sleep_for(timeouts::accept_pause);
+        newest = lowest_free_descriptor();
+    }
 }
 
 // Has every coroutine end in its own way, and the loop with the last of them; only what does not

@@ -51,9 +51,11 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     void put(std::shared_ptr<const Route> route);
     void drop(std::uint64_t serial);
     Task<> serve();
+    Task<> wait_for_descriptors(std::size_t newest);
     Task<> stop();
 
     Proxy::IdentityLookup look_up_;
+    std::size_t first_left_free_;  // from this number on descriptors are not for clients
     std::unordered_map<std::uint64_t, std::shared_ptr<RouteEntry>> entries_;
     std::unordered_set<Session*> sessions_;
     Event session_left_;

@@ -9,9 +9,11 @@
 #include <thread>
 #include <vector>
 
+#include "common/runtime_paths.h"
 #include "tests/support/eventually.h"
 #include "tests/support/home.h"
 #include "tests/support/proc.h"
+#include "tests/support/raw_socket.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
@@ -54,6 +56,25 @@ void end_all(const Home& home) {
     for (const KeyEntry& entry : home.keys())
         home.post("/v2/backend/" + entry.backend_id.str() + "/terminate", R"({"hard":true})");
     CHECK(eventually([&] { return home.keys().empty(); }));
+}
+
+std::string get_request(const std::string& target) {
+    return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+}
+
+// That many requests at once, each on a connection of its own to the proxy.
+std::vector<RawSocket> request_through_proxy(const std::string& url, const std::string& target,
+                                             int count) {
+    const auto slash = url.find('/', std::string_view("http://").size());
+    const auto port = static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':', slash) + 1)));
+    std::vector<RawSocket> sockets;
+    for (int i = 0; i < count; ++i) {
+        sockets.push_back(RawSocket::connect(port));
+    }
+    for (RawSocket& socket : sockets) {
+        socket.send(get_request(url.substr(slash) + target));
+    }
+    return sockets;
 }
 
 // The command line as a user of whom nothing else runs: the kernel counts a user's processes.
@@ -165,4 +186,49 @@ TEST_CASE("under 256 descriptors a thousand new keys end as some backends and cl
     end_all(home);
     CHECK(eventually([&] { return descriptors_of(worker).size() <= base; }));
     CHECK(home.connect(request_for(home.own_key("afterwards"))).has_value());
+}
+
+TEST_CASE("under 256 descriptors status streams leave the API to others") {
+    const Home home;
+    start_daemon_with_descriptors(home, 256);
+    const BackendId id = home.connect(request_for(home.own_key("watched"))).value().backend_id;
+    const std::string target = "/v2/backend/" + id.str() + "/status/stream";
+    std::vector<RawSocket> streams;
+    for (int i = 0; i < 250; ++i) {
+        streams.push_back(RawSocket::connect(home.path() + "/" + state_file::socket));
+        streams.back().send(get_request(target));
+    }
+
+    REQUIRE(home.jamsock({"list"}).exit_code == 0);
+    int served = 0;
+    for (RawSocket& stream : streams) {
+        const std::string head = stream.read_until("\r\n\r\n");
+        const bool is_served = head.starts_with("HTTP/1.1 200 ");
+        if (is_served) ++served;
+        INFO(head);
+        REQUIRE((is_served || head.starts_with("HTTP/1.1 429 ")));
+        if (is_served) continue;
+        const Error refused = error_from_json(stream.read_until("}}"), 429);
+        REQUIRE(refused.code == ErrorCode::usage_limit);
+        REQUIRE_FALSE(refused.hint.empty());
+    }
+    CHECK(served == 16);
+    CHECK(home.jamsock({"list"}).exit_code == 0);
+
+    streams.clear();
+    home.post("/v2/backend/" + id.str() + "/terminate", R"({"hard":true})");
+    CHECK(eventually([&] { return home.get(target).status == 200; }));
+}
+
+TEST_CASE("under 256 descriptors clients of backends leave the API its share") {
+    const Home home;
+    start_daemon_with_descriptors(home, 256);
+    const pid_t worker = home.worker();
+    const std::string key = home.own_key("busy");
+    const std::string url = home.connect(request_for(key)).value().url;
+    const auto streaming = request_through_proxy(url, "stream?n=1000&ms=100", 150);
+    REQUIRE(eventually([&] { return descriptors_of(worker).size() >= 192; }));
+
+    CHECK(home.jamsock({"list"}).exit_code == 0);
+    CHECK(home.jamsock({"terminate", "--key", key}).exit_code == 0);
 }

@@ -10,11 +10,20 @@ using namespace jamsock;
 TEST_CASE("each use of descriptors leaves some to those that matter more") {
     for (const std::size_t limit : {64, 256, 1024, 1'048'576}) {
         const auto left_free = [&](DescriptorUse use) { return left_free_by(use, limit); };
-        CHECK(left_free(DescriptorUse::backend) > left_free(DescriptorUse::api_client));
-        CHECK(left_free(DescriptorUse::api_client) > left_free(DescriptorUse::proxy_client));
+        CHECK(left_free(DescriptorUse::backend) > left_free(DescriptorUse::proxy_client));
         CHECK(left_free(DescriptorUse::proxy_client) >= 16);
         CHECK(left_free(DescriptorUse::backend) <= limit / 2);
     }
+}
+
+TEST_CASE("neither backends nor the proxy may use what the API may, and it not all with streams") {
+    for (const std::size_t limit : {64, 80, 256, 1024, 1'048'576}) {
+        CHECK(most_api_connections(limit) >= 8);
+        CHECK(most_api_connections(limit) <= left_free_by(DescriptorUse::proxy_client, limit) / 2);
+        CHECK(most_status_streams(limit) == most_api_connections(limit) / 2);
+    }
+    CHECK(most_api_connections(256) == 32);
+    CHECK(most_status_streams(256) == 16);
 }
 
 TEST_CASE("open descriptors are counted, and the lowest free one is the next to be given") {

@@ -21,12 +21,15 @@ struct NoBackends final : Backends {
     }
 };
 
+constexpr std::size_t most_streams = 2;
+
 struct Served {
     Store store = Store::open(":memory:").value();
     NoBackends backends;
     Services services{store, {}, {{"/demo"}, "/"}, [](const Command&) { return Result<>(); }};
     Registry registry{store, services, backends, {[](auto) {}, [](auto) {}}, {"http://x/"}};
-    Api api{registry, services, [] { return VersionInfo{.version = "1.2.3", .pid = 7}; }};
+    Api api{registry, services, [] { return VersionInfo{.version = "1.2.3", .pid = 7}; },
+            most_streams};
 
     Response ask(const char* method, const char* path, const char* body = "",
                  const char* query = "") {
@@ -127,6 +130,24 @@ TEST_CASE("a status stream is for everybody, and of a backend that was") {
     CHECK(*find_header(stream.headers, "access-control-allow-origin") == "*");
     CHECK(served.refused("GET", "/v2/backend/nobody/status/stream") ==
           ErrorCode::backend_not_found);
+}
+
+TEST_CASE("one status stream too many is refused until another one ends") {
+    Served served;
+    const auto id =
+        ConnectResponse::from_json(served.ask("POST", connect_path).body)->backend_id.str();
+    const std::string path = "/v2/backend/" + id + "/status/stream";
+    const Response first = served.ask("GET", path.c_str());
+    {
+        const Response second = served.ask("GET", path.c_str());
+        CHECK(second.events);
+        const Response third = served.ask("GET", path.c_str());
+        CHECK(third.status == 429);
+        CHECK(error_from_json(third.body, 429).code == ErrorCode::usage_limit);
+        CHECK(error_from_json(third.body, 429).hint == "jamsock list");
+    }
+    CHECK(served.ask("GET", path.c_str()).events);
+    CHECK(served.ask("GET", path.c_str()).events);
 }
 
 TEST_CASE("no two endpoints are the same, and each says what it is for") {

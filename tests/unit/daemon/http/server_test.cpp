@@ -12,7 +12,7 @@
 
 #include "daemon/http/event_stream.h"
 #include "tests/support/eventually.h"
-#include "tests/unit/daemon/http/raw_socket.h"
+#include "tests/support/raw_socket.h"
 
 namespace jamsock {
 
@@ -31,7 +31,7 @@ std::string large_body() {
 // A server on a free port, with a service that answers what it was asked.
 class TestServer {
   public:
-    TestServer() {
+    explicit TestServer(std::size_t most_connections = 1000) {
         RawListener listener;
         port_ = listener.port();
         server_.emplace(
@@ -42,7 +42,8 @@ class TestServer {
                               },
                           .accept_filter = [this](int) { return accepts_.load(); },
                           .on_exception = [this](const std::string& what) { exception_ = what; },
-                          .body_limit = 1000});
+                          .body_limit = 1000,
+                          .most_connections = most_connections});
         server_->start();
         thread_ = std::thread([this] { loop_.run(); });
     }
@@ -317,6 +318,38 @@ TEST_CASE("a client that the filter refuses is not answered") {
     client.send(get("/x"));
     CHECK(client.read_to_end().empty());
     CHECK(server.served() == 0);
+}
+
+TEST_CASE("who connects to a full server waits, and nobody stays there after an answer") {
+    TestServer server(2);
+    RawSocket long_one = server.connect();
+    long_one.send(get("/wait"));
+    CHECK(test::eventually([&] { return server.served() == 1; }));
+    RawSocket first = server.connect();
+    RawSocket second = server.connect();
+    second.send(get("/second"));
+    CHECK(second.is_silent());
+
+    first.send(get("/first"));
+    const std::string answer = first.read_response();
+    CHECK(answer.find("Connection: close\r\n") != std::string::npos);
+    CHECK(answer.find("GET /first") != std::string::npos);
+    CHECK(first.is_at_end());
+    CHECK(second.read_response().find("GET /second") != std::string::npos);
+    server.go_on();
+    CHECK(long_one.read_response().starts_with("HTTP/1.1 200 "));
+}
+
+TEST_CASE("a full server stops with those who still wait") {
+    TestServer server(1);
+    RawSocket only = server.connect();
+    only.send(get("/wait"));
+    CHECK(test::eventually([&] { return server.served() == 1; }));
+    const RawSocket waiting = server.connect();
+    const auto stopped = server.begin_stop();
+    server.go_on();
+    CHECK(only.read_response().starts_with("HTTP/1.1 200 "));
+    CHECK(stopped.wait_for(10s) == std::future_status::ready);
 }
 
 TEST_CASE("accepted sockets are closed on exec") {

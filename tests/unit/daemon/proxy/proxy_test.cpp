@@ -13,7 +13,7 @@
 
 #include "common/clock.h"
 #include "common/timeouts.h"
-#include "tests/unit/daemon/http/raw_socket.h"
+#include "tests/support/raw_socket.h"
 
 namespace jamsock {
 

@@ -40,6 +40,18 @@ class RawSocket {
         return socket;
     }
 
+    static RawSocket connect(const std::string& path) {
+        RawSocket socket(UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        if (::connect(socket.fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) !=
+            0) {
+            throw std::runtime_error("a test can't connect");
+        }
+        return socket;
+    }
+
     // False: the other side takes no more.
     bool send(std::string_view text) {
         while (!text.empty()) {
