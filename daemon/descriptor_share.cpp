@@ -13,7 +13,15 @@
 namespace jamsock {
 
 std::size_t left_free_by(DescriptorUse use, std::size_t limit) {
-    return use == DescriptorUse::backend ? limit / 2 : limit / 4;
+    switch (use) {
+        case DescriptorUse::backend:
+            return limit / 2;
+        case DescriptorUse::proxy_client:
+            return limit / 4;
+        case DescriptorUse::exchange:
+            break;
+    }
+    return limit * 3 / 16;
 }
 
 std::size_t most_api_connections(std::size_t limit) {
@@ -28,6 +36,11 @@ std::size_t descriptor_limit() {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
     return limit.rlim_cur;
+}
+
+bool must_leave_free(DescriptorUse use, std::size_t descriptor) {
+    const std::size_t limit = descriptor_limit();
+    return descriptor >= limit - left_free_by(use, limit);
 }
 
 std::size_t open_descriptors() {

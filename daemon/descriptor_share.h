@@ -8,7 +8,11 @@
 
 namespace jamsock {
 
-enum class DescriptorUse { backend, proxy_client };
+enum class DescriptorUse {
+    backend,
+    proxy_client,
+    exchange,  // the proxy's connection to a backend: a client that was let in needs one, too
+};
 
 // How many of `limit` descriptors the use must leave free. Pure.
 std::size_t left_free_by(DescriptorUse use, std::size_t limit);
@@ -19,6 +23,9 @@ std::size_t most_api_connections(std::size_t limit);
 std::size_t most_status_streams(std::size_t limit);
 
 std::size_t descriptor_limit();
+
+// Whether the use has to leave free the descriptor of that number, below which all are in use.
+bool must_leave_free(DescriptorUse use, std::size_t descriptor);
 
 // Reads /proc: microseconds from Linux 6.2 on, before that as many as there are descriptors.
 std::size_t open_descriptors();

@@ -9,10 +9,7 @@
 namespace jamsock {
 
 ProxyLoop::ProxyLoop(UniqueFd listening, Proxy::IdentityLookup look_up)
-    : look_up_(std::move(look_up)),
-      first_left_free_(descriptor_limit() -
-                       left_free_by(DescriptorUse::proxy_client, descriptor_limit())),
-      listening_(context_, listening.release()) {
+    : look_up_(std::move(look_up)), listening_(context_, listening.release()) {
 }
 
 ProxyLoop::~ProxyLoop() = default;
@@ -105,7 +102,7 @@ Task<> ProxyLoop::serve() {
 }
 
 Task<> ProxyLoop::wait_for_descriptors(std::size_t newest) {
-    while (newest >= first_left_free_ && listening_.is_open()) {
+    while (must_leave_free(DescriptorUse::proxy_client, newest) && listening_.is_open()) {
         co_await sleep_for(timeouts::accept_pause);
         newest = lowest_free_descriptor();
     }

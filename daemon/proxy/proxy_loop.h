@@ -55,7 +55,6 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     Task<> stop();
 
     Proxy::IdentityLookup look_up_;
-    std::size_t first_left_free_;  // from this number on descriptors are not for clients
     std::unordered_map<std::uint64_t, std::shared_ptr<RouteEntry>> entries_;
     std::unordered_set<Session*> sessions_;
     Event session_left_;

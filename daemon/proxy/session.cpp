@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/timeouts.h"
+#include "daemon/descriptor_share.h"
 #include "daemon/log.h"
 
 namespace jamsock {
@@ -38,9 +39,12 @@ std::string address_of_peer(int socket) {
 }
 
 // A closed-on-exec socket that sends small pieces at once.
+// None: too few descriptors are left.
 std::shared_ptr<Connection> new_tcp_connection(asio::io_context& context) {
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return nullptr;
+    const auto number = static_cast<std::size_t>(fd.get());
+    if (must_leave_free(DescriptorUse::exchange, number)) return nullptr;
     const int on = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return std::make_shared<Connection>(
@@ -243,15 +247,16 @@ Task<std::optional<Refusal>> Session::connect(Exchange& exchange) {
     exchange.admission = Admission::enter(exchange.route->activity);
     if (!exchange.admission) co_return gone();
     exchange.backend = new_tcp_connection(loop_.context());
-    if (exchange.backend) {
-        const asio::ip::tcp::endpoint address(asio::ip::address_v4::loopback(),
-                                              exchange.route->port);
-        error_code failed;
-        exchange.backend->set_deadline(after(timeouts::backend_connect));
-        co_await exchange.backend->socket().async_connect(address, catching(failed));
-        exchange.backend->set_deadline(never);
-        if (!failed) co_return std::nullopt;
+    if (!exchange.backend) {
+        co_return refusal(ErrorCode::usage_limit,
+                          "The daemon has too few descriptors left for another request.");
     }
+    const asio::ip::tcp::endpoint address(asio::ip::address_v4::loopback(), exchange.route->port);
+    error_code failed;
+    exchange.backend->set_deadline(after(timeouts::backend_connect));
+    co_await exchange.backend->socket().async_connect(address, catching(failed));
+    exchange.backend->set_deadline(never);
+    if (!failed) co_return std::nullopt;
     co_return refusal(ErrorCode::backend_unreachable, "The backend does not accept connections.");
 }
 

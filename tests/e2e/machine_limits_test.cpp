@@ -62,19 +62,24 @@ std::string get_request(const std::string& target) {
     return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
 }
 
-// That many requests at once, each on a connection of its own to the proxy.
-std::vector<RawSocket> request_through_proxy(const std::string& url, const std::string& target,
-                                             int count) {
-    const auto slash = url.find('/', std::string_view("http://").size());
-    const auto port = static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':', slash) + 1)));
+std::vector<RawSocket> connect_to_proxy(const std::string& url, int count) {
+    const auto port = static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
     std::vector<RawSocket> sockets;
-    for (int i = 0; i < count; ++i) {
+    for (int i = 0; i < count; ++i)
         sockets.push_back(RawSocket::connect(port));
-    }
-    for (RawSocket& socket : sockets) {
-        socket.send(get_request(url.substr(slash) + target));
-    }
     return sockets;
+}
+
+// Answers that last for longer than the test.
+void begin_answers(std::vector<RawSocket>& sockets, const std::string& url) {
+    const auto slash = url.find('/', std::string_view("http://").size());
+    for (RawSocket& socket : sockets)
+        socket.send(get_request(url.substr(slash) + "stream?n=1000&ms=100"));
+}
+
+bool is_refused(RawSocket& client) {
+    return !client.is_silent(std::chrono::milliseconds(0)) &&
+           client.read_until("\r\n").starts_with("HTTP/1.1 429 ");
 }
 
 // The command line as a user of whom nothing else runs: the kernel counts a user's processes.
@@ -226,8 +231,24 @@ TEST_CASE("under 256 descriptors clients of backends leave the API its share") {
     const pid_t worker = home.worker();
     const std::string key = home.own_key("busy");
     const std::string url = home.connect(request_for(key)).value().url;
-    const auto streaming = request_through_proxy(url, "stream?n=1000&ms=100", 150);
+    auto sockets = connect_to_proxy(url, 150);
+    begin_answers(sockets, url);
     REQUIRE(eventually([&] { return descriptors_of(worker).size() >= 192; }));
+
+    CHECK(home.jamsock({"list"}).exit_code == 0);
+    CHECK(home.jamsock({"terminate", "--key", key}).exit_code == 0);
+}
+
+TEST_CASE("under 256 descriptors clients who all ask at once leave the API its share, too") {
+    const Home home;
+    start_daemon_with_descriptors(home, 256);
+    const pid_t worker = home.worker();
+    const std::string key = home.own_key("busy");
+    const std::string url = home.connect(request_for(key)).value().url;
+    auto sockets = connect_to_proxy(url, 250);
+    REQUIRE(eventually([&] { return descriptors_of(worker).size() >= 192; }));
+    begin_answers(sockets, url);
+    REQUIRE(eventually([&] { return std::ranges::any_of(sockets, is_refused); }));
 
     CHECK(home.jamsock({"list"}).exit_code == 0);
     CHECK(home.jamsock({"terminate", "--key", key}).exit_code == 0);
