@@ -119,10 +119,21 @@ Row service_row(const ServiceInfo& service, TimeText time_text) {
             command ? escaped(shell_line(command->argv)) : "-"};
 }
 
+std::string_view label_of(ReadySign::Kind kind) {
+    switch (kind) {
+        case ReadySign::Kind::log:
+            return "ready log";
+        case ReadySign::Kind::path:
+            return "ready path";
+        case ReadySign::Kind::exec:
+            break;
+    }
+    return "ready exec";
+}
+
 void add_readiness(Details& details, const ReadinessRule& rule) {
     if (rule.sign) {
-        details.emplace_back(fmt::format("ready {}", word(rule.sign->kind())),
-                             escaped(rule.sign->text()));
+        details.emplace_back(label_of(rule.sign->kind()), escaped(rule.sign->text()));
     }
     if (rule.listen_fd) details.emplace_back("listen fd", *rule.listen_fd ? "yes" : "no");
     if (rule.port_owner) details.emplace_back("port owner", word(*rule.port_owner));
