@@ -39,6 +39,15 @@ std::optional<ProcessExit> exit_in(const ShimRecord& record) {
     return ProcessExit{record.main_exited->code, record.main_exited->signal};
 }
 
+// The main process, as far as it is named: its pid and start time.
+std::optional<Process> main_in(const ShimRecord& record) {
+    if (!record.started || record.boot_id != current_boot_id()) return std::nullopt;
+    Process main;
+    main.pid = record.started->pid;
+    main.start_time = record.started->start_time;
+    return main;
+}
+
 Error start_error(std::string message) {
     return Error{ErrorCode::spawn_failed, std::move(message), "jamsock daemon logs", {}};
 }
@@ -573,6 +582,7 @@ Supervisor::Found Supervisor::take_in(BackendFiles::Found found) {
     // Known before anything is searched for: a shim that doesn't answer is no survivor.
     backend->remember_shim(living_shim(found.shim));
     backend->told_to_go = true;
+    if (found.shim) backend->main = main_in(*found.shim);
     auto reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
     backend->channel = std::move(reached.channel);
     if (reached.is_gone) backend->found_dead = found.shim.value_or(ShimRecord{});
@@ -637,11 +647,7 @@ void Supervisor::report_lost(Supervised& backend) {
 Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& record) {
     const BackendRecord& dead = backend->record;
     backend->shim = 0;
-    if (record && record->started && record->boot_id == current_boot_id() && !backend->main) {
-        backend->main = Process{};
-        backend->main->pid = record->started->pid;
-        backend->main->start_time = record->started->start_time;
-    }
+    if (record && !backend->main) backend->main = main_in(*record);
     report_lost(*backend);
     at_step(Step::loss_recorded);
     std::chrono::nanoseconds pause = timeouts::survivor_scan_pause;

@@ -40,6 +40,7 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     bool is_stopping() const { return is_stopping_; }
     void enter(Session& session) { sessions_.insert(&session); }
     void leave(Session& session);
+    bool has_one_session() const { return sessions_.size() == 1; }
 
     struct LookedUp {
         bool was_answered = false;

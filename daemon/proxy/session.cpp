@@ -38,17 +38,17 @@ std::string address_of_peer(int socket) {
     return text.data();
 }
 
-// A closed-on-exec socket that sends small pieces at once.
-// None: too few descriptors are left.
-std::shared_ptr<Connection> new_tcp_connection(asio::io_context& context) {
+// A closed-on-exec socket that sends small pieces at once. None: too few descriptors are left. A
+// loop's only session may go further, as adopted backends may hold too many for ever.
+std::shared_ptr<Connection> new_tcp_connection(ProxyLoop& loop) {
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return nullptr;
     const auto number = static_cast<std::size_t>(fd.get());
-    if (must_leave_free(DescriptorUse::exchange, number)) return nullptr;
+    if (must_leave_free(DescriptorUse::exchange, number) && !loop.has_one_session()) return nullptr;
     const int on = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return std::make_shared<Connection>(
-        StreamSocket(context, asio::generic::stream_protocol(AF_INET, 0), fd.release()));
+        StreamSocket(loop.context(), asio::generic::stream_protocol(AF_INET, 0), fd.release()));
 }
 
 // One piece of a body in its framing, with the head before it if there is one: in one write.
@@ -246,7 +246,7 @@ Task<bool> Session::forward(std::shared_ptr<Exchange> exchange) {
 Task<std::optional<Refusal>> Session::connect(Exchange& exchange) {
     exchange.admission = Admission::enter(exchange.route->activity);
     if (!exchange.admission) co_return gone();
-    exchange.backend = new_tcp_connection(loop_.context());
+    exchange.backend = new_tcp_connection(loop_);
     if (!exchange.backend) {
         co_return refusal(ErrorCode::usage_limit,
                           "The daemon has too few descriptors left for another request.");

@@ -253,3 +253,20 @@ TEST_CASE("under 256 descriptors clients who all ask at once leave the API its s
     CHECK(home.jamsock({"list"}).exit_code == 0);
     CHECK(home.jamsock({"terminate", "--key", key}).exit_code == 0);
 }
+
+TEST_CASE("adopted backends that hold nearly all descriptors are reached, and ended") {
+    const Home home;
+    REQUIRE(home.jamsock({"daemon", "start"}).exit_code == 0);
+    const auto request = [&](int i) {
+        return request_for(home.own_key("adopted-" + std::to_string(i)));
+    };
+    for (int i = 0; i < 25; ++i)
+        REQUIRE(home.connect(request(i)));
+    const auto used = static_cast<int>(descriptors_of(home.worker()).size());
+    REQUIRE(home.jamsock({"daemon", "stop"}).exit_code == 0);
+    start_daemon_with_descriptors(home, used + 10);
+
+    CHECK(home.keys().size() == 25);
+    CHECK(fetch(home.connect(request(0)).value().url).status == 200);
+    CHECK(home.jamsock({"daemon", "stop", "--with-backends"}).exit_code == 0);
+}
