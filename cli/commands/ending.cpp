@@ -30,11 +30,7 @@ class Ending {
 
     // How it ended; without the history that tells, only that it did.
     std::string describe(const BackendId& id) const {
-        const Deadline deadline = deadline_in(timeouts::client_answer);
-        auto info = invocation_.ask(
-            deadline, Repeat::once,
-            [&]() -> Result<ApiAnswer<BackendInfo>> { return tl::unexpected(nothing_runs(id)); },
-            [&](DaemonClient& client) { return client.backend(id, deadline); });
+        const auto info = ask_for_backend(id, invocation_, deadline_in(timeouts::client_answer));
         return info ? render_end(info->value) : id.str() + " terminated\n";
     }
 

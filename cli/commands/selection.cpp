@@ -94,6 +94,14 @@ Result<BackendId> resolve_one(const SelectionOptions& options, const Invocation&
     return ids->front();
 }
 
+Result<ApiAnswer<BackendInfo>> ask_for_backend(const BackendId& id, const Invocation& invocation,
+                                               Deadline deadline) {
+    return invocation.ask(
+        deadline, Repeat::once,
+        [&]() -> Result<ApiAnswer<BackendInfo>> { return tl::unexpected(nothing_runs(id)); },
+        [&](DaemonClient& client) { return client.backend(id, deadline); });
+}
+
 Error nothing_runs(const BackendId& id) {
     return Error{ErrorCode::backend_not_found,
                  fmt::format("No backend {} runs; the daemon, which knows those that ended, isn't "

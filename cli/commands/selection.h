@@ -36,6 +36,10 @@ Result<std::vector<Result<BackendId>>> resolve(const Selection& selection,
 Result<BackendId> resolve_one(const SelectionOptions& options, const Invocation& invocation,
                               std::string_view what, Deadline deadline);
 
+// All about one backend, live or ended.
+Result<ApiAnswer<BackendInfo>> ask_for_backend(const BackendId& id, const Invocation& invocation,
+                                               Deadline deadline);
+
 // What to say of `id` where there is no daemon and no backend for one to adopt.
 Error nothing_runs(const BackendId& id);
 

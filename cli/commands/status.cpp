@@ -19,10 +19,7 @@ Result<int> run_status(const StatusOptions& options, const Invocation& invocatio
     const Deadline deadline = deadline_in(timeouts::client_answer);
     const auto id = resolve_one(options.selection, invocation, "The status is shown", deadline);
     if (!id) return tl::unexpected(id.error());
-    auto answer = invocation.ask(
-        deadline, Repeat::once,
-        [&]() -> Result<ApiAnswer<BackendInfo>> { return tl::unexpected(nothing_runs(*id)); },
-        [&](DaemonClient& client) { return client.backend(*id, deadline); });
+    auto answer = ask_for_backend(*id, invocation, deadline);
     if (!answer) return pass_on(answer);
     Terminal& terminal = invocation.terminal;
     if (options.json) {

@@ -262,10 +262,12 @@ TEST_CASE("a backend that isn't ready at the limit is told what it did in place 
     bystander.check_alone();
 }
 
-// Waits for a file named after its port before it listens there.
-std::vector<std::string> gated_backend(const TemporaryDirectory& gates) {
-    return {"/bin/sh", "-c", "until test -e \"$0/$PORT\"; do sleep 0.01; done; exec \"$1\"",
-            gates.path(), test_backend()};
+// A connect for the key "robbed", whose backend waits for a file named after its port before it
+// listens there.
+Child start_robbed(const Home& home, const TemporaryDirectory& gates) {
+    return home.start_jamsock({"connect", "--key", home.own_key("robbed"), "--", "/bin/sh", "-c",
+                               "until test -e \"$0/$PORT\"; do sleep 0.01; done; exec \"$1\"",
+                               gates.path(), test_backend()});
 }
 
 void open_gate(const TemporaryDirectory& gates, std::uint16_t port) {
@@ -276,10 +278,7 @@ TEST_CASE("a backend that ends because its port was taken is told by whom, with 
     const Bystander bystander;
     const Home& home = bystander.home;
     const TemporaryDirectory gates;
-    std::vector<std::string> words{"connect", "--key", home.own_key("robbed"), "--"};
-    for (const std::string& word : gated_backend(gates))
-        words.push_back(word);
-    Child robbed = home.start_jamsock(words);
+    Child robbed = start_robbed(home, gates);
     std::vector<Listener> strangers;  // each start has another port, and loses it
     for (int start = 0; start < 3; ++start) {
         REQUIRE(eventually([&] {
@@ -303,10 +302,7 @@ TEST_CASE("a backend that lost its port once is started on another one, and none
     const Bystander bystander;
     const Home& home = bystander.home;
     const TemporaryDirectory gates;
-    std::vector<std::string> words{"connect", "--key", home.own_key("robbed"), "--"};
-    for (const std::string& word : gated_backend(gates))
-        words.push_back(word);
-    Child robbed = home.start_jamsock(words);
+    Child robbed = start_robbed(home, gates);
     const BackendInfo first = started(home, "robbed");
     const Listener stranger(first.port);
     open_gate(gates, first.port);
