@@ -74,12 +74,16 @@ void follow_hint(const Home& home) {
     REQUIRE(done.exit_code == 0);
 }
 
+// Looks at the processes themselves: one that ends loses its command line before its sockets.
 void kill_daemon(const Home& home) {
     const pid_t keeper = home.keeper();
+    const pid_t worker = home.worker();
     REQUIRE(keeper != 0);
+    REQUIRE(worker != 0);
     ::kill(keeper, SIGKILL);
-    REQUIRE(eventually(
-        [&] { return keepers_of(home.path()).empty() && workers_of(home.path()).empty(); }));
+    REQUIRE(eventually([&] { return !is_running(keeper) && !is_running(worker); }));
+    CHECK(keepers_of(home.path()).empty());
+    CHECK(workers_of(home.path()).empty());
 }
 
 std::ptrdiff_t count_in(const std::string& directory) {
