@@ -1,5 +1,6 @@
 // The rules by which a message's head is read (RFC 9112), so strict that nobody behind us could
-// read it in another way: what is ambiguous is refused, never repaired. Pure; no sockets.
+// read it in another way: what is ambiguous is refused, never repaired. Pure; no sockets. One pass
+// over the bytes, and no allocation but the growth of `fields`.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +20,36 @@ struct HeadFault {
     std::string sentence;  // why
 };
 
+// The fields that mean something to a server or a proxy.
+enum class FieldName : std::uint8_t {
+    other,
+    accept,
+    access_control,  // one of the three that CORS's answers begin with: Allow-Origin, -Methods,
+                     // -Headers
+    connection,
+    content_length,
+    expect,
+    host,
+    keep_alive,
+    origin,
+    proxy_authenticate,
+    proxy_authorization,
+    proxy_connection,
+    te,
+    trailer,
+    transfer_encoding,
+    upgrade,
+};
+
+// Which of them a name is, in any letter case.
+FieldName field_name(std::string_view name);
+
 struct Field {
     std::string_view name;
     std::string_view value;  // without the spaces around it
+    FieldName known = FieldName::other;
+    bool has_underscore = false;  // in its name
+    bool is_plain = false;        // its line reads name, colon, one space, value, CR LF
 };
 
 // All views are into the text that was parsed.
@@ -37,17 +65,24 @@ struct RequestHead {
     bool keep_alive = false;        // the client would use the connection again
     bool expects_continue = false;  // it waits for `100 Continue` before its body
     bool wants_upgrade = false;
+    std::string_view upgrade;       // to which protocols, if it wants one
+    std::string_view origin;        // empty: none
+    bool names_hop_fields = false;  // Connection names fields, not only close, keep-alive, upgrade
 
     bool has_body() const { return is_chunked || content_length.value_or(0) > 0; }
 };
 
 struct ResponseHead {
     std::string_view text;
+    bool is_http_1_0 = false;
     int status = 0;
     std::string_view reason;
     std::vector<Field> fields;
     std::optional<std::uint64_t> content_length;
     bool is_chunked = false;
+    bool keep_alive = false;   // the backend would use the connection again
+    std::string_view upgrade;  // empty: none
+    bool names_hop_fields = false;
 };
 
 template <class Head>
@@ -58,12 +93,23 @@ using HeadResult = tl::expected<Head, HeadFault>;
 // before.
 std::optional<std::size_t> head_size(std::string_view bytes, std::size_t seen = 0);
 
-// `text`: the raw bytes up to and including the empty line.
+// `text`: the raw bytes up to and including the empty line. `head` is written anew, but keeps the
+// storage of its fields; it is of no use after a fault.
+std::optional<HeadFault> parse_request_head(std::string_view text, RequestHead& head);
+std::optional<HeadFault> parse_response_head(std::string_view text, ResponseHead& head);
 HeadResult<RequestHead> parse_request_head(std::string_view text);
 HeadResult<ResponseHead> parse_response_head(std::string_view text);
+
+// Header lines up to and including the empty line, behind those that `fields` has: a head without
+// its first line, or a trailer section.
+std::optional<HeadFault> parse_fields(std::string_view text, std::vector<Field>& fields);
 
 // Whether a Host names this machine's loopback: localhost, *.localhost, 127.0.0.1 or [::1], with or
 // without a port. A web page that had its own name resolve to 127.0.0.1 (DNS rebinding) fails here.
 bool is_loopback_host(std::string_view host);
+
+// Whether a page's origin (RFC 6454) is the server that `host` names: the same name and port. A
+// port that is left out, on either side, is the one of the origin's scheme, http or https.
+bool is_own_origin(std::string_view origin, std::string_view host);
 
 }  // namespace jamsock

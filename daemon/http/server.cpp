@@ -34,8 +34,8 @@ Request to_request(const RequestHead& head) {
     request.path = head.target.substr(0, question);
     request.query = head.target.substr(std::min(question + 1, head.target.size()));
     request.headers.reserve(head.fields.size());
-    for (const auto& [name, value] : head.fields)
-        request.headers.emplace_back(name, value);
+    for (const Field& field : head.fields)
+        request.headers.emplace_back(field.name, field.value);
     return request;
 }
 

@@ -1,12 +1,13 @@
 // Which bytes go on when a request passes the proxy, and when its response comes back (CONTRACT,
 // What a backend gets; RFC 9110, 7.6.1). The heads that leave are built from nothing, of fields
-// that were checked. Pure.
+// that were checked. Pure. Everything is appended, so that one string serves all heads.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/http/head_rules.h"
 
@@ -16,7 +17,7 @@ namespace jamsock {
 struct SplitTarget {
     std::string_view token;
     std::string_view path;  // "/<token>/rest": the original one without its query
-    std::string forwarded;  // "/rest?query" byte for byte; "/" in place of nothing
+    std::string_view rest;  // what follows the token: "/rest?query", "?query" or nothing
 };
 
 // Nothing if the first part of the path is not shaped like a connection token.
@@ -24,16 +25,18 @@ std::optional<SplitTarget> split_target(std::string_view target);
 
 // What the daemon vouches for, in place of whatever the client claimed.
 struct VerifiedFields {
-    std::optional<std::string> user;
-    std::optional<std::string> auth;  // JSON; "{}" if absent
+    std::optional<std::string_view> user;
+    std::optional<std::string_view> auth;  // JSON; "{}" if absent
     std::string_view path;
     std::string_view backend_id;
     std::string_view secret;
     std::string_view client_address;
 };
 
-// The head of the request to the backend, for a connection that carries only this one.
-std::string backend_request_head(const RequestHead& head, std::string_view forwarded_target,
+// Appends the head of the request to the backend, whose connection may carry more of them. An
+// upgrade that the client wants is asked for; `Expect: 100-continue` passes on. `rest`: as in
+// SplitTarget, byte for byte; the path begins with a slash in any case.
+void append_backend_request_head(std::string& out, const RequestHead& head, std::string_view rest,
                                  const VerifiedFields& verified);
 
 enum class Framing {
@@ -43,9 +46,15 @@ enum class Framing {
     until_close,
 };
 
-// The head of the response to the client.
-std::string client_response_head(const ResponseHead& head, Framing framing, bool keep_alive,
-                                 std::string_view backend_id);
+// Appends the head of the response to the client, as the status has it: an interim one (1xx) says
+// nothing of framing or connection, and 101 switches to the backend's protocol. `keep_alive`: the
+// client, who wants to, may send another request.
+void append_client_response_head(std::string& out, const ResponseHead& head, Framing framing,
+                                 bool keep_alive, std::string_view backend_id);
+
+// Appends those lines of a trailer section that may pass on: none that frames, routes, identifies
+// or tells how to read a message, all of which belong into a head (RFC 9110, 6.5.1).
+void append_trailers(std::string& out, const std::vector<Field>& trailers);
 
 // The head of an answer of the proxy's own, to a request that got none from a backend. With the
 // CORS fields, so that a page may read why.

@@ -43,9 +43,9 @@ Refusal refusal(const HeadFault& fault) {
 bool prefers_json(const RequestHead& head) {
     bool json = false;
     bool html = false;
-    for (const auto& [name, value] : head.fields) {
-        if (!equal_ignoring_case(name, "accept")) continue;
-        for_each_element(value, [&](std::string_view range) {
+    for (const Field& field : head.fields) {
+        if (field.known != FieldName::accept) continue;
+        for_each_element(field.value, [&](std::string_view range) {
             const std::string_view type = trimmed(range.substr(0, range.find(';')));
             json |= equal_ignoring_case(type, "application/json");
             html |= equal_ignoring_case(type, "text/html");

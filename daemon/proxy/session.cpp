@@ -194,13 +194,13 @@ Session::Exchange Session::open_exchange(const RequestHead& head, const SplitTar
                                 .prefers_json = prefers_json(head),
                                 .keep_alive = head.keep_alive}};
     if (!pass_ || pass_->token != target.token) return exchange;
-    exchange.request_head = backend_request_head(head, target.forwarded,
-                                                 {.user = pass_->identity.user,
-                                                  .auth = pass_->identity.auth,
-                                                  .path = target.path,
-                                                  .backend_id = pass_->entry->route->id.str(),
-                                                  .secret = pass_->secret,
-                                                  .client_address = client_address_});
+    append_backend_request_head(exchange.request_head, head, target.rest,
+                                {.user = pass_->identity.user,
+                                 .auth = pass_->identity.auth,
+                                 .path = target.path,
+                                 .backend_id = pass_->entry->route->id.str(),
+                                 .secret = pass_->secret,
+                                 .client_address = client_address_});
     return exchange;
 }
 
@@ -366,8 +366,9 @@ Task<bool> Session::relay_response(Exchange& exchange, const ResponseHead& head)
     // What of the request is still to come would be taken for the next one.
     exchange.asker.keep_alive = exchange.asker.keep_alive && framing != Framing::until_close &&
                                 exchange.request_body.is_done() && !loop_.is_stopping();
-    std::string out =
-        client_response_head(head, framing, exchange.asker.keep_alive, exchange.route->id.str());
+    std::string out;
+    append_client_response_head(out, head, framing, exchange.asker.keep_alive,
+                                exchange.route->id.str());
     exchange.backend->input().consume(head.text.size());  // the head's views end here
     const bool is_whole = co_await relay_body(exchange, std::move(body), framing, std::move(out));
     if (!is_whole) {

@@ -208,10 +208,100 @@ TEST_CASE("what a client says of its connection is understood") {
     CHECK(parsed("1.1", "Connection: closed\r\n").keep_alive);
     CHECK_FALSE(parsed("1.0", "").keep_alive);
     CHECK(parsed("1.0", "Connection: Keep-Alive\r\n").keep_alive);
-    CHECK(parsed("1.1", "Connection: keep-alive, Upgrade\r\n").wants_upgrade);
-    CHECK_FALSE(parsed("1.1", "Upgrade: websocket\r\n").wants_upgrade);
     CHECK(parsed("1.1", "Expect: 100-Continue\r\n").expects_continue);
     CHECK_FALSE(parsed("1.0", "Expect: 100-continue\r\n").expects_continue);
+}
+
+TEST_CASE("an upgrade is wanted by who names it in Connection, says to what, and speaks HTTP/1.1") {
+    const auto wanted = [](const std::string& lines, const std::string& version = "1.1") {
+        const std::string text = "GET / HTTP/" + version + "\r\nHost: a\r\n" + lines + "\r\n";
+        const RequestHead head = parse_request_head(text).value();
+        CHECK(head.wants_upgrade == !head.upgrade.empty());
+        return std::string(head.upgrade);
+    };
+    const std::string named = "Connection: keep-alive, Upgrade\r\n";
+    CHECK(wanted(named + "Upgrade: websocket\r\n") == "websocket");
+    CHECK(wanted("Upgrade: a/1, b\r\nConnection: x\r\nconnection: UPGRADE\r\n") == "a/1, b");
+    CHECK(wanted(named) == "");
+    CHECK(wanted(named + "Upgrade:\r\n") == "");
+    CHECK(wanted(named + "Upgrade: ,\r\n") == "");
+    CHECK(wanted("Upgrade: websocket\r\n") == "");
+    CHECK(wanted("Connection: upgrades\r\nUpgrade: websocket\r\n") == "");
+    CHECK(wanted(named + "Upgrade: websocket\r\n", "1.0") == "");
+    CHECK(status_of(head_with("Upgrade: a\r\nUpgrade: b\r\n")) == 400);
+    for (const std::string protocol :
+         {"h2c", "H2C", "h2", "HTTP/2.0", "http/1.1", "websocket, h2c"}) {
+        CAPTURE(protocol);
+        CHECK(wanted(named + "Upgrade: " + protocol + "\r\n") == "");
+    }
+}
+
+TEST_CASE("a page's origin is read, and two are refused") {
+    CHECK(parse_request_head(head_with("Origin: http://a\r\n")).value().origin == "http://a");
+    CHECK(parse_request_head(head_with("")).value().origin.empty());
+    CHECK(status_of(head_with("Origin: http://a\r\norigin: http://a\r\n")) == 400);
+    CHECK(status_of(head_with("Origin:\r\nOrigin: http://a\r\n")) == 400);
+}
+
+TEST_CASE("fields that Connection names are told of, and are not endless") {
+    const auto named = [](const std::string& value) {
+        return parse_request_head(head_with("Connection: " + value + "\r\n"))
+            .value()
+            .names_hop_fields;
+    };
+    CHECK_FALSE(named("keep-alive, Close,, upgrade"));
+    CHECK(named("keep-alive, X"));
+    const auto with_names = [](std::size_t count) {
+        std::string lines = "Connection: x";
+        for (std::size_t i = 1; i < count; ++i)
+            lines += ",x";
+        return status_of(head_with(lines + "\r\n"));
+    };
+    CHECK(with_names(most_fields) == 200);
+    CHECK(with_names(most_fields + 1) == 431);
+}
+
+TEST_CASE("a head that is used again forgets the last one") {
+    RequestHead head;
+    const std::string first =
+        "POST /x HTTP/1.0\r\nHost: a\r\nConnection: keep-alive, x\r\nOrigin: http://b\r\n"
+        "Content-Length: 3\r\n\r\n";
+    REQUIRE_FALSE(parse_request_head(first, head).has_value());
+    CHECK(head.fields.size() == 4);
+    const auto storage = head.fields.data();
+    const std::string second = "GET / HTTP/1.1\r\nHost: b\r\n\r\n";
+    REQUIRE_FALSE(parse_request_head(second, head).has_value());
+    CHECK(head.fields.data() == storage);
+    CHECK(head.fields.size() == 1);
+    CHECK(head.text == second);
+    CHECK(head.host == "b");
+    CHECK(head.origin.empty());
+    CHECK_FALSE(head.is_http_1_0);
+    CHECK_FALSE(head.has_body());
+    CHECK_FALSE(head.names_hop_fields);
+
+    ResponseHead response;
+    const std::string answer = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    CHECK(parse_response_head(answer, response).has_value());
+    CHECK_FALSE(parse_response_head("HTTP/1.1 204 None\r\n\r\n", response).has_value());
+    CHECK_FALSE(response.is_chunked);
+    CHECK(response.status == 204);
+}
+
+TEST_CASE("a field knows how its line is written") {
+    const std::string text = "A: b\r\nB_b:c\r\nContent-LENGTH:  3\r\nTE: x \r\nEmpty: \r\n\r\n";
+    std::vector<Field> fields;
+    REQUIRE_FALSE(parse_fields(text, fields).has_value());
+    REQUIRE(fields.size() == 5);
+    CHECK(fields[0].is_plain);
+    CHECK_FALSE(fields[0].has_underscore);
+    CHECK_FALSE(fields[1].is_plain);
+    CHECK(fields[1].has_underscore);
+    CHECK(fields[2].known == FieldName::content_length);
+    CHECK_FALSE(fields[2].is_plain);
+    CHECK(fields[3].known == FieldName::te);
+    CHECK_FALSE(fields[3].is_plain);
+    CHECK(fields[4].value.empty());
 }
 
 TEST_CASE("a head is ready at its empty line, or at a line end it may not have") {
@@ -237,6 +327,8 @@ TEST_CASE("a response's head is taken apart as strictly") {
     CHECK(head->reason == "Not  Found");
     CHECK(head->content_length == 3);
     CHECK(head->fields.size() == 2);
+    CHECK(head->keep_alive);
+    CHECK_FALSE(head->is_http_1_0);
 
     CHECK(status_of_response("HTTP/1.1 200\r\n\r\n") == 200);
     CHECK(status_of_response("HTTP/1.0 200 \r\n\r\n") == 200);
@@ -268,6 +360,58 @@ TEST_CASE("only names of the loopback are loopback Hosts") {
           "0.0.0.0", "localhost."}) {
         CAPTURE(host);
         CHECK_FALSE(is_loopback_host(host));
+    }
+}
+
+TEST_CASE("what a backend says of its connection is understood") {
+    const auto parsed = [](const std::string& text) { return parse_response_head(text).value(); };
+    CHECK(parsed("HTTP/1.1 200 OK\r\n\r\n").keep_alive);
+    CHECK_FALSE(parsed("HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n").keep_alive);
+    CHECK_FALSE(parsed("HTTP/1.0 200 OK\r\n\r\n").keep_alive);
+    CHECK(parsed("HTTP/1.0 200 OK\r\n\r\n").is_http_1_0);
+    CHECK(parsed("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n").keep_alive);
+    CHECK(parsed("HTTP/1.1 101 X\r\nUpgrade: websocket\r\n\r\n").upgrade == "websocket");
+}
+
+TEST_CASE("a page's own origin has the Host's name and port") {
+    for (const auto& [origin, host] : std::vector<std::pair<std::string, std::string>>{
+             {"http://localhost:9090", "localhost:9090"},
+             {"HTTP://LocalHost:9090", "localhost:9090"},
+             {"http://localhost", "localhost"},
+             {"http://localhost", "localhost:80"},
+             {"http://localhost:80", "localhost"},
+             {"https://localhost", "localhost"},
+             {"https://localhost", "localhost:443"},
+             {"http://[::1]:9090", "[::1]:9090"},
+             {"http://[::1]", "[::1]:80"}}) {
+        CAPTURE(origin);
+        CAPTURE(host);
+        CHECK(is_own_origin(origin, host));
+    }
+    for (const auto& [origin, host] : std::vector<std::pair<std::string, std::string>>{
+             {"null", "null"},
+             {"", "localhost"},
+             {"http://", ""},
+             {"http://localhost:9091", "localhost:9090"},
+             {"http://localhost", "localhost:9090"},
+             {"http://localhost:9090", "localhost"},
+             {"https://localhost", "localhost:80"},
+             {"http://localhost", "localhost:443"},
+             {"http://127.0.0.1:9090", "localhost:9090"},
+             {"http://a.localhost:9090", "localhost:9090"},
+             {"http://evil.example", "localhost:9090"},
+             {"http://localhost:9090.evil.example", "localhost:9090"},
+             {"http://localhost:9090/", "localhost:9090"},
+             {"http://user@localhost:9090", "localhost:9090"},
+             {"http://localhost:9090 http://x", "localhost:9090"},
+             {"ftp://localhost:9090", "localhost:9090"},
+             {"file://localhost", "localhost"},
+             {"//localhost:9090", "localhost:9090"},
+             {"localhost:9090", "localhost:9090"},
+             {"http://[::1]:9090", "[::1]"}}) {
+        CAPTURE(origin);
+        CAPTURE(host);
+        CHECK_FALSE(is_own_origin(origin, host));
     }
 }
 

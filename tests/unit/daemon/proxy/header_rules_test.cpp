@@ -28,18 +28,23 @@ constexpr std::string_view verified_lines =
 
 std::string to_backend(const std::string& lines, const VerifiedFields& fields = verified()) {
     const std::string text = "POST /x HTTP/1.1\r\nHost: localhost:9\r\n" + lines + "\r\n";
-    return backend_request_head(parse_request_head(text).value(), "/a?b=%7e", fields);
+    std::string out;
+    append_backend_request_head(out, parse_request_head(text).value(), "/a?b=%7e", fields);
+    return out;
 }
 
 // The whole head that goes to the backend if `kept` is all that is left of the client's lines.
 std::string expected(const std::string& kept, const std::string& framing = "") {
     return "POST /a?b=%7e HTTP/1.1\r\nHost: localhost:9\r\n" + kept + std::string(verified_lines) +
-           framing + "Connection: close\r\n\r\n";
+           framing + "\r\n";
 }
 
 std::string to_client(const std::string& lines, Framing framing, bool keep_alive = true) {
     const std::string text = "HTTP/1.1 " + lines + "\r\n";
-    return client_response_head(parse_response_head(text).value(), framing, keep_alive, "knrv5");
+    std::string out;
+    append_client_response_head(out, parse_response_head(text).value(), framing, keep_alive,
+                                "knrv5");
+    return out;
 }
 
 constexpr std::string_view cors_lines =
@@ -54,7 +59,13 @@ TEST_CASE("a target is split behind its token, byte for byte") {
         const auto split = split_target(target);
         REQUIRE(split.has_value());
         CHECK(split->token == token);
-        return split->forwarded + " " + std::string(split->path.substr(token.size() + 1));
+        const std::string text = "GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        std::string head;
+        append_backend_request_head(head, parse_request_head(text).value(), split->rest,
+                                    verified());
+        const std::string line = head.substr(0, head.find(" HTTP/1.1\r\n"));
+        CHECK(line.starts_with("GET "));
+        return line.substr(4) + " " + std::string(split->path.substr(token.size() + 1));
     };
     CHECK(forwarded("") == "/ ");
     CHECK(forwarded("/") == "/ /");
@@ -163,6 +174,118 @@ TEST_CASE("the framing to the client is the proxy's") {
           "Connection: keep-alive\r\n\r\n");
     CHECK(end_of(to_client("200 OK\r\nContent-Length: 5\r\n", Framing::length, false)) ==
           "Content-Length: 5\r\nConnection: close\r\n\r\n");
+}
+
+TEST_CASE(
+    "a client who waits for the backend's word before its body has the backend asked for it") {
+    const std::string expect = "Expect: 100-continue\r\n";
+    CHECK(to_backend(expect + "Content-Length: 3\r\n") ==
+          expected("", expect + "Content-Length: 3\r\n"));
+    CHECK(to_backend("Transfer-Encoding: chunked\r\nexpect: 100-Continue\r\n") ==
+          expected("", expect + "Transfer-Encoding: chunked\r\n"));
+    CHECK(to_backend(expect + "Content-Length: 0\r\n") == expected("", "Content-Length: 0\r\n"));
+    CHECK(to_backend("Expect: more\r\nContent-Length: 3\r\n") ==
+          expected("", "Content-Length: 3\r\n"));
+}
+
+TEST_CASE("an upgrade is asked for in the proxy's own words, or not at all") {
+    const std::string asked = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    CHECK(to_backend("Connection: keep-alive, upgrade\r\nUpgrade: websocket\r\n"
+                     "Sec-WebSocket-Key: k\r\n") == expected("Sec-WebSocket-Key: k\r\n", asked));
+    CHECK(to_backend("Connection: upgrade, X-Hop\r\nX-Hop: 1\r\nUpgrade: websocket\r\n") ==
+          expected("", asked));
+    CHECK(to_backend("Upgrade: websocket\r\n") == expected(""));
+    CHECK(to_backend("Connection: Upgrade\r\n") == expected(""));
+    CHECK(to_backend("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+                     "HTTP2-Settings: x\r\n") == expected(""));
+}
+
+TEST_CASE("trailers are announced where chunks carry them") {
+    CHECK(to_backend("Trailer: A\r\nTransfer-Encoding: chunked\r\nTrailer:B\r\n") ==
+          expected("", "Transfer-Encoding: chunked\r\nTrailer: A\r\nTrailer: B\r\n"));
+    CHECK(to_backend("Trailer: A\r\nContent-Length: 1\r\n") ==
+          expected("", "Content-Length: 1\r\n"));
+    CHECK(to_client("200 OK\r\nTrailer: A\r\nTransfer-Encoding: chunked\r\n", Framing::chunked)
+              .ends_with("Transfer-Encoding: chunked\r\nTrailer: A\r\nConnection: keep-alive\r\n"
+                         "\r\n"));
+    CHECK(to_client("200 OK\r\nTrailer: A\r\nTransfer-Encoding: chunked\r\n", Framing::until_close)
+              .find("Trailer") == std::string::npos);
+}
+
+TEST_CASE("lines that are not as the proxy writes them are written anew") {
+    CHECK(to_backend("A:b\r\nB: c\r\nC:  d\r\nD: e \r\nE: f\r\nF:\t g\t\r\nG:\r\nH: i\r\n") ==
+          expected("A: b\r\nB: c\r\nC: d\r\nD: e\r\nE: f\r\nF: g\r\nG: \r\nH: i\r\n"));
+}
+
+TEST_CASE("an interim response passes without framing, connection or CORS") {
+    const std::string id = "x-jamsock-backend-id: knrv5\r\n";
+    CHECK(to_client("103 Early Hints\r\nLink: x\r\nConnection: close\r\nContent-Length: 3\r\n",
+                    Framing::none) == "HTTP/1.1 103 Early Hints\r\nLink: x\r\n" + id + "\r\n");
+    CHECK(to_client("100 Continue\r\n", Framing::none) ==
+          "HTTP/1.1 100 Continue\r\n" + id + "\r\n");
+}
+
+TEST_CASE("a switch of protocols passes with the backend's protocol") {
+    CHECK(
+        to_client("101 Switching Protocols\r\nupgrade: websocket\r\nConnection: upgrade, X-Hop\r\n"
+                  "X-Hop: 1\r\nSec-WebSocket-Accept: a\r\nContent-Length: 0\r\n",
+                  Framing::none) ==
+        "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: a\r\n"
+        "x-jamsock-backend-id: knrv5\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+}
+
+TEST_CASE("of the trailers, those pass that frame, route and identify nothing") {
+    const auto passed = [](const std::string& lines) {
+        const std::string text = lines + "\r\n";
+        std::vector<Field> fields;
+        REQUIRE_FALSE(parse_fields(text, fields).has_value());
+        std::string out;
+        append_trailers(out, fields);
+        return out;
+    };
+    CHECK(passed("") == "");
+    CHECK(passed("Server-Timing: a\r\nGrpc-Status:0\r\nETag: \"x\"\r\nDigest: y\r\n") ==
+          "Server-Timing: a\r\nGrpc-Status: 0\r\nETag: \"x\"\r\nDigest: y\r\n");
+    for (const std::string name : {"Content-Length",
+                                   "content_length",
+                                   "Transfer-Encoding",
+                                   "TRANSFER_ENCODING",
+                                   "Host",
+                                   "Connection",
+                                   "Keep-Alive",
+                                   "TE",
+                                   "Trailer",
+                                   "Upgrade",
+                                   "Expect",
+                                   "Proxy-Connection",
+                                   "Proxy-Authorization",
+                                   "Authorization",
+                                   "WWW-Authenticate",
+                                   "Cookie",
+                                   "Set-Cookie",
+                                   "Set_Cookie",
+                                   "Content-Type",
+                                   "Content-Encoding",
+                                   "Content-Range",
+                                   "Cache-Control",
+                                   "If-Match",
+                                   "Range",
+                                   "Location",
+                                   "Date",
+                                   "Vary",
+                                   "Origin",
+                                   "Forwarded",
+                                   "X-Forwarded-For",
+                                   "x_forwarded_host",
+                                   "x-verified-username",
+                                   "X_Verified_Secret",
+                                   "x-jamsock-backend-id",
+                                   "X_Jamsock_Backend_Id",
+                                   "Access-Control-Allow-Origin",
+                                   "Sec-WebSocket-Key"}) {
+        CAPTURE(name);
+        CHECK(passed("A: b\r\n" + name + ": x\r\nC: d\r\n") == "A: b\r\nC: d\r\n");
+    }
 }
 
 }  // namespace jamsock
