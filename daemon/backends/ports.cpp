@@ -2,11 +2,17 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
+#include <algorithm>
 #include <fstream>
+#include <string>
+#include <utility>
 
 namespace jamsock {
 
@@ -16,11 +22,14 @@ constexpr int lowest = 10000;  // below live the services that people start by h
 constexpr int highest = 65535;
 constexpr int smallest_useful_range = 1000;
 
+// What was there before and is in TIME_WAIT: SO_REUSEADDR.
+enum class Remnants { are_in_the_way, are_ignored };
+
 // Empty, with errno, if that can't be.
-UniqueFd bound_to(std::uint16_t port) {
+UniqueFd bound_to(std::uint16_t port, Remnants remnants) {
     UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const int on = 1;
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    const int reuse = remnants == Remnants::are_ignored;
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -29,10 +38,23 @@ UniqueFd bound_to(std::uint16_t port) {
     return socket;
 }
 
+// A socket's name in the network namespace, as are the ports: all users of the machine see it,
+// nobody needs a right or a file, and the kernel frees it with its holder. Empty: it is taken.
+UniqueFd reserve(std::uint16_t port) {
+    UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    const std::string text = fmt::format("jamsock-port-{}", port);
+    text.copy(name.sun_path + 1, text.size());  // behind a null byte: no file
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&name), size) != 0) return {};
+    return socket;
+}
+
 }  // namespace
 
 ListeningSocket listen_on(std::uint16_t port) {
-    ListeningSocket listening{.fd = bound_to(port)};
+    ListeningSocket listening{.fd = bound_to(port, Remnants::are_ignored)};
     if (listening.fd && ::listen(listening.fd.get(), SOMAXCONN) == 0) return listening;
     return {.error = errno};
 }
@@ -47,12 +69,19 @@ Ports::Ports() {
     next_ = static_cast<std::uint16_t>(first_ + ::randombytes_uniform(last_ - first_ + 1u));
 }
 
-// Round the range from a random start: a port just given is the last to be given again.
-std::optional<std::uint16_t> Ports::pick() {
+Ports::Ports(std::uint16_t first_try) : Ports() {
+    next_ = std::clamp(first_try, first_, last_);
+}
+
+// Round the range from the start: a port just given is the last to be given again. Reserved before
+// it is tested, so that no test meets the backend of another daemon that is about to bind.
+std::optional<PickedPort> Ports::pick() {
     for (int tries = last_ - first_ + 1; tries > 0; --tries) {
         const std::uint16_t port = next_;
         next_ = port == last_ ? first_ : static_cast<std::uint16_t>(port + 1);
-        if (bound_to(port)) return port;
+        UniqueFd reservation = reserve(port);
+        if (reservation && bound_to(port, Remnants::are_in_the_way))
+            return PickedPort{port, std::move(reservation)};
     }
     return std::nullopt;
 }

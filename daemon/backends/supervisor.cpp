@@ -27,7 +27,8 @@ namespace jamsock {
 namespace {
 
 constexpr std::size_t starts_per_core = 4;
-constexpr std::size_t descriptors_of_one = 3;  // its directory, its channel, and one on the way
+// Its directory, its channel, its port's reservation, and one on the way.
+constexpr std::size_t descriptors_of_one = 4;
 constexpr std::chrono::milliseconds longest_burial_pause{1000};
 
 std::string variable(const std::string& name, const std::string& value) {

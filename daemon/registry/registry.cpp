@@ -111,6 +111,7 @@ struct Registry::Entry {
         : record(known), activity(std::make_shared<Activity>(now)) {}
 
     const BackendRecord record;
+    UniqueFd port_reservation;  // until it is ready or ends
     std::vector<StatusChange> statuses;
     const std::shared_ptr<Activity> activity;
     std::optional<Error> failure;  // why it never came up
@@ -247,9 +248,15 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     if (auto possible = backends_.can_limit(request.resources); !possible) return pass_on(possible);
     if (auto room = backends_.check_room(); !room) return pass_on(room);
     const std::string resource_key = request.key ? request.key->str() : random_mark();
-    auto record = new_record(service, request, *definition, resource_key);
+    auto port = ports_.pick();
+    if (!port) {
+        return fail(ErrorCode::usage_limit, "No TCP port is free for another backend.",
+                    "jamsock list");
+    }
+    auto record = new_record(service, request, *definition, resource_key, port->number);
     if (!record) return pass_on(record);
     auto entry = std::make_shared<Entry>(*record, settings_.now);
+    entry->port_reservation = std::move(port->reservation);
     entry->start_number = start_number;
     entry->statuses.push_back({.status = Status::scheduled, .time = record->created_at});
     if (auto recorded = record_what_waits(); !recorded) return pass_on(recorded);
@@ -284,17 +291,12 @@ StartSettings Registry::start_settings(const BackendRecord& record, const std::s
 Result<BackendRecord> Registry::new_record(const ServiceName& service,
                                            const ConnectRequest& request,
                                            const ServiceDefinition& definition,
-                                           const std::string& resource_key) {
+                                           const std::string& resource_key, std::uint16_t port) {
     const auto& command = request.command ? request.command : definition.command;
     if (!command) {
         return fail(ErrorCode::spawn_failed,
                     fmt::format("The service {} has no command to run.", in_quotes(service.str())),
                     give_command(service));
-    }
-    const auto port = ports_.pick();
-    if (!port) {
-        return fail(ErrorCode::usage_limit, "No TCP port is free for another backend.",
-                    "jamsock list");
     }
     const std::string lock_name = key_lock::file_name(service, resource_key);
     const std::int64_t now = wall_milliseconds();
@@ -315,7 +317,7 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
                          .created_at = now,
                          .tag = request.tag,
                          .command = *command,
-                         .port = *port,
+                         .port = port,
                          .limits = limits,
                          .readiness = definition.readiness,
                          .expires_at_boot = expires_at_boot};
@@ -656,6 +658,7 @@ void Registry::on_event(const BackendEvent& event) {
     enter(*entry, event.change);
     if (event.failure) entry->failure = event.failure;
     if (event.lost_port) entry->lost_port = true;
+    if (event.change.status >= Status::ready) entry->port_reservation.reset();
     if (event.change.status == Status::ready) entry->activity->touch();
     if (event.change.status == Status::terminated) {
         routes_.remove(record.serial);

@@ -117,7 +117,7 @@ class Registry {
     Result<Ref> spawn(const ServiceName& service, const ConnectRequest& request, int start_number);
     Result<BackendRecord> new_record(const ServiceName& service, const ConnectRequest& request,
                                      const ServiceDefinition& definition,
-                                     const std::string& resource_key);
+                                     const std::string& resource_key, std::uint16_t port);
     StartSettings start_settings(const BackendRecord& record, const std::string& resource_key,
                                  const ConnectRequest& request,
                                  const ServiceDefinition& definition) const;

@@ -279,6 +279,24 @@ TEST_CASE("a backend that lost its port is not started again for who doesn't wai
     CHECK(looking->value().error().message == "Robbed.");
 }
 
+TEST_CASE("a backend's port is reserved until it is ready or has ended") {
+    World world;
+    world.connect(for_key("doc")).value();
+    const BackendRecord record = world.backends.started.at(0).record;
+    const auto is_reserved = [&] {
+        return Ports(record.port).pick().value().number != record.port;
+    };
+    world.happens(record.id, {.status = Status::waiting});
+    CHECK(is_reserved());
+    SUBCASE("ready") {
+        world.happens(record.id, {.status = Status::ready});
+    }
+    SUBCASE("ended") {
+        world.happens(record.id, {.status = Status::terminated});
+    }
+    CHECK_FALSE(is_reserved());
+}
+
 TEST_CASE("a backend's record has what its service waits for") {
     World world;
     const ReadinessRule rule{.sign = ReadySign::parse(ReadySign::Kind::path, "/up", "").value(),
