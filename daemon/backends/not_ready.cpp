@@ -121,8 +121,9 @@ Error explain_not_ready(const BackendRecord& backend, const LastLook& look,
 }
 
 std::optional<Error> explain_lost_port(const BackendId& id, const ProcessExit& exit,
-                                       std::uint16_t port, const PortReport& report) {
-    if (report.owner != PortOwner::stranger) return std::nullopt;
+                                       std::uint16_t port, const LastLook& look,
+                                       const PortReport& report) {
+    if (report.owner != PortOwner::stranger && !look.met_stranger) return std::nullopt;
     return Error{ErrorCode::backend_ended_before_ready,
                  fmt::format("The backend {} {} before it was ready: {}.", id.str(), describe(exit),
                              belongs_to_another(port, report)),

@@ -17,9 +17,10 @@ namespace jamsock {
 Error explain_not_ready(const BackendRecord& backend, const LastLook& look,
                         const PortReport& report);
 
-// The same for one that ended by itself before it was ready, if its port belongs to somebody else;
-// nothing if it doesn't.
+// The same for one that ended by itself before it was ready, if its port belongs to somebody else,
+// or did and that one has gone since; nothing if it doesn't.
 std::optional<Error> explain_lost_port(const BackendId& id, const ProcessExit& exit,
-                                       std::uint16_t port, const PortReport& report);
+                                       std::uint16_t port, const LastLook& look,
+                                       const PortReport& report);
 
 }  // namespace jamsock

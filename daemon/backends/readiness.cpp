@@ -96,6 +96,7 @@ Task<Verdict> ReadinessWatch::wait(Place place, std::int64_t give_up_at, HelperT
     while (!is_over()) {
         const Seen seen = co_await look(helper);
         last_.has_sign = seen.has_sign;
+        last_.met_stranger = last_.met_stranger || seen.owner == PortOwner::stranger;
         const Verdict verdict = judge(rule_, seen, boot_milliseconds(), give_up_at_);
         if (verdict != Verdict::waiting) co_return verdict;
         const Deadline next_look = after(pause);

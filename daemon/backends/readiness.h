@@ -57,6 +57,7 @@ struct LastLook {
         bool was_too_long = false;
     };
     std::optional<CommandTry> command;  // its last try that failed
+    bool met_stranger = false;          // ever: who gave the sign was somebody else on its port
 };
 
 // The wait of one backend, which owns it.

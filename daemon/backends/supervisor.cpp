@@ -694,7 +694,8 @@ Task<> Supervisor::explain_early_end(const Ref& backend, const std::optional<Shi
     const auto exit = exit_in(*record);
     if (!exit) co_return;
     const PortReport report = co_await report_on_port_of(backend);
-    backend->failure = explain_lost_port(backend->record.id, *exit, backend->record.port, report);
+    backend->failure = explain_lost_port(backend->record.id, *exit, backend->record.port,
+                                         backend->readiness.last_look(), report);
     backend->lost_port = backend->failure.has_value();
 }
 

@@ -12,6 +12,7 @@
 #include "tests/e2e/refusals.h"
 #include "tests/support/eventually.h"
 #include "tests/support/proc.h"
+#include "tests/support/raw_socket.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
@@ -49,7 +50,7 @@ Child connect_with_short_startup(const Home& home, const std::string& name,
     return home.start_jamsock({"connect", name, "--key", home.own_key(name)});
 }
 
-// Listens on 127.0.0.1, on this port or any; says nothing to who connects.
+// Listens on 127.0.0.1, on this port or any; says nothing to who connects, unless told to.
 class Listener {
   public:
     explicit Listener(std::uint16_t port = 0)
@@ -66,6 +67,13 @@ class Listener {
         port_ = ntohs(address.sin_port);
     }
     std::uint16_t port() const { return port_; }
+
+    // One request with 200; waits for it.
+    void answer() const {
+        RawSocket client(UniqueFd(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+        client.read_until("\r\n\r\n");
+        client.send("HTTP/1.1 200 OK\r\n\r\n");
+    }
 
   private:
     UniqueFd socket_;
@@ -315,6 +323,31 @@ TEST_CASE("a backend that lost its port once is started on another one, and none
     CHECK(connected.exit_code == 0);
     CHECK(connected.err.empty());
     CHECK(fetch(connected.out.substr(0, connected.out.size() - 1)).status == 200);
+    CHECK(home.backend(first.id).statuses.back().exit == ProcessExit{70, std::nullopt});
+    home.output_of({"terminate", "--hard", second.id.str()});
+    bystander.check_alone();
+}
+
+TEST_CASE("the same if who had the port is gone when the backend ends, but was met before") {
+    const Bystander bystander;
+    const Home& home = bystander.home;
+    const TemporaryDirectory gates;
+    Child robbed = home.start_jamsock(
+        {"connect", "--key", home.own_key("robbed"), "--", "/bin/sh", "-c",
+         "mkdir \"$0/first\" || exec \"$1\"; until test -e \"$0/$PORT\"; do sleep 0.01; done; "
+         "exit 70",
+         gates.path(), test_backend()});
+    const BackendInfo first = started(home, "robbed");
+    {
+        const Listener stranger(first.port);
+        stranger.answer();
+        stranger.answer();  // asked again: the first answer was looked into
+    }
+    open_gate(gates, first.port);
+    const RunResult connected = robbed.wait();
+    CHECK(connected.exit_code == 0);
+    const BackendInfo second = started(home, "robbed");
+    CHECK(second.id != first.id);
     CHECK(home.backend(first.id).statuses.back().exit == ProcessExit{70, std::nullopt});
     home.output_of({"terminate", "--hard", second.id.str()});
     bystander.check_alone();

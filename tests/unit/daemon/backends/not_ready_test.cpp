@@ -106,14 +106,21 @@ TEST_CASE("a backend that gave its sign is told of its port, unless anybody may 
 TEST_CASE("a backend that ended early is told of its port only if that is somebody else's") {
     const BackendId id = BackendId::parse("abc12").value();
     const ProcessExit exit{70, std::nullopt};
-    CHECK_FALSE(explain_lost_port(id, exit, 12345, {}));
-    CHECK_FALSE(explain_lost_port(id, exit, 12345, {.listeners = {{"0.0.0.0", 12345, true}}}));
-    const auto lost = explain_lost_port(
-        id, exit, 12345, {.owner = PortOwner::stranger, .stranger = NamedProcess{77, "python"}});
+    CHECK_FALSE(explain_lost_port(id, exit, 12345, {}, {}));
+    CHECK_FALSE(explain_lost_port(id, exit, 12345, {}, {.listeners = {{"0.0.0.0", 12345, true}}}));
+    const auto lost =
+        explain_lost_port(id, exit, 12345, {},
+                          {.owner = PortOwner::stranger, .stranger = NamedProcess{77, "python"}});
     REQUIRE(lost);
     CHECK(lost->code == ErrorCode::backend_ended_before_ready);
     CHECK(lost->message ==
           "The backend abc12 exited with code 70 before it was ready: its port 12345 belongs to "
           "another process, 77 ('python').");
     CHECK(lost->hint == "jamsock status abc12");
+
+    const auto lost_to_the_gone = explain_lost_port(id, exit, 12345, {.met_stranger = true}, {});
+    REQUIRE(lost_to_the_gone);
+    CHECK(lost_to_the_gone->message ==
+          "The backend abc12 exited with code 70 before it was ready: its port 12345 belongs to "
+          "another process.");
 }
