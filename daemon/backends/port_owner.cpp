@@ -2,10 +2,6 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,14 +13,13 @@
 #include <iterator>
 #include <tuple>
 
-#include "common/unique_fd.h"
 #include "daemon/shim/process_table.h"
+#include "daemon/tcp_sockets.h"
 
 namespace jamsock {
 
 namespace {
 
-constexpr std::uint32_t state_listen = 1u << 10;  // TCP_LISTEN in the kernel's mask of states
 constexpr std::uint16_t every_port = 0;
 
 struct ListeningSocket {
@@ -33,83 +28,29 @@ struct ListeningSocket {
 };
 using ListeningSockets = std::vector<ListeningSocket>;
 
-bool send_query(int netlink, int family, std::uint16_t port) {
-    struct {
-        nlmsghdr header;
-        inet_diag_req_v2 query;
-    } request{};
-    request.header.nlmsg_len = sizeof request;
-    request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    request.query.sdiag_family = static_cast<std::uint8_t>(family);
-    request.query.sdiag_protocol = IPPROTO_TCP;
-    request.query.idiag_states = state_listen;
-    request.query.id.idiag_sport = htons(port);
-    return ::send(netlink, &request, sizeof request, 0) == static_cast<ssize_t>(sizeof request);
-}
-
-// Whether a socket on an IPv6 address refuses IPv4 (IPV6_V6ONLY): an attribute behind the message.
-bool is_ipv6_only(const nlmsghdr& header, const inet_diag_msg& socket) {
-    auto left = static_cast<unsigned>(header.nlmsg_len - NLMSG_LENGTH(sizeof socket));
-    for (auto* attribute = reinterpret_cast<const rtattr*>(&socket + 1); RTA_OK(attribute, left);
-         attribute = RTA_NEXT(attribute, left)) {
-        if (attribute->rta_type == INET_DIAG_SKV6ONLY) {
-            return *static_cast<const std::uint8_t*>(RTA_DATA(attribute)) != 0;
-        }
-    }
-    return false;
-}
-
 // 127.0.0.1 itself, any address, the same written as IPv6, or the dual-stack any address.
-bool takes_loopback(const nlmsghdr& header, const inet_diag_msg& socket) {
-    const auto* address = reinterpret_cast<const unsigned char*>(socket.id.idiag_src);
-    const auto is_ipv4 = [](const unsigned char* bytes) {
-        in_addr_t number = 0;
-        ::memcpy(&number, bytes, sizeof number);
-        return number == htonl(INADDR_ANY) || number == htonl(INADDR_LOOPBACK);
-    };
-    if (socket.idiag_family == AF_INET) return is_ipv4(address);
-    in6_addr ipv6{};
-    ::memcpy(&ipv6, address, sizeof ipv6);
-    if (IN6_IS_ADDR_V4MAPPED(&ipv6)) return is_ipv4(address + 12);
-    return IN6_IS_ADDR_UNSPECIFIED(&ipv6) && !is_ipv6_only(header, socket);
+bool takes_loopback(const TcpListener& socket) {
+    const in6_addr& address = socket.at.address;
+    if (!IN6_IS_ADDR_V4MAPPED(&address))
+        return IN6_IS_ADDR_UNSPECIFIED(&address) && !socket.is_ipv6_only;
+    in_addr_t ipv4 = 0;
+    ::memcpy(&ipv4, &address.s6_addr[12], sizeof ipv4);
+    return ipv4 == htonl(INADDR_ANY) || ipv4 == htonl(INADDR_LOOPBACK);
 }
 
-ListeningSocket described(const nlmsghdr& header, const inet_diag_msg& socket) {
+std::string address_text(const TcpListener& socket) {
+    const unsigned char* bytes = &socket.at.address.s6_addr[socket.is_ipv6 ? 0 : 12];
     std::array<char, INET6_ADDRSTRLEN> text{};
-    ::inet_ntop(socket.idiag_family, socket.id.idiag_src, text.data(), text.size());
-    return {{text.data(), ntohs(socket.id.idiag_sport), takes_loopback(header, socket)},
-            fmt::format("socket:[{}]", socket.idiag_inode)};
+    ::inet_ntop(socket.is_ipv6 ? AF_INET6 : AF_INET, bytes, text.data(), text.size());
+    return text.data();
 }
 
-// Appends the sockets in one datagram of the answer; false after the last.
-bool read_answer(const char* bytes, std::size_t length, ListeningSockets& sockets) {
-    auto left = static_cast<unsigned>(length);
-    for (auto* header = reinterpret_cast<const nlmsghdr*>(bytes); NLMSG_OK(header, left);
-         header = NLMSG_NEXT(header, left)) {
-        if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR) return false;
-        sockets.push_back(
-            described(*header, *static_cast<const inet_diag_msg*>(NLMSG_DATA(header))));
-    }
-    return true;
-}
-
-// Every socket that listens on `port`, whatever its address.
 ListeningSockets listening_sockets(std::uint16_t port) {
     ListeningSockets sockets;
-    for (const int family : {AF_INET, AF_INET6}) {
-        const UniqueFd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
-        if (!netlink || !send_query(netlink.get(), family, port)) continue;
-        alignas(nlmsghdr) std::array<char, 32768> answer;
-        ssize_t length = 0;
-        do {
-            length = ::recv(netlink.get(), answer.data(), answer.size(), 0);
-        } while (length > 0 &&
-                 read_answer(answer.data(), static_cast<std::size_t>(length), sockets));
+    for (const TcpListener& socket : tcp_listeners(port)) {
+        sockets.push_back({{address_text(socket), socket.at.port, takes_loopback(socket)},
+                           fmt::format("socket:[{}]", socket.inode)});
     }
-    std::erase_if(sockets, [port](const ListeningSocket& socket) {
-        return port != every_port && socket.listener.port != port;
-    });
     return sockets;
 }
 
