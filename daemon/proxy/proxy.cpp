@@ -44,6 +44,11 @@ void Proxy::remove(std::uint64_t serial) {
         loop->remove(serial);
 }
 
+void Proxy::cut_revoked(std::uint64_t serial) {
+    for (const auto& loop : loops_)
+        loop->cut_revoked(serial);
+}
+
 void Proxy::stop() {
     for (const auto& loop : loops_)
         loop->begin_stop();

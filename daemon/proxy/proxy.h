@@ -44,6 +44,9 @@ class Proxy {
     void publish(std::shared_ptr<const Route> route);
     // Unknown from now on; held requests are refused.
     void remove(std::uint64_t serial);
+    // Ends the connections that use a revoked token of that backend, as its route has them: to be
+    // called after `publish`.
+    void cut_revoked(std::uint64_t serial);
 
     // Cuts all connections and ends the threads. Idempotent.
     void stop();

@@ -27,6 +27,13 @@ void ProxyLoop::remove(std::uint64_t serial) {
     asio::post(context_, [this, serial] { drop(serial); });
 }
 
+void ProxyLoop::cut_revoked(std::uint64_t serial) {
+    asio::post(context_, [this, serial] {
+        for (Session* session : sessions_)
+            session->cut_if_revoked(serial);
+    });
+}
+
 void ProxyLoop::begin_stop() {
     asio::post(context_, [this] { asio::co_spawn(context_, stop(), asio::detached); });
 }

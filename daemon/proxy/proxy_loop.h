@@ -31,6 +31,7 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     void start();
     void publish(std::shared_ptr<const Route> route);
     void remove(std::uint64_t serial);
+    void cut_revoked(std::uint64_t serial);
     void begin_stop();
     void join();
 

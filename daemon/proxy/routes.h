@@ -7,6 +7,7 @@
 
 #include "common/ids.h"
 #include "daemon/proxy/activity.h"
+#include "daemon/proxy/revoked_tokens.h"
 #include "daemon/proxy/tokens.h"
 
 namespace jamsock {
@@ -25,6 +26,7 @@ struct Route {
     std::uint16_t port = 0;             // on 127.0.0.1
     bool startup_limit_passed = false;  // it ends because it never became ready
     std::shared_ptr<Activity> activity;
+    std::shared_ptr<const RevokedTokens> revoked;  // null: none
 };
 
 }  // namespace jamsock

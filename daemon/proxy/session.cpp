@@ -122,6 +122,16 @@ void Session::cut() {
     lose_client();
 }
 
+void Session::cut_if_revoked(std::uint64_t serial) {
+    if (pass_ && pass_->entry->route->serial == serial && is_revoked()) cut();
+}
+
+bool Session::is_revoked() const {
+    const auto& revoked = pass_->entry->route->revoked;
+    return revoked &&
+           revoked->contains(*ConnectionToken::decode(pass_->token), pass_->identity.user);
+}
+
 // False: the connection has ended, or must.
 Task<bool> Session::serve_next() {
     const auto incoming = co_await client_->read_head();
@@ -162,7 +172,7 @@ Task<std::optional<Refusal>> Session::let_in(const RequestHead& head, const Spli
 }
 
 Task<std::optional<Refusal>> Session::present(std::string_view text) {
-    if (pass_ && pass_->token == text) co_return std::nullopt;
+    if (pass_ && pass_->token == text && !is_revoked()) co_return std::nullopt;
     pass_.reset();
     const auto token = ConnectionToken::decode(text);
     const auto entry = token ? loop_.find(token->serial()) : nullptr;
@@ -181,7 +191,9 @@ Task<std::optional<Refusal>> Session::present(std::string_view text) {
         identity = *found.identity;
     }
     pass_ = Pass{std::string(text), secret_token(entry->route->key, *token), entry, identity};
-    co_return std::nullopt;
+    if (!is_revoked()) co_return std::nullopt;
+    pass_.reset();
+    co_return gone();
 }
 
 // Also for a request that was refused, whose body must be known all the same.
@@ -208,11 +220,12 @@ Task<std::optional<Refusal>> Session::wait_until_ready() {
     const std::shared_ptr<RouteEntry> entry = pass_->entry;
     if (entry->route->state == Route::State::pending) {
         watch_client();
-        while (entry->route->state == Route::State::pending && !client_is_gone_) {
+        while (entry->route->state == Route::State::pending && !client_is_gone_ && !is_revoked()) {
             co_await entry->changed.wait_until(never);
         }
         co_await end_watch();
     }
+    if (is_revoked()) co_return gone();
     if (entry->route->state != Route::State::ending) co_return std::nullopt;
     if (!entry->route->startup_limit_passed) co_return gone();
     co_return refusal(ErrorCode::backend_not_ready,

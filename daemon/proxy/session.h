@@ -26,6 +26,8 @@ class Session : public std::enable_shared_from_this<Session> {
     Task<> run();
     // Ends the session now, wherever it is.
     void cut();
+    // … if it uses a revoked token of that backend.
+    void cut_if_revoked(std::uint64_t serial);
 
   private:
     // A token that was let in. It stays so for this connection, also past its expiry.
@@ -40,6 +42,7 @@ class Session : public std::enable_shared_from_this<Session> {
     Task<bool> serve_next();
     Task<std::optional<Refusal>> let_in(const RequestHead& head, const SplitTarget& target);
     Task<std::optional<Refusal>> present(std::string_view text);
+    bool is_revoked() const;
     Exchange open_exchange(const RequestHead& head, const SplitTarget& target);
     Task<std::optional<Refusal>> wait_until_ready();
     Task<bool> turn_away(const Exchange& exchange, const Refusal& refusal);

@@ -34,7 +34,8 @@ struct TestBackend {
                                                    .state = state,
                                                    .port = listener.port(),
                                                    .startup_limit_passed = startup_limit_passed,
-                                                   .activity = activity});
+                                                   .activity = activity,
+                                                   .revoked = revoked});
     }
     std::string token(bool has_identity = false, std::int64_t age = 0) const {
         const auto now = static_cast<std::int64_t>(wall_milliseconds() / 1000);
@@ -46,7 +47,16 @@ struct TestBackend {
     std::string id;
     std::uint64_t serial;
     MacKey key = MacKey::generate();
+    // From the next route on.
+    void revoke(const std::string& token) {
+        revoke(revoked->with({ConnectionToken::decode(token)->hash()}));
+    }
+    void revoke(RevokedTokens all) {
+        revoked = std::make_shared<const RevokedTokens>(std::move(all));
+    }
+
     std::shared_ptr<Activity> activity = std::make_shared<Activity>();
+    std::shared_ptr<const RevokedTokens> revoked = std::make_shared<const RevokedTokens>();
     RawListener listener;
 };
 
@@ -644,6 +654,119 @@ TEST_CASE("an identity is looked up once per connection, and a token without one
     }
     const std::lock_guard lock(test.mutex);
     CHECK(test.lookups == 1);
+}
+
+TEST_CASE("a revoked token is gone on every connection, also one that it opened; others stay") {
+    TestProxy test(2);
+    RawSocket open = test.connect();
+    open.send(test.get());
+    test.backend.listener.accept().send(ok);
+    open.read_response();
+    test.backend.revoke(test.token);
+    test.proxy->publish(test.backend.route(Route::State::ready));
+    RawSocket fresh = test.connect();
+    for (RawSocket* client : {&open, &fresh, &open}) {
+        client->send(test.get());
+        CHECK(status_line(client->read_response()) == "HTTP/1.1 410 Gone");
+    }
+    CHECK_FALSE(test.backend.listener.has_client(20ms));
+    test.token = test.backend.token();
+    test.check_that_it_serves();
+    open.send(test.get());
+    test.backend.listener.accept().send(ok);
+    CHECK(open.read_response().ends_with("ok"));
+}
+
+TEST_CASE("a token that is revoked while its request is held is refused at once") {
+    TestProxy test;
+    test.proxy->publish(test.backend.route(Route::State::pending));
+    RawSocket revoked = test.connect();
+    revoked.send(test.get());
+    const std::string other_token = test.backend.token();
+    RawSocket other = test.connect();
+    other.send("GET /" + other_token + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    CHECK(revoked.is_silent());
+    CHECK(other.is_silent());
+    test.backend.revoke(test.token);
+    test.proxy->publish(test.backend.route(Route::State::pending));
+    CHECK(status_line(revoked.read_response()) == "HTTP/1.1 410 Gone");
+    CHECK(other.is_silent());
+    test.proxy->publish(test.backend.route(Route::State::ready));
+    test.backend.listener.accept().send(ok);
+    CHECK(other.read_response().ends_with("ok"));
+}
+
+TEST_CASE("an open connection of a user goes by its user where its token has expired") {
+    TestProxy test;
+    {
+        const std::lock_guard lock(test.mutex);
+        test.identity = Identity{.user = "ada", .auth = {}};
+    }
+    test.token = test.backend.token(true);
+    RawSocket client = test.connect();
+    client.send(test.get());
+    test.backend.listener.accept().send(ok);
+    client.read_response();
+    const std::int64_t expired = wall_milliseconds() / 1000 + timeouts::token_life.count();
+    const auto revoke_expired_of = [&](const char* user) {
+        test.backend.revoke(test.backend.revoked->with_expired(user, expired));
+        test.proxy->publish(test.backend.route(Route::State::ready));
+    };
+    revoke_expired_of("bob");
+    client.send(test.get());
+    test.backend.listener.accept().send(ok);
+    CHECK(client.read_response().ends_with("ok"));
+    revoke_expired_of("ada");
+    client.send(test.get());
+    CHECK(status_line(client.read_response()) == "HTTP/1.1 410 Gone");
+}
+
+TEST_CASE("cut_revoked ends the connections of revoked tokens and no other, running or idle") {
+    TestProxy test(2);
+    const auto stream = [&](RawSocket& client, const std::string& token) {
+        client.send("GET /" + token + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        RawSocket server = test.backend.listener.accept();
+        server.read_until("\r\n\r\n");
+        server.send(chunked_head);
+        client.read_until("\r\n\r\n");
+        return server;
+    };
+    const std::string other_token = test.backend.token();
+    RawSocket running = test.connect();
+    RawSocket others = test.connect();
+    RawSocket server = stream(running, test.token);
+    RawSocket other_server = stream(others, other_token);
+    RawSocket idle = test.connect();
+    idle.send(test.get());
+    test.backend.listener.accept().send(ok);
+    idle.read_response();
+
+    test.backend.revoke(test.token);
+    test.proxy->publish(test.backend.route(Route::State::ready));
+    server.send("4\r\nmore\r\n");
+    CHECK(running.read_until("more\r\n") == "4\r\nmore\r\n");
+    test.proxy->cut_revoked(test.backend.serial);
+    for (RawSocket* socket : {&running, &server, &idle}) {
+        CHECK(socket->read_to_end().empty());
+        const bool has_ended = socket->is_at_end() || socket->is_broken();
+        CHECK(has_ended);
+    }
+    other_server.send("4\r\nmore\r\n0\r\n\r\n");
+    CHECK(others.read_until("0\r\n\r\n") == "4\r\nmore\r\n0\r\n\r\n");
+    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+}
+
+TEST_CASE("cut_revoked leaves the backends alone that it does not name") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.get());
+    test.backend.listener.accept().send(ok);
+    client.read_response();
+    test.backend.revoke(test.token);
+    test.proxy->publish(test.backend.route(Route::State::ready));
+    test.proxy->cut_revoked(test.backend.serial + 1);
+    client.send(test.get());
+    CHECK(status_line(client.read_response()) == "HTTP/1.1 410 Gone");
 }
 
 TEST_CASE("a route is known to every thread as soon as it is published") {
