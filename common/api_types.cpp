@@ -349,6 +349,39 @@ std::string TerminateRequest::to_json() const {
     return dump(json);
 }
 
+Result<RevokeRequest> RevokeRequest::from_json(std::string_view json) {
+    return read<RevokeRequest>(json, [](const Json& object) {
+        allow_only(object, {"user", "token", "close"}, "A revocation");
+        auto user = text(object, "user");
+        auto token = text(object, "token");
+        if (user.has_value() == token.has_value()) {
+            throw BadField{{ErrorCode::invalid_request,
+                            "A revocation needs a 'user' or a 'token', and not both.",
+                            {},
+                            {}}};
+        }
+        return RevokeRequest{.by = user ? By::user : By::token,
+                             .value = user ? std::move(*user) : std::move(*token),
+                             .close = boolean(object, "close").value_or(false)};
+    });
+}
+
+std::string RevokeRequest::to_json() const {
+    Json json{{by == By::user ? "user" : "token", value}};
+    if (close) json["close"] = true;
+    return dump(json);
+}
+
+Result<RevokeResponse> RevokeResponse::from_json(std::string_view json) {
+    return read<RevokeResponse>(json, [](const Json& object) {
+        return RevokeResponse{static_cast<std::size_t>(number(object, "revoked").value_or(0))};
+    });
+}
+
+std::string RevokeResponse::to_json() const {
+    return dump({{"status", "ok"}, {"revoked", revoked}});
+}
+
 Result<VersionInfo> VersionInfo::from_json(std::string_view json) {
     return read<VersionInfo>(json, [](const Json& object) {
         return VersionInfo{

@@ -106,6 +106,28 @@ struct TerminateRequest {
     std::string to_json() const;
 };
 
+// Which of a backend's connection tokens are no good from now on. Strict: a mistyped field would be
+// lost in silence.
+struct RevokeRequest {
+    enum class By {
+        user,   // all that were issued for a user
+        token,  // one
+    };
+    By by = By::user;
+    std::string value;   // the user's name, or the token's text
+    bool close = false;  // also ends the connections that use them
+
+    static Result<RevokeRequest> from_json(std::string_view json);
+    std::string to_json() const;
+};
+
+struct RevokeResponse {
+    std::size_t revoked = 0;  // tokens that were good until now
+
+    static Result<RevokeResponse> from_json(std::string_view json);
+    std::string to_json() const;
+};
+
 struct VersionInfo {
     std::string version;
     int pid = 0;                  // the worker's

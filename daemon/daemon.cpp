@@ -120,7 +120,8 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, Store st
                 &check_program),
       registry_(store_, services_, supervisor_,
                 {[this](auto route) { proxy_.publish(std::move(route)); },
-                 [this](std::uint64_t serial) { proxy_.remove(serial); }},
+                 [this](std::uint64_t serial) { proxy_.remove(serial); },
+                 [this](std::uint64_t serial) { proxy_.cut_revoked(serial); }},
                 {fmt::format("http://127.0.0.1:{}/", proxy_port_),
                  inputs_.state_directory + "/" + state_file::mounts}),
       api_(
@@ -187,7 +188,7 @@ Task<Result<>> Worker::recover() {
         if (seen.contains(record.id)) continue;
         supervisor_.adopt(record, registry_.take_in(record, false));
     }
-    co_return Result<>();
+    co_return registry_.recall_revoked();
 }
 
 Task<> Worker::keep_house() {

@@ -34,7 +34,8 @@ Task<> Housekeeping::sweep_history() {
     const std::int64_t before = rules_.now() - rules_.history_life.count();
     const auto forgotten = store_.forget_ended(before, rules_.most_at_once);
     std::vector<BackendId> gone = forgotten.value_or(std::vector<BackendId>());
-    const bool rows_are_left = gone.size() == rules_.most_at_once;
+    const auto revoked = store_.forget_revoked(rules_.now() / 1000, rules_.most_at_once);
+    const bool rows_are_left = gone.size() == rules_.most_at_once || revoked == rules_.most_at_once;
     const HistorySweep::Found found = co_await find_old_directories(before);
     for (const BackendId& id : found.old) {
         if (!store_.find_backend(id)) gone.push_back(id);

@@ -1,7 +1,7 @@
 // Sweeps what has had its time, in steps so small that nobody waits for one: ended backends with
-// their directories, and the lock files of keys that were used long ago, with the fencing tokens
-// recorded for them. Control thread, which says what is in use; what blocks runs on the helper
-// thread.
+// their directories, the revocations of tokens that have expired, and the lock files of keys that
+// were used long ago, with the fencing tokens recorded for them. Control thread, which says what is
+// in use; what blocks runs on the helper thread.
 #pragma once
 
 #include <chrono>

@@ -93,6 +93,8 @@ std::vector<Endpoint> Api::table() {
         {"GET", "/v2/backend/{id}/status/stream", handler(&Api::backend_status_stream),
          "all its statuses, as they come (server-sent events)"},
         {"POST", "/v2/backend/{id}/terminate", handler(&Api::terminate), "end a backend"},
+        {"POST", "/v2/backend/{id}/revoke", handler(&Api::revoke),
+         "end connection tokens of a backend: one, or all of a user"},
         {"POST", "/v2/account/{account}/service", handler(&Api::create_service),
          "a new service, or environment of one"},
         {"GET", "/v2/account/{account}/services", handler(&Api::services), "the services' names"},
@@ -256,6 +258,16 @@ Task<Response> Api::terminate(const Request& request, const PathParameters& path
     const auto ended = co_await registry_.terminate(*id, *wanted, wait);
     if (!ended) co_return failure(ended.error());
     co_return Response{.body = ok_json()};
+}
+
+Task<Response> Api::revoke(const Request& request, const PathParameters& path) {
+    const auto id = BackendId::parse(path["id"]);
+    if (!id) co_return failure(id.error());
+    const auto wanted = RevokeRequest::from_json(request.body);
+    if (!wanted) co_return failure(wanted.error());
+    const auto revoked = registry_.revoke(*id, *wanted);
+    if (!revoked) co_return failure(revoked.error());
+    co_return Response{.body = revoked->to_json()};
 }
 
 Task<Response> Api::create_service(const Request& request, const PathParameters& path) {

@@ -37,6 +37,7 @@ class Api {
     Response status_stream(const BackendId& id);
     Task<> send_statuses(const BackendId& id, EventStream& stream);
     Task<Response> terminate(const Request& request, const PathParameters& path);
+    Task<Response> revoke(const Request& request, const PathParameters& path);
     Task<Response> create_service(const Request& request, const PathParameters& path);
     Task<Response> services(const Request& request, const PathParameters& path);
     Task<Response> service(const Request& request, const PathParameters& path);

@@ -46,6 +46,10 @@ std::int64_t now_seconds() {
     return wall_milliseconds() / 1000;
 }
 
+Store::IssuedToken issued(const BackendId& backend, const ConnectionToken& token) {
+    return {backend, token.hash(), token.issue_time() + timeouts::token_life.count()};
+}
+
 // The environment that a backend of this record gets (CONTRACT, What a backend gets).
 EnvironmentMap backend_environment(const BackendRecord& record, const std::string& resource_key,
                                    const ConnectRequest& request,
@@ -114,6 +118,8 @@ struct Registry::Entry {
     UniqueFd port_reservation;  // until it is ready or ends
     std::vector<StatusChange> statuses;
     const std::shared_ptr<Activity> activity;
+    // Those that have expired stay: a connection that one opened may last as long as the backend.
+    std::shared_ptr<const RevokedTokens> revoked;
     std::optional<Error> failure;  // why it never came up
     bool lost_port = false;        // … and that is its port
     int start_number = 1;          // above 1: in place of one that lost its port
@@ -122,6 +128,12 @@ struct Registry::Entry {
     Event changed;
 
     Status status() const { return statuses.back().status; }
+    // `enlarge` makes the new set of the one before.
+    template <class Enlarge>
+    void revoke(Enlarge enlarge) {
+        revoked =
+            std::make_shared<const RevokedTokens>(enlarge(revoked ? *revoked : RevokedTokens()));
+    }
 };
 
 Registry::Registry(Store& store, Services& services, Backends& backends, RouteSink routes,
@@ -353,7 +365,8 @@ void Registry::publish(const Entry& entry) {
                                                       : Route::State::pending,
               .port = entry.record.port,
               .startup_limit_passed = last.reason == TerminationReason::startuptimeout,
-              .activity = entry.activity}));
+              .activity = entry.activity,
+              .revoked = entry.revoked}));
 }
 
 // A new connection token costs no write, unless it carries a user or auth data.
@@ -365,8 +378,7 @@ Result<ConnectResponse> Registry::grant(Entry& entry, bool spawned, const Connec
     const auto token = ConnectionToken::issue(record.mac_key, record.serial,
                                               static_cast<std::uint32_t>(now), has_identity);
     if (has_identity) {
-        auto remembered = store_.remember_identity(token.hash(), identity, now,
-                                                   now + timeouts::token_life.count());
+        auto remembered = store_.remember_identity(issued(record.id, token), identity, now);
         if (!remembered) return pass_on(remembered);
     }
     entry.activity->touch();
@@ -513,17 +525,21 @@ std::vector<StatusChange> Registry::statuses_of_ended(const BackendId& id) const
     return statuses;
 }
 
+Result<Registry::Ref> Registry::running(const BackendId& id) const {
+    const auto found = by_id_.find(id);
+    if (found != by_id_.end()) return found->second;
+    auto known = backend(id);
+    if (!known) return pass_on(known);
+    return fail(ErrorCode::backend_not_running,
+                fmt::format("The backend {} has ended already.", id.str()),
+                fmt::format("jamsock status {}", id.str()));
+}
+
 Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& request,
                                    bool wait) {
-    const auto found = by_id_.find(id);
-    if (found == by_id_.end()) {
-        auto known = backend(id);
-        if (!known) co_return pass_on(known);
-        co_return fail(ErrorCode::backend_not_running,
-                       fmt::format("The backend {} has ended already.", id.str()),
-                       fmt::format("jamsock status {}", id.str()));
-    }
-    const Ref entry = found->second;
+    auto found = running(id);
+    if (!found) co_return pass_on(found);
+    const Ref entry = *found;
     const auto grace = request.grace_seconds ? std::chrono::seconds(*request.grace_seconds)
                                              : entry->record.limits.grace;
     if (!entry->end_by || request.kind == TerminationKind::hard) {
@@ -543,6 +559,59 @@ void Registry::begin_ending(Entry& entry, const Termination& termination) {
         entry.end_by = after(termination.grace + timeouts::ending_margin);
     }
     backends_.terminate(entry.record.id, termination);
+}
+
+Result<RevokeResponse> Registry::revoke(const BackendId& id, const RevokeRequest& request) {
+    auto found = running(id);
+    if (!found) return pass_on(found);
+    Entry& entry = **found;
+    auto revoked = request.by == RevokeRequest::By::user ? revoke_user(entry, request.value)
+                                                         : revoke_token(entry, request.value);
+    if (!revoked) return pass_on(revoked);
+    publish(entry);
+    if (request.close) routes_.cut_revoked(entry.record.serial);
+    log::info("backend {}: {} connection tokens revoked{}", id.str(), *revoked,
+              request.close ? ", their connections end" : "");
+    return RevokeResponse{*revoked};
+}
+
+Result<std::size_t> Registry::revoke_user(Entry& entry, const std::string& user) {
+    const std::int64_t now = now_seconds();
+    auto hashes = store_.revoke_user(entry.record.id, user, now);
+    if (!hashes) return pass_on(hashes);
+    entry.revoke(
+        [&](const RevokedTokens& before) { return before.with(*hashes).with_expired(user, now); });
+    return hashes->size();
+}
+
+Result<std::size_t> Registry::revoke_token(Entry& entry, const std::string& text) {
+    const BackendRecord& record = entry.record;
+    const auto token = ConnectionToken::decode(text);
+    if (!token || token->serial() != record.serial || !token->is_genuine(record.mac_key)) {
+        return fail(
+            ErrorCode::invalid_request,
+            fmt::format("The token is none that was issued for the backend {}.", record.id.str()));
+    }
+    std::size_t count = 0;
+    if (!token->is_expired(now_seconds())) {
+        auto revoked = store_.revoke(issued(record.id, *token));
+        if (!revoked) return pass_on(revoked);
+        count = *revoked;
+    }
+    entry.revoke([&](const RevokedTokens& before) { return before.with({token->hash()}); });
+    return count;
+}
+
+Result<> Registry::recall_revoked() {
+    auto revoked = store_.revoked(now_seconds());
+    if (!revoked) return pass_on(revoked);
+    for (const auto& [id, hashes] : *revoked) {
+        const auto found = by_id_.find(id);
+        if (found == by_id_.end()) continue;
+        found->second->revoke([&](const RevokedTokens& before) { return before.with(hashes); });
+        publish(*found->second);
+    }
+    return {};
 }
 
 std::vector<Registry::Ref> Registry::backends_of(const ServiceName& name) const {

@@ -29,6 +29,7 @@ namespace jamsock {
 struct RouteSink {
     std::function<void(std::shared_ptr<const Route>)> publish;
     std::function<void(std::uint64_t serial)> remove;
+    std::function<void(std::uint64_t serial)> cut_revoked;
 };
 
 struct RegistrySettings {
@@ -74,6 +75,11 @@ class Registry {
     // grace's end plus a margin.
     Task<Result<>> terminate(const BackendId& id, const TerminateRequest& request, bool wait);
 
+    // Ends connection tokens of a backend that has not ended; with `close`, also the connections
+    // that use them. One that has expired or was revoked before is fine. InvalidRequest for a token
+    // that was not issued for this backend.
+    Result<RevokeResponse> revoke(const BackendId& id, const RevokeRequest& request);
+
     // Removes a service or one of its environments from `services`. Conflict while backends of it
     // run; with `force` they are ended first, each with its own grace.
     Task<Result<>> delete_service(const ServiceName& name, const ServiceDeleteRequest& request);
@@ -90,6 +96,8 @@ class Registry {
     // Takes in what recovery found, before anything else is asked (DESIGN, Recovery). `was_ready`
     // as the backend's directory has it. Gives the last status known of the backend.
     StatusChange take_in(const BackendRecord& record, bool was_ready);
+    // After that: no token that was revoked is good again.
+    Result<> recall_revoked();
     // The live backends that the store names.
     std::vector<BackendRecord> recorded_live() const { return store_.live_backends(); }
 
@@ -125,6 +133,9 @@ class Registry {
     Result<ConnectResponse> grant(Entry& entry, bool spawned, const ConnectRequest& request);
     Task<Result<>> wait_until_ready(const Ref& entry, Deadline deadline);
     Error still_ending(const Entry& entry) const;
+    Result<Ref> running(const BackendId& id) const;
+    Result<std::size_t> revoke_user(Entry& entry, const std::string& user);
+    Result<std::size_t> revoke_token(Entry& entry, const std::string& text);
     Task<bool> wait_until_ended(const Ref& entry, Deadline deadline);
     void add(const Ref& entry);
     void publish(const Entry& entry);

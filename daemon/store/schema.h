@@ -110,6 +110,19 @@ inline constexpr std::array steps{
     ALTER TABLE backend ADD COLUMN listen_fd INTEGER CHECK (listen_fd BETWEEN 0 AND 1);
     ALTER TABLE backend ADD COLUMN port_owner INTEGER CHECK (port_owner BETWEEN 0 AND 1);
     )sql",
+    // 3 → 4: revoked connection tokens
+    R"sql(
+    ALTER TABLE token ADD COLUMN backend TEXT;  -- NULL: issued before this step
+    CREATE INDEX token_by_user ON token (user, backend) WHERE user IS NOT NULL;
+
+    CREATE TABLE revoked (
+        backend TEXT NOT NULL,
+        hash BLOB NOT NULL CHECK (length(hash) = 32),
+        expires_at INTEGER NOT NULL,
+        PRIMARY KEY (backend, hash)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX revoked_expiry ON revoked (expires_at);
+    )sql",
 };
 
 }  // namespace jamsock::schema

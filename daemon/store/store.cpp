@@ -284,8 +284,8 @@ std::vector<StatusChange> Store::statuses(const BackendId& id) const {
     });
 }
 
-Result<> Store::remember_identity(const std::string& token_hash, const Identity& identity,
-                                  std::int64_t now, std::int64_t expires_at) {
+Result<> Store::remember_identity(const IssuedToken& token, const Identity& identity,
+                                  std::int64_t now) {
     return writing("remember_identity", connection_->path, [&] {
         SQLite::Transaction transaction(connection_->database,
                                         SQLite::TransactionBehavior::IMMEDIATE);
@@ -294,11 +294,12 @@ Result<> Store::remember_identity(const std::string& token_hash, const Identity&
         sweep.exec();
         SQLite::Statement insert(
             connection_->database,
-            "INSERT INTO token (hash, user, auth, expires_at) VALUES (?,?,?,?)");
-        bind_bytes(insert, 1, token_hash);
+            "INSERT INTO token (hash, user, auth, expires_at, backend) VALUES (?,?,?,?,?)");
+        bind_bytes(insert, 1, token.hash);
         bind_optional(insert, 2, identity.user);
         bind_optional(insert, 3, identity.auth);
-        insert.bind(4, expires_at);
+        insert.bind(4, token.expires_at);
+        insert.bind(5, token.backend.str());
         insert.exec();
         transaction.commit();
     });
@@ -314,6 +315,76 @@ std::optional<Identity> Store::identity(const std::string& token_hash, std::int6
         if (!query.executeStep()) return std::nullopt;
         return Identity{column<std::string>(query, 0), column<std::string>(query, 1)};
     });
+}
+
+Result<std::size_t> Store::revoke(const IssuedToken& token) {
+    if (!is_in_place()) return file_was_replaced();
+    std::size_t revoked = 0;
+    auto written = writing("revoke", connection_->path, [&] {
+        SQLite::Statement insert(connection_->database,
+                                 "INSERT INTO revoked (backend, hash, expires_at) VALUES (?,?,?) "
+                                 "ON CONFLICT DO NOTHING");
+        insert.bind(1, token.backend.str());
+        bind_bytes(insert, 2, token.hash);
+        insert.bind(3, token.expires_at);
+        revoked = static_cast<std::size_t>(insert.exec());
+    });
+    if (!written) return pass_on(written);
+    return revoked;
+}
+
+// A token whose backend isn't known, as it was issued before rows named it, may be this one's: for
+// no other backend does the entry mean anything.
+Result<std::vector<std::string>> Store::revoke_user(const BackendId& backend,
+                                                    const std::string& user, std::int64_t now) {
+    if (!is_in_place()) return file_was_replaced();
+    std::vector<std::string> hashes;
+    auto written = writing("revoke_user", connection_->path, [&] {
+        SQLite::Statement insert(
+            connection_->database,
+            "INSERT INTO revoked (backend, hash, expires_at) SELECT ?1, hash, expires_at "
+            "FROM token WHERE user = ?2 AND (backend = ?1 OR backend IS NULL) AND expires_at > ?3 "
+            "ON CONFLICT DO NOTHING RETURNING hash");
+        insert.bind(1, backend.str());
+        insert.bind(2, user);
+        insert.bind(3, now);
+        while (insert.executeStep())
+            hashes.push_back(insert.getColumn(0).getString());
+    });
+    if (!written) return pass_on(written);
+    return hashes;
+}
+
+Result<std::map<BackendId, std::vector<std::string>>> Store::revoked(std::int64_t now) const {
+    std::map<BackendId, std::vector<std::string>> hashes;
+    const bool all_read = reading("revoked", [&] {
+        SQLite::Statement query(connection_->database,
+                                "SELECT backend, hash FROM revoked WHERE expires_at > ?");
+        query.bind(1, now);
+        while (query.executeStep()) {
+            if (auto id = BackendId::parse(query.getColumn(0).getString()))
+                hashes[*id].push_back(query.getColumn(1).getString());
+        }
+        return true;
+    });
+    if (all_read) return hashes;
+    return fail(ErrorCode::daemon_unavailable,
+                "The revoked connection tokens can't be read from the database.",
+                "jamsock daemon logs");
+}
+
+Result<std::size_t> Store::forget_revoked(std::int64_t now, std::size_t most) {
+    std::size_t forgotten = 0;
+    auto written = writing("forget_revoked", connection_->path, [&] {
+        SQLite::Statement forget(connection_->database,
+                                 "DELETE FROM revoked WHERE (backend, hash) IN (SELECT backend, "
+                                 "hash FROM revoked WHERE expires_at <= ? LIMIT ?)");
+        forget.bind(1, now);
+        forget.bind(2, static_cast<std::int64_t>(most));
+        forgotten = static_cast<std::size_t>(forget.exec());
+    });
+    if (!written) return pass_on(written);
+    return forgotten;
 }
 
 Result<std::vector<Store::ServiceRow>> Store::services() const {

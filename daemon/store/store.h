@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,11 +51,29 @@ class Store {
     std::optional<BackendRecord> find_backend(const BackendId& id) const;
     std::vector<StatusChange> statuses(const BackendId& id) const;  // in order
 
-    // The user and auth data behind a connection token that carries them, until it expires
-    // (wall seconds); remembering one forgets those that have expired.
-    Result<> remember_identity(const std::string& token_hash, const Identity& identity,
-                               std::int64_t now, std::int64_t expires_at);
+    // A connection token, by ConnectionToken::hash(). Its times are wall seconds.
+    struct IssuedToken {
+        BackendId backend;
+        std::string hash;
+        std::int64_t expires_at = 0;
+    };
+    // The user and auth data behind a token that carries them, until it expires; remembering one
+    // forgets those that have expired.
+    Result<> remember_identity(const IssuedToken& token, const Identity& identity,
+                               std::int64_t now);
     std::optional<Identity> identity(const std::string& token_hash, std::int64_t now) const;
+
+    // Each remembers until a token expires that it is revoked, and gives how many, or the hashes of
+    // those, that were not before. `revoke_user`: all of the backend's that were issued for the
+    // user and have not expired.
+    Result<std::size_t> revoke(const IssuedToken& token);
+    Result<std::vector<std::string>> revoke_user(const BackendId& backend, const std::string& user,
+                                                 std::int64_t now);
+    // The hashes of each backend's revoked tokens. Fails if they can't all be read: who took none
+    // for all would let them in again.
+    Result<std::map<BackendId, std::vector<std::string>>> revoked(std::int64_t now) const;
+    // Forgets up to `most` that have expired. Gives how many: fewer than `most` if none is left.
+    Result<std::size_t> forget_revoked(std::int64_t now, std::size_t most);
 
     // The definitions of services and of their environments.
     struct ServiceRow {

@@ -333,6 +333,35 @@ TEST_CASE("a terminate request is soft unless it says hard") {
     }
 }
 
+TEST_CASE("a revocation names a user or a token, and says whether connections end") {
+    for (const RevokeRequest& in :
+         {RevokeRequest{RevokeRequest::By::user, "ann \"1\"", true},
+          RevokeRequest{RevokeRequest::By::user, "", false},
+          RevokeRequest{RevokeRequest::By::token, std::string(43, 'A'), false}}) {
+        const auto out = RevokeRequest::from_json(in.to_json());
+        REQUIRE(out);
+        CHECK(out->by == in.by);
+        CHECK(out->value == in.value);
+        CHECK(out->close == in.close);
+    }
+    const auto refused = [](const char* body) {
+        const auto request = RevokeRequest::from_json(body);
+        REQUIRE_FALSE(request);
+        CHECK(request.error().code == ErrorCode::invalid_request);
+        return request.error().message;
+    };
+    const char* one_of_two = "A revocation needs a 'user' or a 'token', and not both.";
+    CHECK(refused("") == one_of_two);
+    CHECK(refused(R"({"close":true})") == one_of_two);
+    CHECK(refused(R"({"user":"ann","token":"t"})") == one_of_two);
+    CHECK(refused(R"({"user":null})") == one_of_two);
+    CHECK(refused(R"({"user":1})").find("'user'") != std::string::npos);
+    CHECK(refused(R"({"user":"ann","close":"yes"})").find("'close'") != std::string::npos);
+    CHECK(refused(R"({"user":"ann","clsoe":true})").find("'clsoe'") != std::string::npos);
+    CHECK(RevokeResponse{3}.to_json() == R"({"status":"ok","revoked":3})");
+    CHECK(RevokeResponse::from_json(RevokeResponse{3}.to_json())->revoked == 3);
+}
+
 TEST_CASE("times are ISO 8601 in UTC with milliseconds") {
     CHECK(iso_time(1795426200125) == "2026-11-23T09:30:00.125Z");
 }

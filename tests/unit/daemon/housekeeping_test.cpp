@@ -102,6 +102,20 @@ TEST_CASE("a backend that lives is never forgotten") {
     CHECK(fs::exists(house.state.path("backends/b1")));
 }
 
+TEST_CASE("revoked tokens are forgotten when they have expired, in small steps") {
+    House house;
+    const std::int64_t expired = now / 1000;
+    for (char hash = 'a'; hash < 'a' + 5; ++hash)
+        REQUIRE(house.store.revoke({House::id(1), std::string(32, hash), expired}));
+    REQUIRE(house.store.revoke({House::id(1), std::string(32, 'z'), expired + 1}));
+    const auto left = [&] { return house.store.revoked(0).value().at(House::id(1)).size(); };
+    house.step();
+    CHECK(left() == 3);
+    house.step();
+    house.step();
+    CHECK(left() == 1);
+}
+
 TEST_CASE("the history is swept in small steps, the oldest first") {
     House house;
     for (int number = 1; number <= 7; ++number)

@@ -27,7 +27,8 @@ struct Served {
     Store store = Store::open(":memory:").value();
     NoBackends backends;
     Services services{store, {}, {{"/demo"}, "/"}, [](const Command&) { return Result<>(); }};
-    Registry registry{store, services, backends, {[](auto) {}, [](auto) {}}, {"http://x/"}};
+    Registry registry{
+        store, services, backends, {[](auto) {}, [](auto) {}, [](auto) {}}, {"http://x/"}};
     Api api{registry, services, [] { return VersionInfo{.version = "1.2.3", .pid = 7}; },
             most_streams};
 
@@ -117,6 +118,23 @@ TEST_CASE("the list, a backend, its status, health and version are answered") {
     CHECK(*find_header(status.headers, "access-control-allow-origin") == "*");
     CHECK(served.ask("GET", "/healthz").body == R"({"status":"ok"})");
     CHECK(VersionInfo::from_json(served.ask("GET", "/version").body)->version == "1.2.3");
+}
+
+TEST_CASE("tokens are revoked by themselves or by their user") {
+    Served served;
+    const auto connected = ConnectResponse::from_json(
+        served.ask("POST", connect_path, R"({"key":"doc","user":"ann"})").body);
+    const std::string path = "/v2/backend/" + connected->backend_id.str() + "/revoke";
+    const auto revoke = [&](const std::string& body) {
+        return served.ask("POST", path.c_str(), body.c_str()).body;
+    };
+    CHECK(revoke(R"({"user":"ann"})") == R"({"status":"ok","revoked":1})");
+    CHECK(revoke(R"({"token":")" + connected->token + R"(","close":false})") ==
+          R"({"status":"ok","revoked":0})");
+    CHECK(served.refused("POST", path.c_str(), "") == ErrorCode::invalid_request);
+    CHECK(served.refused("POST", path.c_str(), R"({"token":"x"})") == ErrorCode::invalid_request);
+    CHECK(served.refused("POST", "/v2/backend/nobody/revoke", R"({"user":"ann"})") ==
+          ErrorCode::backend_not_found);
 }
 
 TEST_CASE("a status stream is for everybody, and of a backend that was") {

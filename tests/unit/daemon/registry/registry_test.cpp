@@ -4,6 +4,8 @@
 
 #include <map>
 
+#include "common/clock.h"
+
 using namespace jamsock;
 using namespace std::chrono_literals;
 
@@ -67,13 +69,16 @@ struct World {
     FakeBackends backends;
     std::vector<std::shared_ptr<const Route>> published;
     std::vector<std::uint64_t> removed;
+    std::vector<std::pair<std::uint64_t, std::size_t>> cut;  // how many were published before
     Services services{store, {}, demo, [](const Command&) { return Result<>(); }};
-    Registry registry{store,
-                      services,
-                      backends,
-                      {[this](auto route) { published.push_back(std::move(route)); },
-                       [this](std::uint64_t serial) { removed.push_back(serial); }},
-                      {"http://127.0.0.1:9090/", "/state/mounts", &now}};
+    Registry registry{
+        store,
+        services,
+        backends,
+        {[this](auto route) { published.push_back(std::move(route)); },
+         [this](std::uint64_t serial) { removed.push_back(serial); },
+         [this](std::uint64_t serial) { cut.emplace_back(serial, published.size()); }},
+        {"http://127.0.0.1:9090/", "/state/mounts", &now}};
     asio::io_context loop;
 
     using Connected = std::shared_ptr<std::optional<Result<ConnectResponse>>>;
@@ -612,6 +617,149 @@ TEST_CASE("whoever follows a backend's statuses gets each once, in order, also a
     CHECK(seen == whole);
 }
 
+namespace {
+
+ConnectionToken token_in(const ConnectResponse& response) {
+    return ConnectionToken::decode(response.token).value();
+}
+
+ConnectRequest for_user(const char* user, const char* key = "doc") {
+    return {.key = *Key::parse(key), .user = user};
+}
+
+RevokeRequest of_token(const ConnectResponse& response) {
+    return {RevokeRequest::By::token, response.token};
+}
+
+bool is_revoked(const World& world, const ConnectResponse& response) {
+    const auto& revoked = world.published.back()->revoked;
+    return revoked && revoked->contains(token_in(response));
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a revoked token is in the backend's route from then on, and in the store, and no other") {
+    World world;
+    const auto one = world.connect(for_key("doc")).value();
+    const auto other = world.connect(for_key("doc")).value();
+    CHECK_FALSE(world.published.back()->revoked);
+    CHECK(world.registry.revoke(one.backend_id, of_token(one))->revoked == 1);
+    CHECK(is_revoked(world, one));
+    CHECK_FALSE(is_revoked(world, other));
+    CHECK(world.store.revoked(0).value().at(one.backend_id) == std::vector{token_in(one).hash()});
+    CHECK(world.registry.revoke(one.backend_id, of_token(one))->revoked == 0);
+    CHECK(world.registry.revoke(one.backend_id, of_token(other))->revoked == 1);
+    world.happens(one.backend_id, {.status = Status::ready});
+    CHECK(is_revoked(world, one));
+    CHECK(is_revoked(world, other));
+    CHECK_FALSE(is_revoked(world, world.connect(for_key("doc")).value()));
+    CHECK(world.cut.empty());
+}
+
+TEST_CASE("a user's tokens for one backend are revoked, and later ones are good") {
+    World world;
+    const auto first = world.connect(for_user("ann")).value();
+    const auto second = world.connect(for_user("ann")).value();
+    const auto bobs = world.connect(for_user("bob")).value();
+    const auto elsewhere = world.connect(for_user("ann", "other")).value();
+    const RevokeRequest ann{RevokeRequest::By::user, "ann"};
+    CHECK(world.registry.revoke(first.backend_id, ann)->revoked == 2);
+    CHECK(world.published.back()->id == first.backend_id);
+    CHECK(is_revoked(world, first));
+    CHECK(is_revoked(world, second));
+    CHECK_FALSE(is_revoked(world, bobs));
+    CHECK_FALSE(is_revoked(world, world.connect(for_user("ann")).value()));
+    CHECK(world.registry.revoke(first.backend_id, ann)->revoked == 1);
+    CHECK(world.registry.revoke(elsewhere.backend_id, ann)->revoked == 1);
+    CHECK(world.registry.revoke(first.backend_id, {RevokeRequest::By::user, "eve"})->revoked == 0);
+}
+
+TEST_CASE(
+    "with `close` the connections are cut once the route says why, whatever was revoked before") {
+    World world;
+    const auto backend = world.connect(for_user("ann")).value();
+    const std::uint64_t serial = world.published.back()->serial;
+    CHECK(world.registry.revoke(backend.backend_id, of_token(backend))->revoked == 1);
+    CHECK(world.cut.empty());
+    RevokeRequest closing = of_token(backend);
+    closing.close = true;
+    CHECK(world.registry.revoke(backend.backend_id, closing)->revoked == 0);
+    closing = {RevokeRequest::By::user, "ann", true};
+    CHECK(world.registry.revoke(backend.backend_id, closing)->revoked == 0);
+    CHECK(world.cut ==
+          std::vector{std::pair{serial, std::size_t{3}}, std::pair{serial, std::size_t{4}}});
+}
+
+TEST_CASE("a token that has expired is revoked for the connections that it opened") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    const BackendRecord& record = world.backends.started[0].record;
+    const auto long_ago = static_cast<std::uint32_t>(wall_milliseconds() / 1000 - 3600);
+    const auto old = ConnectionToken::issue(record.mac_key, record.serial, long_ago, true);
+    const RevokeRequest request{RevokeRequest::By::token, old.reveal()};
+    CHECK(world.registry.revoke(backend.backend_id, request)->revoked == 0);
+    CHECK(world.published.back()->revoked->contains(old));
+    CHECK(world.store.revoked(0).value().empty());
+
+    const auto older = ConnectionToken::issue(record.mac_key, record.serial, long_ago - 5, true);
+    CHECK_FALSE(world.published.back()->revoked->contains(older, "ann"));
+    REQUIRE(world.registry.revoke(backend.backend_id, {RevokeRequest::By::user, "ann"}));
+    CHECK(world.published.back()->revoked->contains(older, "ann"));
+    CHECK_FALSE(world.published.back()->revoked->contains(older, "bob"));
+}
+
+TEST_CASE("what can't be revoked is refused, and changes no route") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    const auto other = world.connect(for_key("other")).value();
+    const std::size_t published = world.published.size();
+    const auto refused = [&](const BackendId& id, RevokeRequest request) {
+        request.close = true;
+        const auto answer = world.registry.revoke(id, request);
+        REQUIRE_FALSE(answer);
+        return answer.error();
+    };
+    const RevokeRequest user{RevokeRequest::By::user, "ann"};
+    const BackendId stranger = BackendId::parse("nobody").value();
+    CHECK(refused(stranger, user).code == ErrorCode::backend_not_found);
+    for (const std::string& text :
+         {other.token, other.secret_token, backend.secret_token, backend.url, std::string()}) {
+        const Error error = refused(backend.backend_id, {RevokeRequest::By::token, text});
+        CHECK(error.code == ErrorCode::invalid_request);
+        CHECK(error.message == "The token is none that was issued for the backend " +
+                                   backend.backend_id.str() + ".");
+    }
+    CHECK(world.published.size() == published);
+    world.happens(backend.backend_id, {.status = Status::terminated});
+    CHECK(refused(backend.backend_id, of_token(backend)).code == ErrorCode::backend_not_running);
+    CHECK(world.published.size() == published);
+    CHECK(world.cut.empty());
+    CHECK(world.store.revoked(0).value().empty());
+}
+
+TEST_CASE("a daemon that starts anew knows what was revoked before it serves") {
+    World world;
+    const auto revoked = world.connect(for_user("ann")).value();
+    const auto good = world.connect(for_key("doc")).value();
+    const auto ended = world.connect(for_key("ended")).value();
+    REQUIRE(world.registry.revoke(ended.backend_id, of_token(ended)));
+    world.happens(ended.backend_id, {.status = Status::terminated});
+    REQUIRE(world.registry.revoke(revoked.backend_id, {RevokeRequest::By::user, "ann"}));
+    std::vector<std::shared_ptr<const Route>> published;
+    Registry next(
+        world.store, world.services, world.backends,
+        {[&](auto route) { published.push_back(std::move(route)); }, [](auto) {}, [](auto) {}},
+        {"http://x/"});
+    for (const BackendRecord& record : next.recorded_live())
+        next.take_in(record, false);
+    REQUIRE(next.recall_revoked());
+    REQUIRE(published.back()->revoked);
+    CHECK(published.back()->id == revoked.backend_id);
+    CHECK(published.back()->revoked->contains(token_in(revoked)));
+    CHECK_FALSE(published.back()->revoked->contains(token_in(good)));
+}
+
 TEST_CASE("recovery takes a backend that the database forgot, and keeps its key held") {
     World before;
     const auto backend = before.connect(for_key("doc")).value();
@@ -630,8 +778,8 @@ TEST_CASE("recovery goes on from what the database says") {
     World world;
     const auto backend = world.connect(for_key("doc")).value();
     world.happens(backend.backend_id, {.status = Status::waiting});
-    Registry next(world.store, world.services, world.backends, {[](auto) {}, [](auto) {}},
-                  {"http://x/"});
+    Registry next(world.store, world.services, world.backends,
+                  {[](auto) {}, [](auto) {}, [](auto) {}}, {"http://x/"});
     for (const BackendRecord& record : next.recorded_live()) {
         CHECK(next.take_in(record, false).status == Status::waiting);
     }

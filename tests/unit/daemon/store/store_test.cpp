@@ -309,13 +309,66 @@ TEST_CASE("no key is given once the file was deleted or replaced under the daemo
 TEST_CASE("an identity is remembered until it expires") {
     Store store = Store::open(":memory:").value();
     const std::string hash(32, 'h');
-    REQUIRE(store.remember_identity(hash, {"ann", "{}"}, 100, 200));
+    REQUIRE(
+        store.remember_identity({BackendId::parse("b1").value(), hash, 200}, {"ann", "{}"}, 100));
     const auto found = store.identity(hash, 199);
     REQUIRE(found);
     CHECK(found->user == "ann");
     CHECK(found->auth == "{}");
     CHECK_FALSE(store.identity(hash, 200));
     CHECK_FALSE(store.identity(std::string(32, 'i'), 100));
+}
+
+TEST_CASE("of a user's tokens those are revoked that have not expired, of that backend alone") {
+    Store store = Store::open(":memory:").value();
+    const BackendId b1 = BackendId::parse("b1").value();
+    const BackendId b2 = BackendId::parse("b2").value();
+    const auto issue = [&](const BackendId& backend, char hash, const char* user,
+                           std::int64_t expires_at) {
+        REQUIRE(
+            store.remember_identity({backend, std::string(32, hash), expires_at}, {user, {}}, 100));
+    };
+    issue(b1, 'a', "ann", 200);
+    issue(b1, 'b', "ann", 300);
+    issue(b1, 'c', "bob", 300);
+    issue(b2, 'd', "ann", 300);
+    REQUIRE(store.remember_identity({b1, std::string(32, 'e'), 300}, {{}, "{}"}, 100));
+    CHECK(store.revoke_user(b1, "ann", 200).value() == std::vector{std::string(32, 'b')});
+    CHECK(store.revoke_user(b1, "ann", 200).value().empty());
+    CHECK(store.revoke_user(b1, "nobody", 200).value().empty());
+    const auto revoked = store.revoked(200).value();
+    CHECK(revoked.size() == 1);
+    CHECK(revoked.at(b1) == std::vector{std::string(32, 'b')});
+}
+
+TEST_CASE("a revoked token is remembered until it expires, also by the next who opens the file") {
+    const Directory directory;
+    const BackendId b1 = BackendId::parse("b1").value();
+    const std::string one(32, 'x');
+    const std::string other(32, 'y');
+    {
+        Store store = Store::open(directory.database()).value();
+        CHECK(store.revoke({b1, one, 200}).value() == 1);
+        CHECK(store.revoke({b1, one, 200}).value() == 0);
+        CHECK(store.revoke({b1, other, 300}).value() == 1);
+    }
+    Store store = Store::open(directory.database()).value();
+    CHECK(store.revoked(199).value().at(b1) == std::vector{one, other});
+    CHECK(store.revoked(200).value().at(b1) == std::vector{other});
+    CHECK(store.forget_revoked(199, 10).value() == 0);
+    CHECK(store.forget_revoked(300, 1).value() == 1);
+    CHECK(store.forget_revoked(300, 1).value() == 1);
+    CHECK(store.forget_revoked(300, 1).value() == 0);
+    CHECK(store.revoked(0).value().empty());
+}
+
+TEST_CASE("nothing is revoked in a file that was deleted or replaced: it would be forgotten") {
+    const Directory directory;
+    Store store = Store::open(directory.database()).value();
+    std::filesystem::remove(directory.database());
+    const BackendId b1 = BackendId::parse("b1").value();
+    CHECK(store.revoke({b1, std::string(32, 'x'), 200}).error().hint == "jamsock daemon restart");
+    CHECK(store.revoke_user(b1, "ann", 100).error().hint == "jamsock daemon restart");
 }
 
 TEST_CASE("a checkpoint folds the log into the file") {
@@ -402,6 +455,23 @@ TEST_CASE("a database of the first version is brought up to date, after a copy")
     CHECK_FALSE(live[0].expires_at_boot);
     CHECK(store.services().value().empty());
     CHECK(std::filesystem::file_size(directory.database() + ".v1") == before.size());
+}
+
+TEST_CASE("a database of the third version is brought up to date, and its users can be revoked") {
+    const Directory directory;
+    {
+        SQLite::Database old(directory.database(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        for (int step = 0; step < 3; ++step)
+            old.exec(schema::steps[static_cast<std::size_t>(step)]);
+        old.exec(
+            "INSERT INTO token VALUES (zeroblob(32), 'ann', NULL, 200); PRAGMA user_version=3");
+        old.exec("PRAGMA application_id=" + std::to_string(schema::application_id));
+    }
+    Store store = Store::open(directory.database()).value();
+    CHECK(store.identity(std::string(32, '\0'), 100)->user == "ann");
+    const BackendId any = BackendId::parse("b1").value();
+    CHECK(store.revoke_user(any, "ann", 100).value() == std::vector{std::string(32, '\0')});
+    CHECK(std::filesystem::exists(directory.database() + ".v3"));
 }
 
 TEST_CASE("a database of the second version is brought up to date, after a copy") {
