@@ -29,9 +29,13 @@ inline constexpr auto unresponsive_shim = 5s;      // from a hard end to its shi
 inline constexpr auto survivor_scan_pause = 20ms;
 
 // HTTP.
-inline constexpr auto slow_head = 10s;        // for a whole request head
-inline constexpr auto keep_alive = 75s;       // for the next request on an idle connection
-inline constexpr auto backend_connect = 5s;   // proxy to backend
+inline constexpr auto slow_head = 10s;             // for a whole request head
+inline constexpr auto keep_alive = 75s;            // for the next request on an idle connection
+inline constexpr auto backend_connect = 5s;        // proxy to backend
+inline constexpr auto backend_keep_alive = 250ms;  // a proxy's idle connection to a backend
+inline constexpr auto peer_look =
+    250ms;  // between looks whether who ended its sending still listens
+inline constexpr auto memory_trim = 2s;       // from a wave of ends until its memory is given back
 inline constexpr auto request_body = 60s;     // for a whole API request body
 inline constexpr auto response_write = 60s;   // for a client to take an answer of our own
 inline constexpr auto subscriber_look = 15s;  // between looks whether a subscriber is still there

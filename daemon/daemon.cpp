@@ -110,7 +110,7 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, Store st
       supervisor_(loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},
                   [this](const BackendEvent& event) { registry_.on_event(event); }),
       proxy_(std::move(inputs_.proxy_socket),
-             std::clamp(std::thread::hardware_concurrency(), 1u, most_proxy_threads),
+             std::clamp(std::thread::hardware_concurrency(), 1u, most_proxy_threads), {},
              [this](std::string hash, auto answer) {
                  asio::post(loop_, [this, hash = std::move(hash), answer = std::move(answer)] {
                      answer(registry_.identity(hash));

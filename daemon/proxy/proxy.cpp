@@ -19,9 +19,11 @@ UniqueFd duplicate(const UniqueFd& fd) {
 
 }  // namespace
 
-Proxy::Proxy(UniqueFd listening, unsigned threads, IdentityLookup look_up) {
+Proxy::Proxy(UniqueFd listening, unsigned threads, ProxyLimits limits, IdentityLookup look_up) {
+    const auto counts = std::make_shared<ProxyCounts>();
     for (unsigned i = 0; i < threads; ++i) {
-        loops_.push_back(std::make_shared<ProxyLoop>(duplicate(listening), look_up));
+        loops_.push_back(
+            std::make_shared<ProxyLoop>(duplicate(listening), limits, counts, look_up));
     }
 }
 

@@ -24,6 +24,11 @@ struct Identity {
 
 class ProxyLoop;
 
+struct ProxyLimits {
+    std::size_t max_connections = 20'000;  // of clients at a time
+    std::size_t max_held_requests = 1'000;
+};
+
 class Proxy {
   public:
     // Called on a proxy thread, once per connection and token that has an identity; may answer
@@ -33,7 +38,7 @@ class Proxy {
                                               std::function<void(std::optional<Identity>)> answer)>;
 
     // `listening` is a bound and listening TCP socket, to be served on `threads` threads.
-    Proxy(UniqueFd listening, unsigned threads, IdentityLookup look_up);
+    Proxy(UniqueFd listening, unsigned threads, ProxyLimits limits, IdentityLookup look_up);
     ~Proxy();
 
     // Begins to serve; clients that came before have waited in the socket's backlog. Once, when the

@@ -1,6 +1,10 @@
 #include "daemon/proxy/proxy_loop.h"
 
-#include <boost/asio/post.hpp>
+#include <errno.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "common/timeouts.h"
 #include "daemon/descriptor_share.h"
@@ -8,34 +12,110 @@
 
 namespace jamsock {
 
-ProxyLoop::ProxyLoop(UniqueFd listening, Proxy::IdentityLookup look_up)
-    : look_up_(std::move(look_up)), listening_(context_, listening.release()) {
+// Takes new clients from one listening socket, which all loops share: one at a time, so that each
+// loop gets some.
+class ProxyLoop::Acceptor final : public Watcher, public Alarm {
+  public:
+    Acceptor(ProxyLoop& loop, UniqueFd listening) : loop_(loop), listening_(std::move(listening)) {}
+
+    void open() { loop_.events().watch(listening_.get(), EPOLLIN | EPOLLEXCLUSIVE, *this); }
+    void close() {
+        clear();
+        listening_.reset();
+    }
+
+    void on_ready(std::uint32_t) override {
+        if (!listening_) return;
+        sockaddr_storage address{};
+        socklen_t size = sizeof address;
+        UniqueFd client(::accept4(listening_.get(), reinterpret_cast<sockaddr*>(&address), &size,
+                                  SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (!client) return pause_unless_harmless(errno);
+        const auto newest = static_cast<std::size_t>(client.get());
+        loop_.serve(Session::accepted(loop_, std::move(client), address));
+        if (must_leave_free(DescriptorUse::proxy_client, newest)) pause();
+    }
+    void on_due() override {
+        if (must_leave_free(DescriptorUse::proxy_client, lowest_free_descriptor())) {
+            loop_.events().set(*this, timeouts::accept_pause);
+        } else {
+            open();
+        }
+    }
+
+  private:
+    // Another loop took it, or it left.
+    void pause_unless_harmless(int error) {
+        const bool is_harmless = error == EAGAIN || error == ECONNABORTED || error == EINTR;
+        if (!is_harmless) pause();
+    }
+    // Who connects meanwhile waits, as while no descriptor is left.
+    void pause() {
+        loop_.events().unwatch(listening_.get());
+        loop_.events().set(*this, timeouts::accept_pause);
+    }
+
+    ProxyLoop& loop_;
+    UniqueFd listening_;
+};
+
+// Gives memory back to the system some time after many connections have ended: the allocator by
+// itself keeps what lies between blocks that are in use.
+class ProxyLoop::Trim final : public Alarm {
+  public:
+    explicit Trim(EventLoop& events) : events_(events) {}
+
+    void count_end() {
+        if (++ended_ == worth_it) events_.set(*this, timeouts::memory_trim);
+    }
+    void on_due() override {
+        ended_ = 0;
+        ::malloc_trim(0);
+    }
+
+  private:
+    static constexpr int worth_it = 500;
+    EventLoop& events_;
+    int ended_ = 0;
+};
+
+ProxyLoop::ProxyLoop(UniqueFd listening, const ProxyLimits& limits,
+                     std::shared_ptr<ProxyCounts> counts, Proxy::IdentityLookup look_up)
+    : limits_(limits),
+      look_up_(std::move(look_up)),
+      counts_(std::move(counts)),
+      acceptor_(std::make_unique<Acceptor>(*this, std::move(listening))),
+      trim_(std::make_unique<Trim>(events_)) {
 }
 
-ProxyLoop::~ProxyLoop() = default;
+ProxyLoop::~ProxyLoop() {
+    served_.clear_and_dispose([](Served* served) { delete served; });
+}
 
 void ProxyLoop::start() {
-    asio::co_spawn(context_, serve(), asio::detached);
-    thread_ = std::thread([this] { context_.run(); });
+    acceptor_->open();
+    thread_ = std::thread([this] { events_.run(); });
 }
 
 void ProxyLoop::publish(std::shared_ptr<const Route> route) {
-    asio::post(context_, [this, route = std::move(route)]() mutable { put(std::move(route)); });
+    events_.post([this, route = std::move(route)] { put(route); });
 }
 
 void ProxyLoop::remove(std::uint64_t serial) {
-    asio::post(context_, [this, serial] { drop(serial); });
+    events_.post([this, serial] { drop(serial); });
 }
 
 void ProxyLoop::cut_revoked(std::uint64_t serial) {
-    asio::post(context_, [this, serial] {
-        for (Session* session : sessions_)
-            session->cut_if_revoked(serial);
+    events_.post([this, serial] {
+        for (auto at = served_.begin(); at != served_.end();) {
+            Served& served = *at++;
+            if (served.uses_revoked(serial)) served.cut();
+        }
     });
 }
 
 void ProxyLoop::begin_stop() {
-    asio::post(context_, [this] { asio::co_spawn(context_, stop(), asio::detached); });
+    events_.post([this] { stop(); });
 }
 
 void ProxyLoop::join() {
@@ -47,38 +127,53 @@ std::shared_ptr<RouteEntry> ProxyLoop::find(std::uint64_t serial) const {
     return found == entries_.end() ? nullptr : found->second;
 }
 
-void ProxyLoop::leave(Session& session) {
-    sessions_.erase(&session);
-    session_left_.notify_all();
+void ProxyLoop::serve(std::unique_ptr<Served> served) {
+    served_.push_back(*served.release());
 }
 
-Task<ProxyLoop::LookedUp> ProxyLoop::look_up(std::string token_hash) {
-    struct Answer {
-        LookedUp result;
-        Event come;
-    };
-    const auto answer = std::make_shared<Answer>();
-    look_up_(std::move(token_hash),
-             [weak = weak_from_this(), answer](std::optional<Identity> identity) {
-                 const auto loop = weak.lock();
-                 if (!loop) return;
-                 asio::post(loop->context_, [answer, identity = std::move(identity)]() mutable {
-                     answer->result = {true, std::move(identity)};
-                     answer->come.notify_all();
-                 });
-             });
-    const Deadline deadline = after(timeouts::identity_answer);
-    while (!answer->result.was_answered) {
-        if (!co_await answer->come.wait_until(deadline)) break;
+void ProxyLoop::end(Served& served) {
+    if (!served.Hook<ServedTag>::is_linked()) return;
+    served.Hook<ServedTag>::unlink();
+    events_.bury(std::unique_ptr<Served>(&served));
+    trim_->count_end();
+}
+
+// A loop's only client may go further, as adopted backends may hold too many descriptors for ever.
+std::unique_ptr<BackendConnection> ProxyLoop::connect(const Route& route, Watcher& user) {
+    const bool is_only_one = !served_.empty() && &served_.front() == &served_.back();
+    auto connection = BackendConnection::open(events_, route, is_only_one);
+    if (connection) connection->serve(user);
+    return connection;
+}
+
+void ProxyLoop::look_up(std::string token_hash,
+                        std::function<void(std::optional<Identity>)> answer) {
+    look_up_(std::move(token_hash), [weak = weak_from_this(),
+                                     answer = std::move(answer)](std::optional<Identity> identity) {
+        const auto loop = weak.lock();
+        if (!loop) return;
+        loop->events_.post(
+            [answer, identity = std::move(identity)]() mutable { answer(std::move(identity)); });
+    });
+}
+
+void ProxyLoop::tell_held(RouteEntry& entry) {
+    HookList<Held, HeldTag> waiting;
+    waiting.swap(entry.held);
+    while (!waiting.empty()) {
+        Held& next = waiting.front();
+        waiting.pop_front();
+        next.on_route_change();
     }
-    co_return answer->result;
 }
 
 void ProxyLoop::put(std::shared_ptr<const Route> route) {
     std::shared_ptr<RouteEntry>& entry = entries_[route->serial];
-    if (!entry) entry = std::make_shared<RouteEntry>();
+    if (!entry) entry = std::make_shared<RouteEntry>(events_);
+    const bool has_moved = entry->route && entry->route->port != route->port;
     entry->route = std::move(route);
-    entry->changed.notify_all();
+    if (has_moved || entry->route->state == Route::State::ending) entry->pool.clear();
+    tell_held(*entry);
 }
 
 // Sessions that hold the entry must see an end, and still why it came.
@@ -90,43 +185,17 @@ void ProxyLoop::drop(std::uint64_t serial) {
     Route last = *entry->route;
     last.state = Route::State::ending;
     entry->route = std::make_shared<const Route>(std::move(last));
-    entry->changed.notify_all();
+    entry->pool.clear();
+    tell_held(*entry);
 }
 
-Task<> ProxyLoop::serve() {
-    const std::function<void(std::shared_ptr<Connection>)> start_session =
-        [this](std::shared_ptr<Connection> client) {
-            const auto run = [](std::shared_ptr<Session> session) -> Task<> {
-                co_await session->run();
-            };
-            auto session = std::make_shared<Session>(*this, std::move(client));
-            asio::co_spawn(context_, run(std::move(session)), asio::detached);
-        };
-    const std::function<Task<>(int)> room = [this](int newest) {
-        return wait_for_descriptors(static_cast<std::size_t>(newest));
-    };
-    co_await accept_connections(listening_, room, {}, start_session);
-}
-
-Task<> ProxyLoop::wait_for_descriptors(std::size_t newest) {
-    while (must_leave_free(DescriptorUse::proxy_client, newest) && listening_.is_open()) {
-        co_await sleep_for(timeouts::accept_pause);
-        newest = lowest_free_descriptor();
-    }
-}
-
-// Has every coroutine end in its own way, and the loop with the last of them; only what does not
-// end in time is thrown away with the loop.
-Task<> ProxyLoop::stop() {
+void ProxyLoop::stop() {
     is_stopping_ = true;
-    error_code ignored;
-    listening_.close(ignored);
-    for (Session* session : sessions_)
-        session->cut();
-    const Deadline deadline = after(timeouts::server_stop);
-    while (!sessions_.empty()) {
-        if (!co_await session_left_.wait_until(deadline)) co_return context_.stop();
-    }
+    acceptor_->close();
+    while (!served_.empty())
+        served_.front().cut();
+    entries_.clear();
+    events_.stop();
 }
 
 }  // namespace jamsock

@@ -1,30 +1,72 @@
-// One proxy thread: its event loop, its table of routes, and the sessions it serves. The table is
-// its own: changes are posted to the loop, which runs them before it reads anything sent after
-// them.
+// One proxy thread: its event loop, its table of routes, and the connections it serves. The table
+// is its own: changes are posted to the loop, which takes them in before it reads anything that was
+// sent after them.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <unordered_map>
-#include <unordered_set>
+#include <utility>
 
-#include "daemon/asio.h"
-#include "daemon/http/connection.h"
+#include "daemon/http/head_rules.h"
+#include "daemon/proxy/backend_connection.h"
+#include "daemon/proxy/event_loop.h"
 #include "daemon/proxy/proxy.h"
 
 namespace jamsock {
 
-class Session;
+// A client's connection, for its whole life: a session, or the tunnel that it became.
+class Served : public Mortal, public Hook<class ServedTag> {
+  public:
+    // Ends it now, wherever it is.
+    virtual void cut() = 0;
+    // The token that it last presented, of a backend with that serial; or none.
+    virtual bool uses_revoked(std::uint64_t serial) = 0;
+};
 
-// A place in the table; sessions hold on to it, so that it tells them also of its end.
+// Who waits for a backend to become ready.
+class Held : public Hook<class HeldTag> {
+  public:
+    virtual void on_route_change() = 0;
+
+  protected:
+    ~Held() = default;
+};
+
+// A place in the table; who holds on to it learns from it also of its backend's end.
 struct RouteEntry {
+    explicit RouteEntry(EventLoop& loop) : pool(loop) {}
+
     std::shared_ptr<const Route> route;
-    Event changed;
+    HookList<Held, HeldTag> held;
+    BackendPool pool;
+};
+
+// How much all loops of a proxy have in hand.
+struct ProxyCounts {
+    std::atomic<std::size_t> connections = 0;
+    std::atomic<std::size_t> held_requests = 0;
+};
+
+// One of a counted kind, for as long as it lives.
+class Counted {
+  public:
+    explicit Counted(std::atomic<std::size_t>& count) : count_(&count) { ++count; }
+    Counted(Counted&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
+    Counted& operator=(Counted&&) = delete;
+    ~Counted() {
+        if (count_) --*count_;
+    }
+
+  private:
+    std::atomic<std::size_t>* count_;
 };
 
 class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
   public:
-    ProxyLoop(UniqueFd listening, Proxy::IdentityLookup look_up);
+    ProxyLoop(UniqueFd listening, const ProxyLimits& limits, std::shared_ptr<ProxyCounts> counts,
+              Proxy::IdentityLookup look_up);
     ~ProxyLoop();
 
     // On the control thread.
@@ -35,35 +77,44 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     void begin_stop();
     void join();
 
-    // On the loop's thread, for its sessions.
-    asio::io_context& context() { return context_; }
+    // On the loop's thread, for those it serves.
+    EventLoop& events() { return events_; }
+    const ProxyLimits& limits() const { return limits_; }
+    ProxyCounts& counts() { return *counts_; }
     std::shared_ptr<RouteEntry> find(std::uint64_t serial) const;
     bool is_stopping() const { return is_stopping_; }
-    void enter(Session& session) { sessions_.insert(&session); }
-    void leave(Session& session);
-    bool has_one_session() const { return sessions_.size() == 1; }
+    void serve(std::unique_ptr<Served> served);
+    void end(Served& served);  // it is destroyed at the end of the turn
+    // A connection to the backend, to be used by `user`; nothing: no descriptor is left for it.
+    std::unique_ptr<BackendConnection> connect(const Route& route, Watcher& user);
 
-    struct LookedUp {
-        bool was_answered = false;
-        std::optional<Identity> identity;
-    };
-    Task<LookedUp> look_up(std::string token_hash);
+    // Calls back on the loop's thread.
+    void look_up(std::string token_hash, std::function<void(std::optional<Identity>)> answer);
+
+    // To be filled anew by whoever parses a head or writes pieces.
+    RequestHead request_head;
+    ResponseHead response_head;
+    std::string text;
+    std::vector<std::string_view> pieces;
 
   private:
+    class Acceptor;
+    class Trim;
+
     void put(std::shared_ptr<const Route> route);
     void drop(std::uint64_t serial);
-    Task<> serve();
-    Task<> wait_for_descriptors(std::size_t newest);
-    Task<> stop();
+    void stop();
+    void tell_held(RouteEntry& entry);
 
+    ProxyLimits limits_;
     Proxy::IdentityLookup look_up_;
+    std::shared_ptr<ProxyCounts> counts_;
+    EventLoop events_;
     std::unordered_map<std::uint64_t, std::shared_ptr<RouteEntry>> entries_;
-    std::unordered_set<Session*> sessions_;
-    Event session_left_;
+    HookList<Served, ServedTag> served_;
+    std::unique_ptr<Acceptor> acceptor_;
+    std::unique_ptr<Trim> trim_;
     bool is_stopping_ = false;
-    asio::io_context context_{
-        1};  // below what the sessions that it may still hold use at their end
-    asio::posix::stream_descriptor listening_;
     std::thread thread_;
 };
 

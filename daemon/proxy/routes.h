@@ -27,6 +27,7 @@ struct Route {
     bool startup_limit_passed = false;  // it ends because it never became ready
     std::shared_ptr<Activity> activity;
     std::shared_ptr<const RevokedTokens> revoked;  // null: none
+    bool refuses_foreign_origins = false;
 };
 
 }  // namespace jamsock

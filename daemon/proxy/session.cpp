@@ -1,75 +1,34 @@
 #include "daemon/proxy/session.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <fmt/format.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
-#include <boost/asio/ip/tcp.hpp>
+#include <utility>
 
 #include "common/clock.h"
 #include "common/timeouts.h"
-#include "daemon/descriptor_share.h"
 #include "daemon/log.h"
+#include "daemon/proxy/peer.h"
+#include "daemon/proxy/tunnel.h"
 
 namespace jamsock {
 
 namespace {
 
-using Piece = std::array<char, InputBuffer::piece>;
+constexpr int steps_per_turn = 32;
 
-constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-
-std::string address_of_peer(int socket) {
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
+std::string text_of(const sockaddr_storage& address) {
     std::array<char, INET6_ADDRSTRLEN> text{};
-    if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+    const void* bytes = &reinterpret_cast<const sockaddr_in&>(address).sin_addr;
     if (address.ss_family == AF_INET6) {
-        ::inet_ntop(AF_INET6, &reinterpret_cast<sockaddr_in6&>(address).sin6_addr, text.data(),
-                    text.size());
-    } else {
-        ::inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in&>(address).sin_addr, text.data(),
-                    text.size());
+        bytes = &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
     }
+    ::inet_ntop(address.ss_family, bytes, text.data(), text.size());
     return text.data();
-}
-
-// A closed-on-exec socket that sends small pieces at once. None: too few descriptors are left. A
-// loop's only session may go further, as adopted backends may hold too many for ever.
-std::shared_ptr<Connection> new_tcp_connection(ProxyLoop& loop) {
-    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd) return nullptr;
-    const auto number = static_cast<std::size_t>(fd.get());
-    if (must_leave_free(DescriptorUse::exchange, number) && !loop.has_one_session()) return nullptr;
-    const int on = 1;
-    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return std::make_shared<Connection>(
-        StreamSocket(loop.context(), asio::generic::stream_protocol(AF_INET, 0), fd.release()));
-}
-
-// One piece of a body in its framing, with the head before it if there is one: in one write.
-Task<bool> write_piece(Connection& to, std::string_view head, std::string_view data,
-                       bool is_chunked, bool is_last) {
-    const bool has_chunk = is_chunked && !data.empty();
-    const std::string size_line = has_chunk ? fmt::format("{:x}\r\n", data.size()) : std::string();
-    const std::string_view chunk_end = has_chunk ? "\r\n" : "";
-    const std::string_view body_end = is_chunked && is_last ? "0\r\n\r\n" : "";
-    const std::array pieces{asio::const_buffer(head.data(), head.size()),
-                            asio::const_buffer(size_line.data(), size_line.size()),
-                            asio::const_buffer(data.data(), data.size()),
-                            asio::const_buffer(chunk_end.data(), chunk_end.size()),
-                            asio::const_buffer(body_end.data(), body_end.size())};
-    co_return co_await to.write(pieces);
-}
-
-Framing framing_of(const ResponseHead& head, const BodyReader& body, bool client_is_http_1_0) {
-    if (body.is_done() && head.content_length != 0) return Framing::none;
-    if (head.content_length) return Framing::length;
-    return client_is_http_1_0 ? Framing::until_close : Framing::chunked;
 }
 
 Refusal gone() {
@@ -77,394 +36,576 @@ Refusal gone() {
                    "This URL is unknown or has expired, or what it led to has ended.");
 }
 
+Refusal bad_gateway(std::string sentence) {
+    return refusal(ErrorCode::backend_unreachable, std::move(sentence));
+}
+
+// RFC 9110, 9.2.2: to do it twice is to do it once.
+bool is_idempotent(std::string_view method) {
+    constexpr std::array<std::string_view, 6> methods{"GET", "HEAD",   "OPTIONS",
+                                                      "PUT", "DELETE", "TRACE"};
+    return std::ranges::find(methods, method) != methods.end();
+}
+
+std::string why_unreachable(const BackendConnection& backend, int error) {
+    if (error == ECONNREFUSED) return "The backend does not accept connections.";
+    if (error == ETIMEDOUT && !backend.is_connected()) {
+        return "The backend did not accept the connection in time.";
+    }
+    return "The backend broke off before its answer.";
+}
+
 }  // namespace
 
 // One request and its response.
 struct Session::Exchange {
-    BodyReader request_body;
-    bool request_is_chunked = false;
-    bool expects_continue = false;
+    Asker asker;  // keep_alive: the connection can serve another request
     bool client_is_http_1_0 = false;
-    Asker asker;               // keep_alive: the connection can serve another request
-    std::string request_head;  // to be sent to the backend
+    bool wants_upgrade = false;
+    bool is_repeatable = false;  // it has no body, and may reach the backend twice
+    bool head_was_sent = false;
+    bool upload_is_over = false;
+    bool response_has_begun = false;
+    bool backend_keeps_alive = false;
+    Framing framing = Framing::none;
+    BodyFlow request_body;
+    BodyFlow response_body;
 
     std::shared_ptr<const Route> route;
-    std::shared_ptr<Connection> backend;
     std::optional<Admission> admission;
-
-    bool is_over = false;
-    bool request_is_malformed = false;
-    bool is_uploading = false;
-    Event upload_ended;
+    std::unique_ptr<BackendConnection> backend;
 };
 
-Session::Session(ProxyLoop& loop, std::shared_ptr<Connection> client)
+// The question whose token an identity has; outlives its session.
+struct Session::Lookup {
+    Session* session;
+    std::string text;  // of the token
+    ConnectionToken token;
+    std::shared_ptr<RouteEntry> entry;
+    std::optional<Refusal> refused;
+};
+
+std::unique_ptr<Session> Session::accepted(ProxyLoop& loop, UniqueFd client,
+                                           const sockaddr_storage& address) {
+    const int on = 1;
+    ::setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return std::make_unique<Session>(loop, std::move(client), text_of(address));
+}
+
+Session::Session(ProxyLoop& loop, UniqueFd client, std::string client_address)
     : loop_(loop),
       client_(std::move(client)),
-      client_address_(address_of_peer(client_->socket().native_handle())) {
-    loop_.enter(*this);
+      connection_(loop.counts().connections),
+      client_address_(std::move(client_address)) {
+    loop_.events().watch(client_.fd(), Stream::watched_events, *this);
+    await_head();
+    if (loop_.counts().connections > loop_.limits().max_connections) {
+        turn_away(
+            refusal(ErrorCode::usage_limit, "The daemon serves as many connections as it may."));
+    }
 }
 
 Session::~Session() {
-    loop_.leave(*this);
-}
-
-Task<> Session::run() {
-    bool may_go_on = true;
-    while (may_go_on && !loop_.is_stopping()) {
-        may_go_on = co_await serve_next();
-    }
-    co_await client_->linger();
+    if (lookup_) lookup_->session = nullptr;
+    if (exchange_) end_exchange();
 }
 
 void Session::cut() {
-    client_->close();
-    lose_client();
+    if (exchange_) end_exchange();
+    client_.close();
+    state_ = State::over;
+    loop_.end(*this);
 }
 
-void Session::cut_if_revoked(std::uint64_t serial) {
-    if (pass_ && pass_->entry->route->serial == serial && is_revoked()) cut();
+bool Session::uses_revoked(std::uint64_t serial) {
+    return pass_ && pass_->entry->route->serial == serial && pass_->is_revoked();
 }
 
-bool Session::is_revoked() const {
-    const auto& revoked = pass_->entry->route->revoked;
-    return revoked &&
-           revoked->contains(*ConnectionToken::decode(pass_->token), pass_->identity.user);
+void Session::on_ready(std::uint32_t events) {
+    if (!client_.is_open()) return;
+    client_.note(events);
+    advance();
 }
 
-// False: the connection has ended, or must.
-Task<bool> Session::serve_next() {
-    const auto incoming = co_await client_->read_head();
-    if (!incoming) co_return false;
-    if (!*incoming) {
-        const std::string answer = response_to(refusal(incoming->error()), Asker{}).bytes;
-        co_await client_->write(answer);
-        co_return false;
+void Session::advance() {
+    int steps = 0;
+    bool goes_on = true;
+    while (goes_on && steps++ < steps_per_turn) {
+        goes_on = step();
     }
-    const RequestHead& head = **incoming;
+    if (goes_on) loop_.events().again(*this);
+    look_for_client();
+}
+
+bool Session::step() {
+    switch (state_) {
+        case State::head:
+            return take_head();
+        case State::held:
+            return wait_until_ready();
+        case State::exchange:
+            return pump();
+        case State::closing:
+            return finish_closing();
+        case State::looking_up:
+        case State::over:
+            return false;
+    }
+    return false;
+}
+
+void Session::on_due() {
+    switch (state_) {
+        case State::head:
+            if (head_has_begun_) {
+                turn_away(refusal(HeadFault{408, "The head did not come in time."}));
+            } else {
+                cut();
+            }
+            break;
+        case State::looking_up:
+            lookup_->refused =
+                refusal(ErrorCode::shutting_down, "The daemon is too busy to look the URL up.");
+            state_ = State::head;
+            break;
+        case State::held:
+        case State::exchange:
+            if (peer_state(client_.fd()) != PeerState::open) cut();
+            break;
+        case State::closing:
+        case State::over:
+            cut();
+    }
+    advance();
+}
+
+// A client that has ended its sending may wait for its answer, or be gone: then a backend that has
+// nothing to say would never learn of it.
+void Session::look_for_client() {
+    const bool waits =
+        state_ == State::held || (state_ == State::exchange && exchange_->upload_is_over);
+    if (!waits || !client_.peer_has_ended()) return;
+    if (client_.is_hung_up()) return cut();
+    if (!is_set()) loop_.events().set(*this, timeouts::peer_look);
+}
+
+void Session::await_head() {
+    state_ = State::head;
+    head_has_begun_ = false;
+    seen_ = 0;
+    loop_.events().set(*this, timeouts::keep_alive);
+}
+
+bool Session::take_head() {
+    const Inflow::Incoming in = inflow_.next(client_, loop_.events().scratch());
+    if (in.got == Stream::Got::nothing) return false;
+    if (in.got != Stream::Got::data) return close(Ending::linger);
+    if (loop_.events().has_posted()) {
+        inflow_.keep(in.text, false);
+        loop_.events().catch_up();
+        return true;
+    }
+    std::string_view text = in.text;
+    // An empty line before a request line is an old client's slip, to be skipped (RFC 9112, 2.2).
+    while (seen_ == 0 && text.starts_with("\r\n"))
+        text.remove_prefix(2);
+    if (const auto size = head_size(text, seen_)) {
+        take_request(text.substr(0, *size), text.substr(*size));
+        return true;
+    }
+    if (text.size() > longest_head)
+        return turn_away(refusal(HeadFault{431, "The head is too long."}));
+    seen_ = text.size() > 1 ? text.size() : 0;
+    inflow_.keep(text, true);
+    if (!text.empty() && !std::exchange(head_has_begun_, true)) {
+        loop_.events().set(*this, timeouts::slow_head);
+    }
+    return true;
+}
+
+// `rest`: what follows the head.
+void Session::take_request(std::string_view text, std::string_view rest) {
+    RequestHead& head = loop_.request_head;
+    seen_ = 0;
+    if (const auto fault = parse_request_head(text, head)) {
+        turn_away(refusal(*fault));
+        return;
+    }
     const auto target = split_target(head.target);
-    std::optional<Refusal> refused;
-    if (target) {
-        refused = co_await let_in(head, *target);
-    } else {
-        refused = refusal(ErrorCode::invalid_request, "The path does not begin with a token.");
+    const std::optional<Refusal> refused = let_in(head, target);
+    if (state_ == State::looking_up) {
+        inflow_.keep({text.data(), text.size() + rest.size()}, false);
+        return;
     }
-    const auto exchange =
-        std::make_shared<Exchange>(open_exchange(head, target.value_or(SplitTarget{})));
-    client_->input().consume(head.text.size());  // the head's views end here
-
-    if (!refused) refused = co_await wait_until_ready();
-    if (client_is_gone_) co_return false;
-    if (refused) co_return co_await turn_away(*exchange, *refused);
-    co_return co_await forward(exchange);
+    open_exchange(head, target);
+    inflow_.keep(rest, false);  // the head's views end here
+    if (refused) {
+        turn_away(*refused);
+        return;
+    }
+    clear();
+    state_ = State::held;
 }
 
-Task<std::optional<Refusal>> Session::let_in(const RequestHead& head, const SplitTarget& target) {
+std::optional<Refusal> Session::let_in(const RequestHead& head,
+                                       const std::optional<SplitTarget>& target) {
+    if (!target) {
+        return refusal(ErrorCode::invalid_request, "The path does not begin with a token.");
+    }
     if (!is_loopback_host(head.host)) {
-        co_return refusal(ErrorCode::forbidden,
-                          "The Host is not a name of this machine's loopback.");
+        return refusal(ErrorCode::forbidden, "The Host is not a name of this machine's loopback.");
     }
-    if (head.wants_upgrade) {
-        co_return refusal(ErrorCode::unsupported,
-                          "This version passes no upgraded connections on.");
+    if (auto refused = present(target->token)) return refused;
+    const bool is_foreign =
+        head.wants_upgrade && !head.origin.empty() && !is_own_origin(head.origin, head.host);
+    if (is_foreign && pass_ && pass_->entry->route->refuses_foreign_origins) {
+        return refusal(ErrorCode::forbidden,
+                       "The service takes upgraded connections from its own pages only.");
     }
-    co_return co_await present(target.token);
+    return std::nullopt;
 }
 
-Task<std::optional<Refusal>> Session::present(std::string_view text) {
-    if (pass_ && pass_->token == text && !is_revoked()) co_return std::nullopt;
+std::optional<Refusal> Session::present(std::string_view text) {
+    if (pass_ && pass_->text == text) {
+        return pass_->is_revoked() ? std::optional(gone()) : std::nullopt;
+    }
     pass_.reset();
+    if (lookup_ && lookup_->text == text) return std::exchange(lookup_, nullptr)->refused;
     const auto token = ConnectionToken::decode(text);
     const auto entry = token ? loop_.find(token->serial()) : nullptr;
     if (!entry || !token->is_genuine(entry->route->key) ||
         token->is_expired(wall_milliseconds() / 1000)) {
-        co_return gone();
+        return gone();
     }
-    Identity identity;
-    if (token->has_identity()) {
-        const ProxyLoop::LookedUp found = co_await loop_.look_up(token->hash());
-        if (!found.was_answered) {
-            co_return refusal(ErrorCode::shutting_down,
-                              "The daemon is too busy to look the URL up.");
-        }
-        if (!found.identity) co_return gone();
-        identity = *found.identity;
-    }
-    pass_ = Pass{std::string(text), secret_token(entry->route->key, *token), entry, identity};
-    if (!is_revoked()) co_return std::nullopt;
+    if (!token->has_identity()) return admit(text, *token, entry, {});
+    look_up(text, *token, entry);
+    return std::nullopt;
+}
+
+std::optional<Refusal> Session::admit(std::string_view text, const ConnectionToken& token,
+                                      std::shared_ptr<RouteEntry> entry, Identity identity) {
+    std::string secret = secret_token(entry->route->key, token);
+    pass_ =
+        Pass{std::string(text), token, std::move(secret), std::move(entry), std::move(identity)};
+    if (!pass_->is_revoked()) return std::nullopt;
     pass_.reset();
-    co_return gone();
+    return gone();
+}
+
+// The head is read again when the answer has come.
+void Session::look_up(std::string_view text, const ConnectionToken& token,
+                      std::shared_ptr<RouteEntry> entry) {
+    state_ = State::looking_up;
+    loop_.events().set(*this, timeouts::identity_answer);
+    lookup_ = std::make_shared<Lookup>(this, std::string(text), token, std::move(entry));
+    loop_.look_up(token.hash(), [lookup = lookup_](std::optional<Identity> identity) {
+        Session* const session = lookup->session;
+        if (!session || session->lookup_ != lookup || session->state_ != State::looking_up) return;
+        lookup->refused = identity ? session->admit(lookup->text, lookup->token, lookup->entry,
+                                                    std::move(*identity))
+                                   : gone();
+        session->state_ = State::head;
+        session->advance();
+    });
 }
 
 // Also for a request that was refused, whose body must be known all the same.
-Session::Exchange Session::open_exchange(const RequestHead& head, const SplitTarget& target) {
-    Exchange exchange{.request_body = BodyReader(head),
-                      .request_is_chunked = head.is_chunked,
-                      .expects_continue = head.expects_continue,
-                      .client_is_http_1_0 = head.is_http_1_0,
-                      .asker = {.answers_head = head.method == "HEAD",
-                                .prefers_json = prefers_json(head),
-                                .keep_alive = head.keep_alive}};
-    if (!pass_ || pass_->token != target.token) return exchange;
-    append_backend_request_head(exchange.request_head, head, target.rest,
+void Session::open_exchange(const RequestHead& head, const std::optional<SplitTarget>& target) {
+    exchange_ = std::make_unique<Exchange>();
+    exchange_->asker = {.answers_head = head.method == "HEAD",
+                        .prefers_json = prefers_json(head),
+                        .keep_alive = head.keep_alive};
+    exchange_->client_is_http_1_0 = head.is_http_1_0;
+    exchange_->wants_upgrade = head.wants_upgrade;
+    exchange_->is_repeatable = !head.has_body() && is_idempotent(head.method);
+    exchange_->request_body = BodyFlow(head);
+    if (!pass_ || !target) return;
+    backend_head_.clear();
+    append_backend_request_head(backend_head_, head, target->rest,
                                 {.user = pass_->identity.user,
                                  .auth = pass_->identity.auth,
-                                 .path = target.path,
+                                 .path = target->path,
                                  .backend_id = pass_->entry->route->id.str(),
                                  .secret = pass_->secret,
                                  .client_address = client_address_});
-    return exchange;
 }
 
-Task<std::optional<Refusal>> Session::wait_until_ready() {
-    const std::shared_ptr<RouteEntry> entry = pass_->entry;
-    if (entry->route->state == Route::State::pending) {
-        watch_client();
-        while (entry->route->state == Route::State::pending && !client_is_gone_ && !is_revoked()) {
-            co_await entry->changed.wait_until(never);
-        }
-        co_await end_watch();
+bool Session::wait_until_ready() {
+    const Route& route = *pass_->entry->route;
+    if (pass_->is_revoked()) return turn_away(gone());
+    switch (route.state) {
+        case Route::State::pending:
+            return hold();
+        case Route::State::ready:
+            return forward();
+        case Route::State::ending:
+            break;
     }
-    if (is_revoked()) co_return gone();
-    if (entry->route->state != Route::State::ending) co_return std::nullopt;
-    if (!entry->route->startup_limit_passed) co_return gone();
-    co_return refusal(ErrorCode::backend_not_ready,
-                      "The backend did not become ready within its startup limit.");
+    if (!route.startup_limit_passed) return turn_away(gone());
+    return turn_away(refusal(ErrorCode::backend_not_ready,
+                             "The backend did not become ready within its startup limit."));
 }
 
-Task<bool> Session::turn_away(const Exchange& exchange, const Refusal& refusal) {
-    Asker asker = exchange.asker;
-    asker.keep_alive = asker.keep_alive && exchange.request_body.is_done();
+bool Session::hold() {
+    if (Hook<HeldTag>::is_linked()) return false;
+    if (!held_) held_.emplace(loop_.counts().held_requests);
+    if (loop_.counts().held_requests > loop_.limits().max_held_requests) {
+        return turn_away(
+            refusal(ErrorCode::usage_limit,
+                    "As many requests as may wait for backends to start do so already."));
+    }
+    pass_->entry->held.push_back(*this);
+    return false;
+}
+
+bool Session::forward() {
+    held_.reset();
+    exchange_->route = pass_->entry->route;
+    exchange_->admission = Admission::enter(exchange_->route->activity);
+    if (!exchange_->admission) return turn_away(gone());
+    if (const auto refused = connect()) return turn_away(*refused);
+    state_ = State::exchange;
+    return true;
+}
+
+// A connection that waited may be closed by the backend at this moment. Only what can be repeated
+// then goes out without a look.
+std::optional<Refusal> Session::connect() {
+    exchange_->backend = pass_->entry->pool.take(!exchange_->is_repeatable);
+    if (exchange_->backend) {
+        exchange_->backend->serve(*this);
+    } else {
+        exchange_->backend = loop_.connect(*exchange_->route, *this);
+    }
+    if (exchange_->backend) return std::nullopt;
+    return refusal(ErrorCode::usage_limit,
+                   "The daemon has too few descriptors left for another request.");
+}
+
+bool Session::pump() {
+    const bool has_sent = pump_request();
+    if (state_ != State::exchange) return true;
+    return pump_response() || has_sent;
+}
+
+bool Session::pump_request() {
+    if (exchange_->upload_is_over || exchange_->backend->stream().has_pending()) return false;
+    if (!exchange_->head_was_sent) return upload(inflow_.kept());
+    const Inflow::Incoming in = inflow_.next(client_, loop_.events().scratch());
+    if (in.got == Stream::Got::nothing) return false;
+    if (in.got == Stream::Got::data) return upload(in.text);
+    cut();
+    return false;
+}
+
+// The head first, and of the body what has come with it. A backend that takes no more may have
+// answered already, so a failed write is no end.
+bool Session::upload(std::string_view text) {
+    Exchange& x = *exchange_;
+    BodyFlow::Pieces& pieces = loop_.pieces;
+    pieces.clear();
+    if (!x.head_was_sent) pieces.push_back(backend_head_);
+    const BodyFlow::Step step = x.request_body.take(text, pieces);
+    if (step.is_malformed) {
+        return turn_away(
+            refusal(ErrorCode::invalid_request, "The request's body has broken chunks."));
+    }
+    x.head_was_sent = true;
+    const bool is_whole = x.request_body.is_done();
+    x.upload_is_over = !x.backend->stream().write(pieces) || is_whole;
+    inflow_.keep(text.substr(step.consumed), !is_whole && step.consumed == 0);
+    return true;
+}
+
+bool Session::pump_response() {
+    Exchange& x = *exchange_;
+    if (client_.has_pending()) return false;
+    if (x.response_has_begun && x.response_body.is_done()) return finish_exchange();
+    const Inflow::Incoming in =
+        x.backend->inflow().next(x.backend->stream(), loop_.events().scratch());
+    switch (in.got) {
+        case Stream::Got::nothing:
+            return false;
+        case Stream::Got::data:
+            return x.response_has_begun ? relay_body({}, in.text) : take_response(in.text);
+        case Stream::Got::end:
+        case Stream::Got::broken:
+            return backend_ended(in.got);
+    }
+    return false;
+}
+
+bool Session::take_response(std::string_view text) {
+    const auto size = head_size(text);
+    if (!size && text.size() > longest_head) {
+        return turn_away(bad_gateway("The head of the backend's answer is too long."));
+    }
+    if (!size) {
+        exchange_->backend->inflow().keep(text, true);
+        return true;
+    }
+    if (const auto fault = parse_response_head(text.substr(0, *size), loop_.response_head)) {
+        return turn_away(bad_gateway("The backend's answer can't be read. " + fault->sentence));
+    }
+    const std::string_view rest = text.substr(*size);
+    if (loop_.response_head.status == 101) return become_tunnel(rest);
+    return relay_response(rest);
+}
+
+// An interim response passes on to who knows such, and the final one is still to come (RFC 9110,
+// 15.2).
+bool Session::relay_response(std::string_view rest) {
+    Exchange& x = *exchange_;
+    const ResponseHead& head = loop_.response_head;
+    const bool is_interim = head.status < 200;
+    loop_.text.clear();
+    if (is_interim) {
+        if (!x.client_is_http_1_0) {
+            append_client_response_head(loop_.text, head, Framing::none, true, x.route->id.str());
+        }
+        const bool was_sent = loop_.text.empty() || client_.write(loop_.text);
+        x.backend->inflow().keep(rest, false);
+        if (!was_sent) cut();
+        return was_sent;
+    }
+    x.framing = framing_of(head, x.asker.answers_head, x.client_is_http_1_0);
+    // What of the request is still to come would be taken for the next one.
+    x.asker.keep_alive = x.asker.keep_alive && x.framing != Framing::until_close &&
+                         x.request_body.is_done() && !loop_.is_stopping();
+    x.response_body = BodyFlow(head, x.framing);
+    x.backend_keeps_alive = head.keep_alive;
+    x.response_has_begun = true;
+    append_client_response_head(loop_.text, head, x.framing, x.asker.keep_alive, x.route->id.str());
+    return relay_body(loop_.text, rest);
+}
+
+bool Session::relay_body(std::string_view head, std::string_view text) {
+    Exchange& x = *exchange_;
+    BodyFlow::Pieces& pieces = loop_.pieces;
+    pieces.clear();
+    if (!head.empty()) pieces.push_back(head);
+    const BodyFlow::Step step = x.response_body.take(text, pieces);
+    if (!client_.write(pieces)) {
+        cut();
+        return false;
+    }
+    if (step.is_malformed) return close(Ending::break_off);
+    const bool needs_more = !x.response_body.is_done() && step.consumed == 0;
+    x.backend->inflow().keep(text.substr(step.consumed), needs_more);
+    return true;
+}
+
+bool Session::backend_ended(Stream::Got how) {
+    Exchange& x = *exchange_;
+    if (x.response_has_begun) {
+        if (how == Stream::Got::broken || !x.response_body.lasts_until_close()) {
+            return close(Ending::break_off);
+        }
+        BodyFlow::Pieces& pieces = loop_.pieces;
+        pieces.clear();
+        x.response_body.end(pieces);
+        x.backend_keeps_alive = false;
+        if (client_.write(pieces)) return true;
+        cut();
+        return false;
+    }
+    const bool heard_nothing = x.backend->inflow().kept().empty();
+    if (x.backend->was_used() && x.is_repeatable && heard_nothing) {
+        BackendConnection::end(loop_.events(), std::move(x.backend));
+        x.head_was_sent = x.upload_is_over = false;
+        const auto refused = connect();
+        return refused ? turn_away(*refused) : true;
+    }
+    return turn_away(bad_gateway(why_unreachable(*x.backend, x.backend->stream().error())));
+}
+
+// What comes from either side from now on is no HTTP of ours.
+bool Session::become_tunnel(std::string_view rest) {
+    Exchange& x = *exchange_;
+    if (!x.wants_upgrade || !x.request_body.is_done()) {
+        return turn_away(bad_gateway("The backend upgraded what none asked for."));
+    }
+    Stream& backend = x.backend->stream();
+    loop_.text.clear();
+    append_client_response_head(loop_.text, loop_.response_head, Framing::none, true,
+                                x.route->id.str());
+    const std::array pieces{std::string_view(loop_.text), rest};
+    if (!client_.write(pieces) || !backend.write(inflow_.kept())) {
+        cut();
+        return false;
+    }
+    loop_.serve(std::make_unique<Tunnel>(loop_, std::move(connection_), std::move(client_),
+                                         std::move(backend), std::move(*x.admission), *pass_));
+    cut();
+    return false;
+}
+
+bool Session::finish_exchange() {
+    const bool goes_on = exchange_->asker.keep_alive && !loop_.is_stopping();
+    give_backend_back();
+    end_exchange();
+    if (!goes_on) return close(Ending::linger);
+    await_head();
+    return true;
+}
+
+void Session::give_backend_back() {
+    Exchange& x = *exchange_;
+    const Stream& stream = x.backend->stream();
+    const bool is_clean = x.request_body.is_done() && !stream.has_pending() &&
+                          !stream.is_broken() && !stream.peer_has_ended() &&
+                          x.backend->inflow().kept().empty();
+    if (!is_clean || !x.backend_keeps_alive || pass_->entry->route != x.route) return;
+    pass_->entry->pool.put(std::move(x.backend));
+}
+
+void Session::end_exchange() {
+    BackendConnection::end(loop_.events(), std::move(exchange_->backend));
+    held_.reset();
+    Hook<HeldTag>::unlink();
+    exchange_.reset();
+}
+
+bool Session::turn_away(const Refusal& refusal) {
+    if (exchange_ && exchange_->response_has_begun) return close(Ending::break_off);
+    Asker asker = exchange_ ? exchange_->asker : Asker{};
+    asker.keep_alive =
+        asker.keep_alive && exchange_->request_body.is_done() && !loop_.is_stopping();
     const OwnResponse response = response_to(refusal, asker);
     if (pass_ && refusal.status > 501) {
         log::info("backend {}: request {} failed: {}", pass_->entry->route->id.str(),
                   response.request_id, refusal.sentence);
     }
-    co_return co_await client_->write(response.bytes) && asker.keep_alive;
+    client_.write(response.bytes);
+    if (exchange_) end_exchange();
+    if (!asker.keep_alive) return close(Ending::linger);
+    await_head();
+    return true;
 }
 
-Task<bool> Session::forward(std::shared_ptr<Exchange> exchange) {
-    exchange->route = pass_->entry->route;
-    if (const auto refused = co_await connect(*exchange)) {
-        co_return co_await turn_away(*exchange, *refused);
-    }
-    exchange_ = exchange;
-    co_await send_request(exchange);
-    const bool may_go_on = co_await answer(*exchange);
-    co_await close_exchange(*exchange);
-    exchange_ = nullptr;
-    co_return may_go_on;
+bool Session::close(Ending ending) {
+    const bool ends_body = exchange_ && exchange_->framing == Framing::until_close;
+    ending_ = ending == Ending::break_off && ends_body ? Ending::reset : ending;
+    if (exchange_) end_exchange();
+    state_ = State::closing;
+    loop_.events().set(*this, timeouts::response_write);
+    return true;
 }
 
-Task<std::optional<Refusal>> Session::connect(Exchange& exchange) {
-    exchange.admission = Admission::enter(exchange.route->activity);
-    if (!exchange.admission) co_return gone();
-    exchange.backend = new_tcp_connection(loop_);
-    if (!exchange.backend) {
-        co_return refusal(ErrorCode::usage_limit,
-                          "The daemon has too few descriptors left for another request.");
-    }
-    const asio::ip::tcp::endpoint address(asio::ip::address_v4::loopback(), exchange.route->port);
-    error_code failed;
-    exchange.backend->set_deadline(after(timeouts::backend_connect));
-    co_await exchange.backend->socket().async_connect(address, catching(failed));
-    exchange.backend->set_deadline(never);
-    if (!failed) co_return std::nullopt;
-    co_return refusal(ErrorCode::backend_unreachable, "The backend does not accept connections.");
-}
-
-// The head, and of the body what has come with it; the rest streams beside the response. A backend
-// that takes no more may have answered already, so a failed write is no end.
-Task<> Session::send_request(std::shared_ptr<Exchange> exchange) {
-    Piece piece;
-    const BodyReader::Step step = exchange->request_body.read(client_->input().text(), piece);
-    client_->input().consume(step.consumed);
-    exchange->request_is_malformed = step.is_malformed;
-    const bool is_last = exchange->request_body.is_done();
-    if (!step.is_malformed) {
-        co_await write_piece(*exchange->backend, exchange->request_head,
-                             {piece.data(), step.produced}, exchange->request_is_chunked, is_last);
-    }
-    if (is_last) {
-        watch_client();
-    } else {
-        exchange->is_uploading = true;
-        exchange->expects_continue &= step.produced == 0;
-        asio::co_spawn(loop_.context(), upload(exchange), asio::detached);
-    }
-}
-
-Task<> Session::upload(std::shared_ptr<Exchange> exchange) {
-    const auto alive = shared_from_this();
-    co_await upload_rest(*exchange);
-    exchange->is_uploading = false;
-    exchange->upload_ended.notify_all();
-    if (exchange->request_is_malformed) exchange->backend->close();
-    if (exchange->request_body.is_done() && !exchange->is_over) watch_client();
-}
-
-Task<> Session::upload_rest(Exchange& exchange) {
-    if (exchange.expects_continue && !co_await client_->write(go_on)) co_return lose_client();
-    InputBuffer& input = client_->input();
-    Piece piece;
-    while (!exchange.request_body.is_done() && !exchange.request_is_malformed &&
-           !exchange.is_over) {
-        const BodyReader::Step step = exchange.request_body.read(input.text(), piece);
-        input.consume(step.consumed);
-        const bool stands_still = step.consumed == 0 && step.produced == 0;
-        exchange.request_is_malformed |=
-            step.is_malformed || (stands_still && input.text().size() > longest_head);
-        if (exchange.request_is_malformed) co_return;
-        const bool is_last = exchange.request_body.is_done();
-        if (step.produced > 0 || is_last) {
-            if (!co_await write_piece(*exchange.backend, {}, {piece.data(), step.produced},
-                                      exchange.request_is_chunked, is_last)) {
-                co_return;
-            }
-        } else if (stands_still && !co_await client_->read_more()) {
-            if (!exchange.is_over) lose_client();
-            co_return;
+bool Session::finish_closing() {
+    if (client_.has_pending()) return false;
+    if (ending_ == Ending::linger && !client_.is_broken()) {
+        if (!std::exchange(is_shut_down_, true)) {
+            client_.shut_down_sending();
+            loop_.events().set(*this, timeouts::linger);
         }
+        const Stream::Got got = client_.read(loop_.events().scratch()).got;
+        if (got == Stream::Got::data) return true;
+        if (got == Stream::Got::nothing) return false;
     }
-}
-
-// True: the client has a whole answer and may send the next request.
-Task<bool> Session::answer(Exchange& exchange) {
-    const HeadResult<ResponseHead> head = co_await read_response_head(*exchange.backend);
-    if (client_is_gone_) co_return false;
-    if (head) co_return co_await relay_response(exchange, *head);
-    if (exchange.request_is_malformed) {
-        co_return co_await turn_away(
-            exchange, refusal(ErrorCode::invalid_request, "The request's body has broken chunks."));
-    }
-    co_return co_await turn_away(exchange,
-                                 refusal(ErrorCode::backend_unreachable, head.error().sentence));
-}
-
-// The final one: interim responses end here.
-Task<HeadResult<ResponseHead>> Session::read_response_head(Connection& backend) {
-    InputBuffer& input = backend.input();
-    std::size_t seen = 0;
-    while (true) {
-        const std::string_view text = input.text();
-        if (const auto size = head_size(text, seen)) {
-            auto head = parse_response_head(text.substr(0, *size));
-            if (!head) {
-                co_return tl::unexpected(
-                    HeadFault{502, "The backend's answer can't be read. " + head.error().sentence});
-            }
-            if (head->status == 101) {
-                co_return tl::unexpected(
-                    HeadFault{502, "The backend upgraded what none asked for."});
-            }
-            if (head->status >= 200) co_return head;
-            input.consume(*size);
-            seen = 0;
-            continue;
-        }
-        if (text.size() > longest_head) {
-            co_return tl::unexpected(
-                HeadFault{502, "The head of the backend's answer is too long."});
-        }
-        seen = text.size();
-        if (!co_await backend.read_more()) {
-            co_return tl::unexpected(HeadFault{502, "The backend broke off before its answer."});
-        }
-    }
-}
-
-Task<bool> Session::relay_response(Exchange& exchange, const ResponseHead& head) {
-    BodyReader body(head, exchange.asker.answers_head);
-    const Framing framing = framing_of(head, body, exchange.client_is_http_1_0);
-    // What of the request is still to come would be taken for the next one.
-    exchange.asker.keep_alive = exchange.asker.keep_alive && framing != Framing::until_close &&
-                                exchange.request_body.is_done() && !loop_.is_stopping();
-    std::string out;
-    append_client_response_head(out, head, framing, exchange.asker.keep_alive,
-                                exchange.route->id.str());
-    exchange.backend->input().consume(head.text.size());  // the head's views end here
-    const bool is_whole = co_await relay_body(exchange, std::move(body), framing, std::move(out));
-    if (!is_whole) {
-        // Where the end of the connection is the end of the body, an end would be a lie.
-        if (framing == Framing::until_close) client_->reset();
-        client_->close();
-        co_return false;
-    }
-    co_return exchange.asker.keep_alive;
-}
-
-// `head` goes out with the first piece, even if that is empty. False: the body is cut short, or the
-// client is gone.
-Task<bool> Session::relay_body(Exchange& exchange, BodyReader body, Framing framing,
-                               std::string head) {
-    InputBuffer& input = exchange.backend->input();
-    const bool is_chunked = framing == Framing::chunked;
-    Piece piece;
-    bool goes_on = true;
-    while (goes_on) {
-        const BodyReader::Step step = body.read(input.text(), piece);
-        input.consume(step.consumed);
-        const bool stands_still = step.consumed == 0 && step.produced == 0;
-        if (step.is_malformed || (stands_still && input.text().size() > longest_head)) {
-            co_return false;
-        }
-        const bool is_last = body.is_done();
-        if (step.produced > 0 || is_last || !head.empty()) {
-            if (!co_await write_piece(*client_, head, {piece.data(), step.produced}, is_chunked,
-                                      is_last)) {
-                lose_client();
-                co_return false;
-            }
-            head.clear();
-        }
-        if (is_last) co_return true;
-        if (stands_still) goes_on = co_await exchange.backend->read_more();
-    }
-    if (client_is_gone_ || !body.lasts_until_close() || !exchange.backend->has_ended()) {
-        co_return false;
-    }
-    co_return co_await write_piece(*client_, {}, {}, is_chunked, true);
-}
-
-// Leaves nothing behind that reads or writes for this exchange.
-Task<> Session::close_exchange(Exchange& exchange) {
-    exchange.is_over = true;
-    exchange.backend->close();
-    error_code ignored;
-    client_->socket().cancel(ignored);
-    while (exchange.is_uploading) {
-        co_await exchange.upload_ended.wait_until(never);
-    }
-    co_await end_watch();
-}
-
-void Session::watch_client() {
-    wants_watch_ = true;
-    if (is_watching_ || client_->input().text().size() > longest_head) return;
-    is_watching_ = true;
-    client_->socket().async_read_some(
-        client_->input().room(), [self = shared_from_this()](error_code failed, std::size_t size) {
-            self->is_watching_ = false;
-            self->client_->input().commit(size);
-            if (failed && failed != asio::error::operation_aborted) self->lose_client();
-            if (!failed && self->wants_watch_) self->watch_client();
-            self->watch_ended_.notify_all();
-        });
-}
-
-Task<> Session::end_watch() {
-    wants_watch_ = false;
-    error_code ignored;
-    if (is_watching_) client_->socket().cancel(ignored);
-    while (is_watching_) {
-        co_await watch_ended_.wait_until(never);
-    }
-}
-
-void Session::lose_client() {
-    client_is_gone_ = true;
-    if (exchange_) exchange_->backend->close();
-    if (pass_) pass_->entry->changed.notify_all();
+    if (ending_ == Ending::reset) client_.reset();
+    cut();
+    return false;
 }
 
 }  // namespace jamsock

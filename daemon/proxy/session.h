@@ -1,78 +1,113 @@
 // One client connection to the proxy: its requests one after the other, each of them let in by its
-// token, held until its backend is ready, and forwarded on a connection of its own. Bodies stream
-// both ways at once, each through one small buffer: what comes goes on at once, and whoever is slow
-// slows the other side down. Lives on its loop's thread.
+// token, held until its backend is ready, and forwarded on a connection that the backend's pool
+// gives. Bodies go both ways at once, as they come; whoever is slow slows the other side
+// down. A request that is upgraded ends the session: a tunnel goes on in its place. Everything that
+// happens to either connection calls `advance`, which goes as far as it can. On its loop's thread.
 #pragma once
+
+#include <sys/socket.h>
 
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
 
-#include "daemon/http/body.h"
+#include "daemon/proxy/body_flow.h"
 #include "daemon/proxy/header_rules.h"
+#include "daemon/proxy/pass.h"
 #include "daemon/proxy/proxy_loop.h"
 #include "daemon/proxy/refusals.h"
+#include "daemon/proxy/stream.h"
 
 namespace jamsock {
 
-class Session : public std::enable_shared_from_this<Session> {
+class Session final : public Served, public Watcher, public Alarm, public Held {
   public:
-    Session(ProxyLoop& loop, std::shared_ptr<Connection> client);
-    ~Session();
+    // `address`: the client's.
+    static std::unique_ptr<Session> accepted(ProxyLoop& loop, UniqueFd client,
+                                             const sockaddr_storage& address);
+    Session(ProxyLoop& loop, UniqueFd client, std::string client_address);
+    ~Session() override;
 
-    Task<> run();
-    // Ends the session now, wherever it is.
-    void cut();
-    // … if it uses a revoked token of that backend.
-    void cut_if_revoked(std::uint64_t serial);
+    void cut() override;
+    bool uses_revoked(std::uint64_t serial) override;
+
+    void on_ready(std::uint32_t events) override;
+    void on_due() override;
+    void on_route_change() override { advance(); }
 
   private:
-    // A token that was let in. It stays so for this connection, also past its expiry.
-    struct Pass {
-        std::string token;
-        std::string secret;
-        std::shared_ptr<RouteEntry> entry;
-        Identity identity;
+    enum class State {
+        head,        // of the next request
+        looking_up,  // who its token is for
+        held,        // until its backend is ready
+        exchange,    // with its backend
+        closing,     // what is pending goes out, then the connection ends
+        over,
     };
     struct Exchange;
+    struct Lookup;
 
-    Task<bool> serve_next();
-    Task<std::optional<Refusal>> let_in(const RequestHead& head, const SplitTarget& target);
-    Task<std::optional<Refusal>> present(std::string_view text);
-    bool is_revoked() const;
-    Exchange open_exchange(const RequestHead& head, const SplitTarget& target);
-    Task<std::optional<Refusal>> wait_until_ready();
-    Task<bool> turn_away(const Exchange& exchange, const Refusal& refusal);
+    void advance();
+    bool step();  // false: nothing more can be done now
 
-    Task<bool> forward(std::shared_ptr<Exchange> exchange);
-    Task<std::optional<Refusal>> connect(Exchange& exchange);
-    Task<> send_request(std::shared_ptr<Exchange> exchange);
-    Task<> upload(std::shared_ptr<Exchange> exchange);
-    Task<> upload_rest(Exchange& exchange);
-    Task<bool> answer(Exchange& exchange);
-    Task<HeadResult<ResponseHead>> read_response_head(Connection& backend);
-    Task<bool> relay_response(Exchange& exchange, const ResponseHead& head);
-    Task<bool> relay_body(Exchange& exchange, BodyReader body, Framing framing, std::string head);
-    Task<> close_exchange(Exchange& exchange);
+    void await_head();
+    bool take_head();
+    void take_request(std::string_view text, std::string_view rest);
+    std::optional<Refusal> let_in(const RequestHead& head,
+                                  const std::optional<SplitTarget>& target);
+    std::optional<Refusal> present(std::string_view text);
+    std::optional<Refusal> admit(std::string_view text, const ConnectionToken& token,
+                                 std::shared_ptr<RouteEntry> entry, Identity identity);
+    void look_up(std::string_view text, const ConnectionToken& token,
+                 std::shared_ptr<RouteEntry> entry);
+    void open_exchange(const RequestHead& head, const std::optional<SplitTarget>& target);
 
-    // While nothing is read from the client, somebody must: else a client that leaves is noticed
-    // only when its backend has something to say.
-    void watch_client();
-    Task<> end_watch();
-    void lose_client();
+    bool wait_until_ready();
+    bool hold();
+    bool forward();
+    std::optional<Refusal> connect();
+
+    bool pump();
+    bool pump_request();
+    bool upload(std::string_view text);
+    bool pump_response();
+    bool take_response(std::string_view text);
+    bool relay_response(std::string_view rest);
+    bool relay_body(std::string_view head, std::string_view text);
+    bool backend_ended(Stream::Got how);
+    bool become_tunnel(std::string_view rest);
+    bool finish_exchange();
+    void give_backend_back();
+    void end_exchange();
+
+    // The proxy's own answer, after which the connection goes on if it can; where an answer has
+    // begun already it is broken off.
+    bool turn_away(const Refusal& refusal);
+    enum class Ending {
+        linger,     // the client gets to read the last answer (RFC 9112, 9.6)
+        break_off,  // … sees that it was cut short
+        reset,      // … where an end would pass for that of the body
+    };
+    bool close(Ending ending);
+    bool finish_closing();
+    void look_for_client();
 
     ProxyLoop& loop_;
-    std::shared_ptr<Connection> client_;
+    Stream client_;
+    Inflow inflow_;
+    Counted connection_;
+    std::optional<Counted> held_;
+    State state_ = State::head;
+    Ending ending_ = Ending::linger;
+    bool is_shut_down_ = false;
+    bool head_has_begun_ = false;
+    std::size_t seen_ = 0;  // of a head that is not whole yet
     std::string client_address_;
     std::optional<Pass> pass_;
-    std::shared_ptr<Exchange> exchange_;  // the one being forwarded
-    bool client_is_gone_ = false;
-    bool wants_watch_ = false;
-    bool is_watching_ = false;
-    Event watch_ended_;
+    std::shared_ptr<Lookup> lookup_;
+    std::string backend_head_;  // of the request in hand
+    std::unique_ptr<Exchange> exchange_;
 };
 
 }  // namespace jamsock

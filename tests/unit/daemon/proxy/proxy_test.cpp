@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/timeouts.h"
+#include "daemon/descriptor_share.h"
 #include "tests/support/raw_socket.h"
 
 namespace jamsock {
@@ -62,11 +63,11 @@ struct TestBackend {
 
 // A proxy with one ready backend.
 struct TestProxy {
-    explicit TestProxy(unsigned threads = 1, bool starts = true) {
+    explicit TestProxy(unsigned threads = 1, bool starts = true, ProxyLimits limits = {}) {
         RawListener listening;
         port = listening.port();
         proxy.emplace(
-            listening.take(), threads,
+            listening.take(), threads, limits,
             [this](std::string hash, std::function<void(std::optional<Identity>)> answer) {
                 const std::lock_guard lock(mutex);
                 ++lookups;
@@ -181,16 +182,17 @@ TEST_CASE("an event passes on before the next one is sent") {
     RawSocket client = test.connect();
     client.send(test.get());
     RawSocket server = test.backend.listener.accept();
+    server.read_until("\r\n\r\n");
     server.send(chunked_head);
     CHECK(has(client.read_until("\r\n\r\n"), "Transfer-Encoding: chunked\r\n"));
     for (int event = 0; event < 3; ++event) {
         server.send("9\r\ndata:1\n\n\n\r\n");
         CHECK(client.read_until("\n\n\n\r\n") == "9\r\ndata:1\n\n\n\r\n");
     }
-    server.send("0\r\nTrailer: dropped\r\n\r\n");
-    CHECK(client.read_until("\r\n\r\n") == "0\r\n\r\n");
+    server.send("0\r\nServer-Timing: 3\r\nContent-Length: 3\r\n\r\n");
+    CHECK(client.read_until("\r\n\r\n") == "0\r\nServer-Timing: 3\r\n\r\n");
     client.send(test.get("/next"));
-    CHECK(has(test.backend.listener.accept().read_until("\r\n\r\n"), "GET /next "));
+    CHECK(has(server.read_until("\r\n\r\n"), "GET /next "));
 }
 
 TEST_CASE("half a body passes on before the other half is sent") {
@@ -321,7 +323,6 @@ TEST_CASE("what is refused reaches no backend, and the next client is served") {
         {"GET /" + t + "/" + host + "A : b\r\n\r\n", 400},
         {"GET /" + t + "/" + host + "A: b\rc\r\n\r\n", 400},
         {"GET /" + t + "/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403},
-        {"GET /" + t + "/" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 501},
         {"CONNECT localhost:1" + host + "\r\n", 501},
         {"GET /" + t + "/ HTTP/2.0\r\n\r\n", 505},
         {"GET /" + t + "/" + host + "A: " + std::string(70'000, 'x') + "\r\n\r\n", 431},
@@ -410,10 +411,27 @@ TEST_CASE("a held request is told how its backend ended") {
 TEST_CASE("a client that leaves while it is held is forgotten") {
     TestProxy test;
     test.proxy->publish(test.backend.route(Route::State::pending));
+    const std::size_t before = open_descriptors();
     RawSocket client = test.connect();
     client.send(test.get());
     CHECK(client.is_silent());
+    client.close();
+    CHECK(becomes_true([&] { return open_descriptors() == before; }));
+}
+
+TEST_CASE("a client that has only ended its sending is held, and gets its answer") {
+    TestProxy test;
+    test.proxy->publish(test.backend.route(Route::State::pending));
+    RawSocket client = test.connect();
+    client.send(test.get());
     client.shutdown_sending();
+    CHECK(client.is_silent(600ms));
+    test.proxy->publish(test.backend.route(Route::State::ready));
+    RawSocket server = test.backend.listener.accept();
+    server.read_until("\r\n\r\n");
+    CHECK(client.is_silent(600ms));
+    server.send(ok);
+    CHECK(client.read_response().ends_with("ok"));
     CHECK(client.is_at_end());
 }
 
@@ -532,13 +550,79 @@ TEST_CASE("pipelined requests are forwarded and answered in order") {
     TestProxy test;
     RawSocket client = test.connect();
     client.send(test.get("/1") + test.post("Content-Length: 3\r\n") + "abc" + test.get("/3"));
+    RawSocket server = test.backend.listener.accept();
     for (const std::string path : {"GET /1 ", "POST / ", "GET /3 "}) {
-        RawSocket server = test.backend.listener.accept();
         CHECK(server.read_until("\r\n\r\n").starts_with(path));
-        CHECK_FALSE(test.backend.listener.has_client(0ms));
+        if (path == "POST / ") CHECK(server.read_exactly(3) == "abc");
+        CHECK(server.is_silent(20ms));
         server.send("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n" + path.substr(0, 7));
         const std::string response = client.read_response();
         CHECK(response.ends_with("\r\n\r\n" + path.substr(0, 7)));
+    }
+    CHECK_FALSE(test.backend.listener.has_client(0ms));
+}
+
+TEST_CASE("requests of all clients share the connections to a backend") {
+    TestProxy test;
+    RawSocket first = test.connect();
+    first.send(test.get("/1"));
+    RawSocket server = test.backend.listener.accept();
+    for (const std::string path : {"/1", "/2", "/3"}) {
+        CHECK(has(server.read_until("\r\n\r\n"), "GET " + path + " "));
+        server.send(ok);
+        if (path == "/1") {
+            CHECK(first.read_response().ends_with("ok"));
+            first.send(test.get("/2"));
+        } else if (path == "/2") {
+            CHECK(first.read_response().ends_with("ok"));
+            RawSocket second = test.connect();
+            second.send(test.get("/3"));
+            CHECK(has(server.read_until("\r\n\r\n"), "GET /3 "));
+            server.send(ok);
+            CHECK(second.read_response().ends_with("ok"));
+            break;
+        }
+    }
+    CHECK_FALSE(test.backend.listener.has_client(0ms));
+    CHECK(server.is_at_end());  // nobody needs it for a while
+}
+
+TEST_CASE("a connection that the backend closes while it waits costs no request") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    for (int turn = 0; turn < 50; ++turn) {
+        client.send(turn % 2 ? test.get() : test.post("Content-Length: 1\r\n") + "x");
+        RawSocket server = test.backend.listener.accept();
+        server.read_until("\r\n\r\n");
+        if (turn % 2 == 0) server.read_exactly(1);
+        server.send(ok);
+        CHECK(status_line(client.read_response()) == "HTTP/1.1 200 OK");
+    }
+}
+
+TEST_CASE("what can't be repeated is not sent twice") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.get());
+    RawSocket server = test.backend.listener.accept();
+    server.read_until("\r\n\r\n");
+    server.send(ok);
+    CHECK(client.read_response().ends_with("ok"));
+    SUBCASE("a POST that may have been done is a 502") {
+        client.send(test.post("Content-Length: 1\r\n") + "x");
+        server.read_until("x");
+        server.close();
+        CHECK(status_line(client.read_response()) == "HTTP/1.1 502 Bad Gateway");
+        CHECK_FALSE(test.backend.listener.has_client(50ms));
+    }
+    SUBCASE("a GET goes out again") {
+        client.send(test.get("/again"));
+        server.read_until("\r\n\r\n");
+        server.close();
+        RawSocket other = test.backend.listener.accept();
+        CHECK(has(other.read_until("\r\n\r\n"), "GET /again "));
+        other.send(ok);
+        CHECK(client.read_response().ends_with("ok"));
     }
 }
 
@@ -559,21 +643,210 @@ TEST_CASE("responses that have no body end with their head") {
     CHECK(client.read_response().ends_with("\r\n\r\nok"));
 }
 
-TEST_CASE("interim responses are swallowed, and the proxy itself tells a client to go on") {
+TEST_CASE("interim responses pass on, and who waits for one sends its body when it came") {
     TestProxy test;
     RawSocket client = test.connect();
     client.send(test.post("Content-Length: 4\r\nExpect: 100-continue\r\n"));
-    CHECK(client.read_until("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
     RawSocket server = test.backend.listener.accept();
-    CHECK(has(server.read_until("\r\n\r\n"), "\r\nExpect: 100-continue\r\n"));
+    CHECK(has(server.read_until("\r\n\r\n"), "Expect: 100-continue\r\n"));
+    CHECK(client.is_silent());
+    server.send("HTTP/1.1 100 Continue\r\n\r\n");
+    CHECK(status_line(client.read_until("\r\n\r\n")) == "HTTP/1.1 100 Continue");
     client.send("body");
     CHECK(server.read_exactly(4) == "body");
-    server.send(
-        std::string("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n") +
-        ok);
+    server.send(std::string("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n") + ok);
+    const std::string hints = client.read_until("\r\n\r\n");
+    CHECK(status_line(hints) == "HTTP/1.1 103 Early Hints");
+    CHECK(has(hints, "Link: x\r\n"));
     const std::string response = client.read_response();
     CHECK(status_line(response) == "HTTP/1.1 200 OK");
     CHECK(response.ends_with("ok"));
+}
+
+TEST_CASE("a refusal that comes in place of 100 Continue is the answer") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.post("Content-Length: 4\r\nExpect: 100-continue\r\n"));
+    RawSocket server = test.backend.listener.accept();
+    server.read_until("\r\n\r\n");
+    server.send("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n");
+    const std::string response = client.read_response();
+    CHECK(status_line(response) == "HTTP/1.1 417 Expectation Failed");
+    CHECK(has(response, "Connection: close\r\n"));
+    CHECK(client.is_at_end());
+}
+
+TEST_CASE("an HTTP/1.0 client gets no interim response") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send("GET /" + test.token + "/ HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    RawSocket server = test.backend.listener.accept();
+    server.read_until("\r\n\r\n");
+    server.send(std::string("HTTP/1.1 103 Early Hints\r\n\r\n") + ok);
+    CHECK(status_line(client.read_response()) == "HTTP/1.1 200 OK");
+}
+
+namespace {
+
+// An upgraded connection, both sides of it.
+struct TestTunnel {
+    explicit TestTunnel(TestProxy& test) : client(test.connect()), server(accept(test)) {}
+
+    std::string request;
+    RawSocket client;
+    RawSocket server;
+
+  private:
+    RawSocket accept(TestProxy& test) {
+        client.send(test.get("/ws?x=1", "Connection: Upgrade\r\nUpgrade: chat/1\r\n") + "early");
+        RawSocket accepted = test.backend.listener.accept();
+        request = accepted.read_until("\r\n\r\n");
+        CHECK(accepted.is_silent());  // it may be the next request, if this one is declined
+        accepted.send(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat/1\r\n"
+            "\r\nfirst");
+        CHECK(accepted.read_until("early") == "early");
+        return accepted;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("an upgraded connection is a tunnel, with what came right behind both heads") {
+    TestProxy test;
+    TestTunnel tunnel(test);
+    CHECK(has(tunnel.request, "GET /ws?x=1 HTTP/1.1\r\n"));
+    CHECK(has(tunnel.request, "Connection: Upgrade\r\n"));
+    CHECK(has(tunnel.request, "Upgrade: chat/1\r\n"));
+    CHECK(has(tunnel.request, "x-verified-backend: knrv5\r\n"));
+    const std::string answer = tunnel.client.read_until("first");
+    CHECK(status_line(answer) == "HTTP/1.1 101 Switching Protocols");
+    CHECK(answer.ends_with("\r\n\r\nfirst"));
+    for (int turn = 0; turn < 3; ++turn) {
+        tunnel.client.send("GET / HTTP/1.1\r\n\r\n");
+        CHECK(tunnel.server.read_until("\r\n\r\n") == "GET / HTTP/1.1\r\n\r\n");
+        tunnel.server.send(std::string("\0x\n", 3));
+        CHECK(tunnel.client.read_exactly(3) == std::string("\0x\n", 3));
+    }
+    CHECK(test.backend.activity->in_flight() == 1);
+}
+
+TEST_CASE("a tunnel ends when either side closes, and each may end its sending alone") {
+    TestProxy test;
+    TestTunnel tunnel(test);
+    tunnel.client.read_until("first");
+    SUBCASE("the client closes") {
+        tunnel.client.close();
+        CHECK(tunnel.server.is_at_end());
+        CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+    }
+    SUBCASE("the backend closes") {
+        tunnel.server.send("last");
+        tunnel.server.close();
+        CHECK(tunnel.client.read_to_end() == "last");
+        CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+    }
+    SUBCASE("the client ends its sending") {
+        tunnel.client.send("that's all");
+        tunnel.client.shutdown_sending();
+        CHECK(tunnel.server.read_to_end() == "that's all");
+        CHECK(tunnel.client.is_silent(600ms));
+        tunnel.server.send("late answer");
+        CHECK(tunnel.client.read_until("answer") == "late answer");
+        tunnel.server.shutdown_sending();
+        CHECK(tunnel.client.is_at_end());
+        CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+    }
+}
+
+TEST_CASE("much goes through a tunnel both ways, and whoever is slow slows the other down") {
+    TestProxy test;
+    TestTunnel tunnel(test);
+    tunnel.client.read_until("first");
+    std::string much(8 << 20, ' ');
+    for (std::size_t i = 0; i < much.size(); ++i)
+        much[i] = static_cast<char>(i * 7 + (i >> 10));
+    std::thread up([&] { tunnel.client.send(much); });
+    std::thread down([&] { tunnel.server.send(much); });
+    const bool came_up = tunnel.server.read_exactly(much.size()) == much;
+    const bool came_down = tunnel.client.read_exactly(much.size()) == much;
+    up.join();
+    down.join();
+    CHECK(came_up);
+    CHECK(came_down);
+    constexpr std::size_t too_much = 1 << 28;
+    CHECK(tunnel.client.send_until_stuck(much, too_much, 200ms) < too_much);
+}
+
+TEST_CASE("an upgrade that the backend declines is a plain answer on a plain connection") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send(test.get("/", "Connection: Upgrade\r\nUpgrade: chat/1\r\n"));
+    RawSocket server = test.backend.listener.accept();
+    server.read_until("\r\n\r\n");
+    server.send("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno");
+    CHECK(status_line(client.read_response()) == "HTTP/1.1 426 Upgrade Required");
+    client.send(test.get("/next"));
+    CHECK(has(server.read_until("\r\n\r\n"), "GET /next "));
+}
+
+TEST_CASE("an upgrade of a page from elsewhere passes unless the service refuses it") {
+    TestProxy test;
+    const std::string upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    Route strict = *test.backend.route(Route::State::ready);
+    strict.refuses_foreign_origins = true;
+    RawSocket client = test.connect();
+    client.send(test.get("/", upgrade + "Origin: http://elsewhere.example\r\n"));
+    test.backend.listener.accept().send(ok);
+    CHECK(client.read_response().ends_with("ok"));
+    test.proxy->publish(std::make_shared<const Route>(strict));
+    client.send(test.get("/", upgrade + "Origin: http://elsewhere.example\r\n"));
+    CHECK(status_line(client.read_response()) == "HTTP/1.1 403 Forbidden");
+    for (const std::string& lines : {upgrade + "Origin: http://localhost\r\n", upgrade,
+                                     std::string("Origin: http://elsewhere.example\r\n")}) {
+        client.send(test.get("/", lines));
+        test.backend.listener.accept().send(ok);
+        CHECK(client.read_response().ends_with("ok"));
+    }
+}
+
+TEST_CASE("one connection too many is answered so, and the next one after an end is served") {
+    TestProxy test(1, true, {.max_connections = 2});
+    RawSocket first = test.connect();
+    RawSocket second = test.connect();
+    RawSocket third = test.connect();
+    CHECK(status_line(third.read_response()) == "HTTP/1.1 429 Too Many Requests");
+    CHECK(third.is_at_end());
+    third.close();
+    first.close();
+    CHECK(becomes_true([&] {
+        RawSocket next = test.connect();
+        next.send(test.get());
+        if (!test.backend.listener.has_client(20ms)) return false;
+        test.backend.listener.accept().send(ok);
+        return next.read_response().ends_with("ok");
+    }));
+}
+
+TEST_CASE("one held request too many is answered so, and the others are held") {
+    TestProxy test(1, true, {.max_held_requests = 2});
+    test.proxy->publish(test.backend.route(Route::State::pending));
+    std::vector<RawSocket> held;
+    for (int i = 0; i < 2; ++i) {
+        held.push_back(test.connect());
+        held.back().send(test.get());
+        CHECK(held.back().is_silent());
+    }
+    RawSocket third = test.connect();
+    third.send(test.get());
+    CHECK(status_line(third.read_response()) == "HTTP/1.1 429 Too Many Requests");
+    test.proxy->publish(test.backend.route(Route::State::ready));
+    for (RawSocket& client : held) {
+        RawSocket server = test.backend.listener.accept();
+        server.read_until("\r\n\r\n");
+        server.send(ok);
+        CHECK(client.read_response().ends_with("ok"));
+    }
 }
 
 TEST_CASE("an answer before the end of the upload reaches the client, whose connection then ends") {
