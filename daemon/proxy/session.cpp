@@ -304,6 +304,7 @@ void Session::look_up(std::string_view text, const ConnectionToken& token,
         lookup->refused = identity ? session->admit(lookup->text, lookup->token, lookup->entry,
                                                     std::move(*identity))
                                    : gone();
+        if (session->pass_) session->lookup_.reset();
         session->state_ = State::head;
         session->advance();
     });

@@ -70,8 +70,10 @@ bool Tunnel::pump(End& from, End& to) {
             to.is_shut = !to.stream.write(std::string_view(scratch.data(), read.size));
             return true;
         case Stream::Got::broken:
-            from.is_shut = true;
-            [[fallthrough]];
+            // An end would pass for that of what was sent.
+            to.stream.reset();
+            from.is_shut = to.is_shut = true;
+            return false;
         case Stream::Got::end:
             from.has_ended = true;
             pass_end_on(to);

@@ -688,6 +688,13 @@ TEST_CASE("an HTTP/1.0 client gets no interim response") {
 
 namespace {
 
+// Closes it as a crash with unread input does: the other side sees a broken connection.
+void break_off(RawSocket& socket) {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(socket.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    socket.close();
+}
+
 // An upgraded connection, both sides of it.
 struct TestTunnel {
     explicit TestTunnel(TestProxy& test) : client(test.connect()), server(accept(test)) {}
@@ -744,6 +751,18 @@ TEST_CASE("a tunnel ends when either side closes, and each may end its sending a
         tunnel.server.send("last");
         tunnel.server.close();
         CHECK(tunnel.client.read_to_end() == "last");
+        CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+    }
+    SUBCASE("the backend breaks off") {
+        break_off(tunnel.server);
+        CHECK(tunnel.client.read_to_end().empty());
+        CHECK(tunnel.client.is_broken());
+        CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+    }
+    SUBCASE("the client breaks off") {
+        break_off(tunnel.client);
+        CHECK(tunnel.server.read_to_end().empty());
+        CHECK(tunnel.server.is_broken());
         CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
     }
     SUBCASE("the client ends its sending") {
@@ -1040,6 +1059,21 @@ TEST_CASE("cut_revoked leaves the backends alone that it does not name") {
     test.proxy->cut_revoked(test.backend.serial + 1);
     client.send(test.get());
     CHECK(status_line(client.read_response()) == "HTTP/1.1 410 Gone");
+}
+
+TEST_CASE("a token with an identity and one without take turns on one connection") {
+    TestProxy test;
+    test.identity = Identity{.user = "ada"};
+    const std::string tokens[] = {test.backend.token(true), test.backend.token()};
+    RawSocket client = test.connect();
+    for (int turn = 0; turn < 4; ++turn) {
+        test.token = tokens[turn % 2];
+        client.send(test.get());
+        RawSocket server = test.backend.listener.accept();
+        CHECK(has(server.read_until("\r\n\r\n"), "x-verified-path: /" + test.token + "/\r\n"));
+        server.send(ok);
+        CHECK(client.read_response().ends_with("ok"));
+    }
 }
 
 TEST_CASE("a route is known to every thread as soon as it is published") {
