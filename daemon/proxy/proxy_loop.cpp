@@ -1,9 +1,9 @@
 #include "daemon/proxy/proxy_loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "common/timeouts.h"
@@ -16,7 +16,10 @@ namespace jamsock {
 // loop gets some.
 class ProxyLoop::Acceptor final : public Watcher, public Alarm {
   public:
-    Acceptor(ProxyLoop& loop, UniqueFd listening) : loop_(loop), listening_(std::move(listening)) {}
+    // The one that comes too late must not block.
+    Acceptor(ProxyLoop& loop, UniqueFd listening) : loop_(loop), listening_(std::move(listening)) {
+        ::fcntl(listening_.get(), F_SETFL, ::fcntl(listening_.get(), F_GETFL) | O_NONBLOCK);
+    }
 
     void open() { loop_.events().watch(listening_.get(), EPOLLIN | EPOLLEXCLUSIVE, *this); }
     void close() {
