@@ -95,7 +95,6 @@ Task<bool> Connection::read_more() {
     error_code failed;
     const std::size_t size = co_await socket_.async_read_some(input_.room(), catching(failed));
     input_.commit(size);
-    has_ended_ = failed == asio::error::eof;
     co_return !failed;
 }
 
@@ -129,12 +128,6 @@ Task<> Connection::linger() {
 
 void Connection::close() {
     error_code ignored;
-    socket_.close(ignored);
-}
-
-void Connection::reset() {
-    error_code ignored;
-    socket_.set_option(asio::socket_base::linger(true, 0), ignored);
     socket_.close(ignored);
 }
 

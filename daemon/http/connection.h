@@ -1,6 +1,6 @@
 // One accepted connection, Unix or TCP: its socket, the input read ahead of its use, and the one
-// deadline that closes it. And the loop that accepts them. Used by the API's server and by the
-// proxy, on the single thread of their io_context.
+// deadline that closes it. And the loop that accepts them. Used by the API's server, on the single
+// thread of its io_context.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -53,8 +53,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     // Reads once, to the end of the input. False: no more will come.
     Task<bool> read_more();
-    // The other side said that it has sent all; nothing broke.
-    bool has_ended() const { return has_ended_; }
     // False: the client is gone.
     Task<bool> write(std::span<const asio::const_buffer> pieces);
     Task<bool> write(std::string_view text);
@@ -63,8 +61,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // plain close would have the kernel throw that away (RFC 9112, 9.6).
     Task<> linger();
     void close();
-    // Has the client see a broken connection, not an end.
-    void reset();
 
   private:
     void arm();
@@ -75,7 +71,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
     asio::steady_timer timer_;
     Deadline deadline_ = never;
     Deadline armed_until_ = never;
-    bool has_ended_ = false;
 };
 
 // Accepts for as long as `listening` is open. After each one, whose descriptor was `newest`, it

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -15,14 +14,6 @@ namespace jamsock {
 namespace {
 
 constexpr std::size_t most_idle = 512;
-
-// Small pieces go out at once.
-UniqueFd new_socket() {
-    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const int on = 1;
-    if (fd) ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return fd;
-}
 
 int begin_to_connect(int fd, std::uint16_t port) {
     sockaddr_in address{};
@@ -37,7 +28,7 @@ int begin_to_connect(int fd, std::uint16_t port) {
 
 std::unique_ptr<BackendConnection> BackendConnection::open(EventLoop& loop, const Route& route,
                                                            bool is_last_resort) {
-    UniqueFd fd = new_socket();
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return nullptr;
     const auto number = static_cast<std::size_t>(fd.get());
     if (must_leave_free(DescriptorUse::exchange, number) && !is_last_resort) return nullptr;

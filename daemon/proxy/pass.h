@@ -19,10 +19,10 @@ struct Pass {
 
     // Looks only at those that were revoked since it looked last.
     bool is_revoked() {
-        const std::shared_ptr<const RevokedTokens>& revoked = entry->route->revoked;
-        if (revoked == checked) return false;
-        if (revoked && revoked->contains(token, identity.user)) return true;
-        checked = revoked;
+        const Route& route = *entry->route;
+        if (route.revoked == checked) return false;
+        if (route.revokes(token, identity.user)) return true;
+        checked = route.revoked;
         return false;
     }
 };

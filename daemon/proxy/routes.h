@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "common/ids.h"
 #include "daemon/proxy/activity.h"
@@ -28,6 +30,11 @@ struct Route {
     std::shared_ptr<Activity> activity;
     std::shared_ptr<const RevokedTokens> revoked;  // null: none
     bool refuses_foreign_origins = false;
+
+    // `user` as the token's identity has it.
+    bool revokes(const ConnectionToken& token, const std::optional<std::string>& user) const {
+        return revoked && revoked->contains(token, user);
+    }
 };
 
 }  // namespace jamsock

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include <algorithm>
 #include <array>
@@ -87,8 +86,6 @@ struct Session::Lookup {
 
 std::unique_ptr<Session> Session::accepted(ProxyLoop& loop, UniqueFd client,
                                            const sockaddr_storage& address) {
-    const int on = 1;
-    ::setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return std::make_unique<Session>(loop, std::move(client), text_of(address));
 }
 
@@ -450,25 +447,28 @@ bool Session::take_response(std::string_view text) {
     }
     const std::string_view rest = text.substr(*size);
     if (loop_.response_head.status == 101) return become_tunnel(rest);
-    return relay_response(rest);
+    return loop_.response_head.status < 200 ? pass_interim(rest) : relay_response(rest);
 }
 
 // An interim response passes on to who knows such, and the final one is still to come (RFC 9110,
 // 15.2).
+bool Session::pass_interim(std::string_view rest) {
+    Exchange& x = *exchange_;
+    loop_.text.clear();
+    if (!x.client_is_http_1_0) {
+        append_client_response_head(loop_.text, loop_.response_head, Framing::none, true,
+                                    x.route->id.str());
+    }
+    const bool was_sent = loop_.text.empty() || client_.write(loop_.text);
+    x.backend->inflow().keep(rest, false);
+    if (!was_sent) cut();
+    return was_sent;
+}
+
 bool Session::relay_response(std::string_view rest) {
     Exchange& x = *exchange_;
     const ResponseHead& head = loop_.response_head;
-    const bool is_interim = head.status < 200;
     loop_.text.clear();
-    if (is_interim) {
-        if (!x.client_is_http_1_0) {
-            append_client_response_head(loop_.text, head, Framing::none, true, x.route->id.str());
-        }
-        const bool was_sent = loop_.text.empty() || client_.write(loop_.text);
-        x.backend->inflow().keep(rest, false);
-        if (!was_sent) cut();
-        return was_sent;
-    }
     x.framing = framing_of(head, x.asker.answers_head, x.client_is_http_1_0);
     // What of the request is still to come would be taken for the next one.
     x.asker.keep_alive = x.asker.keep_alive && x.framing != Framing::until_close &&

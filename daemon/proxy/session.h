@@ -73,6 +73,7 @@ class Session final : public Served, public Watcher, public Alarm, public Held {
     bool upload(std::string_view text);
     bool pump_response();
     bool take_response(std::string_view text);
+    bool pass_interim(std::string_view rest);
     bool relay_response(std::string_view rest);
     bool relay_body(std::string_view head, std::string_view text);
     bool backend_ended(Stream::Got how);

@@ -1,6 +1,8 @@
 #include "daemon/proxy/stream.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -21,6 +23,11 @@ bool means_later(int error) {
 }  // namespace
 
 const std::uint32_t Stream::watched_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
+Stream::Stream(UniqueFd fd) : fd_(std::move(fd)) {
+    const int on = 1;
+    ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
 
 void Stream::note(std::uint32_t events) {
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) may_have_input_ = true;

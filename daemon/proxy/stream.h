@@ -18,8 +18,7 @@ class Stream {
     // What every stream is watched for.
     static const std::uint32_t watched_events;
 
-    Stream() = default;
-    explicit Stream(UniqueFd fd) : fd_(std::move(fd)) {}
+    explicit Stream(UniqueFd fd);  // small pieces go out at once
 
     int fd() const { return fd_.get(); }
     bool is_open() const { return static_cast<bool>(fd_); }
@@ -48,7 +47,6 @@ class Stream {
     bool write(std::span<const std::string_view> pieces);
     bool write(std::string_view text) { return write(std::span(&text, 1)); }
     bool has_pending() const { return pending_ != nullptr; }
-    std::size_t pending_size() const { return pending_ ? pending_->bytes.size() : 0; }
 
     void shut_down_sending();
     void close();

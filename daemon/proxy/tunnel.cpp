@@ -1,6 +1,5 @@
 #include "daemon/proxy/tunnel.h"
 
-#include <array>
 #include <utility>
 
 #include "common/timeouts.h"
@@ -41,8 +40,7 @@ void Tunnel::cut() {
 }
 
 bool Tunnel::uses_revoked(std::uint64_t serial) {
-    const Route& route = *entry_->route;
-    return route.serial == serial && route.revoked && route.revoked->contains(token_, user_);
+    return entry_->route->serial == serial && entry_->route->revokes(token_, user_);
 }
 
 void Tunnel::advance() {
