@@ -1,6 +1,7 @@
 #include "tests/support/process.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -9,7 +10,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <stdexcept>
+#include <system_error>
 
 #include "daemon/shim/process_table.h"
 
@@ -115,7 +118,11 @@ RunResult run(const std::vector<std::string>& argv, const RunOptions& options) {
 
 bool is_running(pid_t pid) {
     const auto process = read_process(pid);
-    return process && !process->is_zombie();
+    if (!process || !process->is_zombie()) return process.has_value();
+    std::error_code gone;
+    std::filesystem::directory_iterator threads(fmt::format("/proc/{}/task", pid), gone);
+    if (!gone && threads != end(threads)) threads.increment(gone);
+    return !gone && threads != end(threads);
 }
 
 }  // namespace jamsock::test

@@ -45,6 +45,7 @@ class Child {
 
 RunResult run(const std::vector<std::string>& argv, const RunOptions& options);
 
-bool is_running(pid_t pid);  // exists and is no zombie
+// Exists and is no zombie, or one whose other threads still end: they have its sockets.
+bool is_running(pid_t pid);
 
 }  // namespace jamsock::test
