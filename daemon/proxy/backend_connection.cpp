@@ -34,9 +34,7 @@ std::unique_ptr<BackendConnection> BackendConnection::open(EventLoop& loop, cons
     if (must_leave_free(DescriptorUse::exchange, number) && !is_last_resort) return nullptr;
     const int failed = begin_to_connect(fd.get(), route.port);
     auto connection = std::make_unique<BackendConnection>(loop, std::move(fd));
-    const bool is_watched =
-        loop.watch(connection->stream_.fd(), Stream::watched_events, *connection);
-    if (!is_watched) return nullptr;
+    if (!connection->stream_.watch(loop, *connection)) return nullptr;
     if (failed != 0) connection->stream_.fail(failed);
     loop.set(*connection, timeouts::backend_connect);
     return connection;

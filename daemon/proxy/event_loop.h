@@ -79,7 +79,8 @@ class EventLoop {
     bool watch(int fd, std::uint32_t events, Watcher& watcher);
     // Another owner for a watched descriptor; what is ready now is told anew.
     void hand_over(int fd, std::uint32_t events, Watcher& watcher);
-    void unwatch(int fd);  // a closed descriptor needs none
+    // Before it is closed: the kernel forgets a closed one only when nobody else has it open.
+    void unwatch(int fd);
     // Calls it once more after all others had their turn.
     void again(Watcher& watcher);
     // Due once after `limit`, in place of what it was set to. There are few limits: each has a

@@ -24,6 +24,7 @@ class ProxyLoop::Acceptor final : public Watcher, public Alarm {
     void open() { loop_.events().watch(listening_.get(), EPOLLIN | EPOLLEXCLUSIVE, *this); }
     void close() {
         clear();
+        loop_.events().unwatch(listening_.get());
         listening_.reset();
     }
 
@@ -197,6 +198,9 @@ void ProxyLoop::stop() {
     acceptor_->close();
     while (!served_.empty())
         served_.front().cut();
+    // A look-up that is still unanswered keeps its entry beyond the loop.
+    for (const auto& [serial, entry] : entries_)
+        entry->pool.clear();
     entries_.clear();
     events_.stop();
 }

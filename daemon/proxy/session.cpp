@@ -94,7 +94,7 @@ Session::Session(ProxyLoop& loop, UniqueFd client, std::string client_address)
       client_(std::move(client)),
       connection_(loop.counts().connections),
       client_address_(std::move(client_address)) {
-    loop_.events().watch(client_.fd(), Stream::watched_events, *this);
+    client_.watch(loop_.events(), *this);
     await_head();
     if (loop_.counts().connections > loop_.limits().max_connections) {
         turn_away(

@@ -15,6 +15,7 @@ namespace jamsock {
 namespace {
 
 constexpr std::size_t pieces_per_call = 64;
+constexpr std::uint32_t watched_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 bool means_later(int error) {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
@@ -22,11 +23,19 @@ bool means_later(int error) {
 
 }  // namespace
 
-const std::uint32_t Stream::watched_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-
 Stream::Stream(UniqueFd fd) : fd_(std::move(fd)) {
     const int on = 1;
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+bool Stream::watch(EventLoop& loop, Watcher& watcher) {
+    if (!loop.watch(fd(), watched_events, watcher)) return false;
+    loop_ = &loop;
+    return true;
+}
+
+void Stream::hand_over(Watcher& watcher) {
+    loop_->hand_over(fd(), watched_events, watcher);
 }
 
 void Stream::note(std::uint32_t events) {
@@ -121,7 +130,10 @@ void Stream::shut_down_sending() {
     ::shutdown(fd(), SHUT_WR);
 }
 
+// A process that is being spawned has all descriptors for a moment: until then a mere close would
+// leave the socket open, and its owner called after its end.
 void Stream::close() {
+    if (is_open() && loop_) loop_->unwatch(fd());
     fd_.reset();
     pending_.reset();
     may_have_input_ = false;

@@ -10,19 +10,24 @@
 #include <string_view>
 
 #include "common/unique_fd.h"
+#include "daemon/proxy/event_loop.h"
 
 namespace jamsock {
 
 class Stream {
   public:
-    // What every stream is watched for.
-    static const std::uint32_t watched_events;
-
     explicit Stream(UniqueFd fd);  // small pieces go out at once
+    Stream(Stream&&) noexcept = default;
+    Stream& operator=(Stream&&) = delete;
+    ~Stream() { close(); }
 
     int fd() const { return fd_.get(); }
     bool is_open() const { return static_cast<bool>(fd_); }
 
+    // Has `watcher` called about it until it is closed. False: the kernel takes no more.
+    bool watch(EventLoop& loop, Watcher& watcher);
+    // … another one from now on, which is told anew what is ready.
+    void hand_over(Watcher& watcher);
     // Takes in what epoll said.
     void note(std::uint32_t events);
 
@@ -63,6 +68,7 @@ class Stream {
     void flush();
 
     UniqueFd fd_;
+    EventLoop* loop_ = nullptr;  // that watches it
     bool may_have_input_ = false;
     bool peer_has_ended_ = false;
     bool is_hung_up_ = false;

@@ -30,7 +30,7 @@ Tunnel::Tunnel(ProxyLoop& loop, Counted connection, Stream client, Stream backen
       token_(pass.token),
       user_(pass.identity.user) {
     for (End* end : {&client_, &backend_})
-        loop_.events().hand_over(end->stream.fd(), Stream::watched_events, *end);
+        end->stream.hand_over(*end);
 }
 
 void Tunnel::cut() {
