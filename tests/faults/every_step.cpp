@@ -160,7 +160,8 @@ void at_every_step_of(Phase phase, Act act) {
             if (entry.phase != phase) continue;
             CAPTURE(entry.name);
             CAPTURE(victim);
-            const Scene scene;
+            // An end that is to be awaited must not be over before.
+            const Scene scene(entry.step == Step::end_awaited ? "--ignore-term" : "");
             act(scene, entry, victim);
             scene.check_connectable();
             scene.check_history();
@@ -185,7 +186,7 @@ TEST_CASE("killed at every step of an end: what was once recorded or told happen
     at_every_step_of(Phase::end, [](const Scene& scene, const StepEntry& entry, auto& victim) {
         scene.connect();
         scene.arm(entry, victim);
-        scene.terminate();
+        scene.terminate("1");
         REQUIRE(eventually([&] { return scene.was_reached(entry); }));
         scene.start_daemon_again();
         if (entry.step > Step::terminate_asked) {
