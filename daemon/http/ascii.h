@@ -3,9 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -47,31 +44,6 @@ inline constexpr ByteSet token_characters = bytes_where([](char c) {
 
 constexpr bool is_token_character(char c) {
     return contains(token_characters, c);
-}
-
-// Where the first byte below `limit` is, or a DEL; the text's size if there is none. Eight bytes at
-// a time. `limit`: at most 128.
-template <unsigned char limit>
-std::size_t find_below_or_delete(std::string_view text) {
-    constexpr std::uint64_t ones = 0x0101'0101'0101'0101;
-    constexpr std::uint64_t highs = ones << 7U;
-    std::size_t at = 0;
-    for (; text.size() - at >= sizeof ones; at += sizeof ones) {
-        std::uint64_t bytes = 0;
-        std::memcpy(&bytes, text.data() + at, sizeof bytes);
-        const std::uint64_t against_delete = bytes ^ (ones * 0x7F);
-        // The lowest mark is exact: a subtraction borrows only from bytes behind a marked one.
-        const std::uint64_t marks =
-            (((bytes - ones * limit) & ~bytes) | ((against_delete - ones) & ~against_delete)) &
-            highs;
-        if (marks != 0 && std::endian::native == std::endian::little) {
-            return at + static_cast<std::size_t>(std::countr_zero(marks)) / 8;
-        }
-        if (marks != 0) break;
-    }
-    while (at < text.size() && static_cast<unsigned char>(text[at]) >= limit && text[at] != 0x7F)
-        ++at;
-    return at;
 }
 
 constexpr bool is_token(std::string_view text) {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "daemon/http/ascii.h"
+#include "daemon/http/scan.h"
 
 namespace jamsock {
 
@@ -50,7 +51,7 @@ void read_digits(std::string_view text, SizeLine& line) {
 // RFC 9112, 7.1.1: from the semicolon on. Blanks, which its grammar has within quotes and around
 // signs, are refused: nobody sends them but to be read in two ways.
 std::size_t extensions_length(std::string_view text) {
-    return text.starts_with(';') ? find_below_or_delete<'!'>(text) : 0;
+    return text.starts_with(';') ? find_control_or_space(text) : 0;
 }
 
 SizeLine read_size_line(std::string_view text) {

@@ -6,18 +6,26 @@
 #include <limits>
 
 #include "daemon/http/ascii.h"
+#include "daemon/http/scan.h"
 
 namespace jamsock {
 
 namespace {
 
-using Verdict = std::optional<HeadFault>;  // nothing: sound
-
 constexpr std::string_view line_end = "\r\n";
 constexpr std::size_t usual_fields = 16;
 
-Verdict fault(const char* sentence, int status = 400) {
-    return HeadFault{status, sentence};
+// What is wrong; sound if there is no sentence. A HeadFault that costs nothing.
+struct Flaw {
+    const char* sentence = nullptr;
+    int status = 400;
+
+    explicit operator bool() const { return sentence != nullptr; }
+};
+
+std::optional<HeadFault> to_fault(Flaw flaw) {
+    if (!flaw) return std::nullopt;
+    return HeadFault{flaw.status, flaw.sentence};
 }
 
 struct KnownName {
@@ -61,18 +69,31 @@ constexpr auto first_of_length = [] {
     return first;
 }();
 
+// `small`: letters, in their small form, and dashes. `name`: a token, as long, in whose characters
+// the letters' case is the one bit that may differ.
+bool is_spelt(std::string_view small, std::string_view name) {
+    std::size_t at = 0;
+    while (at < small.size() && small[at] == (name[at] | 0x20))
+        ++at;
+    return at == small.size();
+}
+
 // RFC 9110, 5.5: tab, space, visible ASCII and the bytes above it.
 std::size_t field_characters(std::string_view text) {
-    std::size_t at = find_below_or_delete<' '>(text);
+    std::size_t at = find_control(text);
     while (at < text.size() && text[at] == '\t')
-        at += 1 + find_below_or_delete<' '>(text.substr(at + 1));
+        at += 1 + find_control(text.substr(at + 1));
     return at;
 }
 
-// Visible ASCII and the bytes above it, which are let through as they came, since curl sends what
-// was typed. '#' would start a fragment, which no request carries.
-std::size_t target_characters(std::string_view text) {
-    return find_below_or_delete<'!'>(text);
+// `is_odd`: it has other characters than letters, digits and dashes.
+std::size_t token_characters_of(std::string_view text, bool& is_odd) {
+    std::size_t at = find_other_than_word(text);
+    is_odd = at < text.size() && is_token_character(text[at]);
+    if (!is_odd) return at;
+    while (at < text.size() && is_token_character(text[at]))
+        ++at;
+    return at;
 }
 
 constexpr ByteSet host_characters = bytes_where([](char c) {
@@ -86,38 +107,47 @@ bool is_host(std::string_view text) {
 }
 
 // Takes a header's name off `text`, with its colon.
-Verdict take_name(std::string_view& text, Field& field) {
-    std::size_t size = 0;
-    while (size < text.size() && is_token_character(text[size])) {
-        field.has_underscore |= text[size] == '_';
-        ++size;
+Flaw take_name(std::string_view& text, Field& field) {
+    const std::size_t size = token_characters_of(text, field.is_odd);
+    const char end = size < text.size() ? text[size] : '\n';
+    if (size > 0 && end == ':') {
+        field.name = text.substr(0, size);
+        field.known = field_name(field.name);
+        text.remove_prefix(size + 1);
+        return {};
     }
-    if (size == text.size() || text[size] == '\r' || text[size] == '\n') {
-        return fault("A header line has no colon.");
+    if (end == '\r' || end == '\n') return {"A header line has no colon."};
+    if (size == 0 && (end == ' ' || end == '\t')) {
+        return {"A header line begins with a space (folded lines are refused)."};
     }
-    if (size == 0 && (text[0] == ' ' || text[0] == '\t')) {
-        return fault("A header line begins with a space (folded lines are refused).");
-    }
-    if (size == 0 || text[size] != ':') {
-        return fault("A header's name is empty or has a character it may not.");
-    }
-    field.name = text.substr(0, size);
-    field.known = field_name(field.name);
-    text.remove_prefix(size + 1);
-    return {};
+    return {"A header's name is empty or has a character it may not."};
+}
+
+Flaw bad_line_end(std::string_view rest) {
+    const bool is_line_end = rest.empty() || rest.front() == '\r' || rest.front() == '\n';
+    return {is_line_end ? "A line of the head does not end with CR LF."
+                        : "A header's value has a control character."};
 }
 
 // Takes the rest of a header's line off `text`.
-Verdict take_value(std::string_view& text, Field& field) {
+Flaw take_value(std::string_view& text, Field& field) {
     const std::size_t size = field_characters(text);
-    if (text.substr(size, line_end.size()) != line_end) {
-        const bool is_line_end = size == text.size() || text[size] == '\r' || text[size] == '\n';
-        return is_line_end ? fault("A line of the head does not end with CR LF.")
-                           : fault("A header's value has a control character.");
-    }
+    if (!text.substr(size).starts_with(line_end)) return bad_line_end(text.substr(size));
     field.value = trimmed(text.substr(0, size));
-    field.is_plain = text[0] == ' ' && field.value.size() + 1 == size;
+    field.is_plain = text.front() == ' ' && field.value.size() + 1 == size;
     text.remove_prefix(size + line_end.size());
+    return {};
+}
+
+Flaw take_fields(std::string_view text, std::vector<Field>& fields) {
+    fields.reserve(usual_fields);
+    while (!text.starts_with(line_end)) {
+        if (fields.size() == most_fields) return {"The head has too many headers.", 431};
+        Field& field = fields.emplace_back();
+        if (const Flaw flaw = take_name(text, field)) return flaw;
+        if (const Flaw flaw = take_value(text, field)) return flaw;
+    }
+    if (text.size() > line_end.size()) return {"The head goes on after its empty line."};
     return {};
 }
 
@@ -155,17 +185,17 @@ void read_options(std::string_view list, Options& options) {
 
 // The framing of either kind of message (RFC 9112, 6), and its connection.
 template <class Head>
-Verdict read_shared(Head& head, const Field& field, Options& options) {
+Flaw read_shared(Head& head, const Field& field, Options& options) {
     switch (field.known) {
         case FieldName::content_length:
-            if (head.content_length) return fault("The head has two Content-Lengths.");
+            if (head.content_length) return Flaw{"The head has two Content-Lengths."};
             head.content_length = parse_length(field.value);
-            if (!head.content_length) return fault("The Content-Length is no length.");
+            if (!head.content_length) return Flaw{"The Content-Length is no length."};
             return {};
         case FieldName::transfer_encoding:
-            if (head.is_chunked) return fault("The head has two Transfer-Encodings.");
+            if (head.is_chunked) return Flaw{"The head has two Transfer-Encodings."};
             if (!equal_ignoring_case(field.value, "chunked")) {
-                return fault("The Transfer-Encoding is another one than chunked.");
+                return Flaw{"The Transfer-Encoding is another one than chunked."};
             }
             head.is_chunked = true;
             return {};
@@ -173,7 +203,7 @@ Verdict read_shared(Head& head, const Field& field, Options& options) {
             read_options(field.value, options);
             return {};
         case FieldName::upgrade:
-            if (!head.upgrade.empty()) return fault("The head has two Upgrades.");
+            if (!head.upgrade.empty()) return Flaw{"The head has two Upgrades."};
             head.upgrade = field.value;
             return {};
         default:
@@ -181,19 +211,19 @@ Verdict read_shared(Head& head, const Field& field, Options& options) {
     }
 }
 
-Verdict read_own(ResponseHead&, const Field&) {
+Flaw read_own(ResponseHead&, const Field&) {
     return {};
 }
 
-Verdict read_own(RequestHead& head, const Field& field) {
+Flaw read_own(RequestHead& head, const Field& field) {
     switch (field.known) {
         case FieldName::host:
-            if (head.host.data() != nullptr) return fault("The head has two Hosts.");
-            if (!is_host(field.value)) return fault("The Host has a character it may not.");
+            if (head.host.data() != nullptr) return Flaw{"The head has two Hosts."};
+            if (!is_host(field.value)) return Flaw{"The Host has a character it may not."};
             head.host = field.value;
             return {};
         case FieldName::origin:
-            if (head.origin.data() != nullptr) return fault("The head has two Origins.");
+            if (head.origin.data() != nullptr) return Flaw{"The head has two Origins."};
             head.origin = field.value;
             return {};
         case FieldName::expect:
@@ -206,17 +236,17 @@ Verdict read_own(RequestHead& head, const Field& field) {
 }
 
 template <class Head>
-Verdict read_fields(Head& head, Options& options) {
+Flaw read_fields(Head& head, Options& options) {
     for (const Field& field : head.fields) {
         if (field.known == FieldName::other) continue;
-        if (auto bad = read_shared(head, field, options)) return bad;
-        if (auto bad = read_own(head, field)) return bad;
+        if (const Flaw flaw = read_shared(head, field, options)) return flaw;
+        if (const Flaw flaw = read_own(head, field)) return flaw;
     }
     if (head.is_chunked && head.content_length) {
-        return fault("The head has both a Content-Length and a Transfer-Encoding.");
+        return Flaw{"The head has both a Content-Length and a Transfer-Encoding."};
     }
-    if (head.is_chunked && head.is_http_1_0) return fault("HTTP/1.0 has no Transfer-Encoding.");
-    if (options.names > most_fields) return fault("The Connection names too many headers.", 431);
+    if (head.is_chunked && head.is_http_1_0) return Flaw{"HTTP/1.0 has no Transfer-Encoding."};
+    if (options.names > most_fields) return Flaw{"The Connection names too many headers.", 431};
     head.keep_alive = !options.close && (options.keep_alive || !head.is_http_1_0);
     head.names_hop_fields = options.names > 0;
     return {};
@@ -241,61 +271,103 @@ void read_upgrade(RequestHead& head, const Options& options) {
     if (!head.wants_upgrade) head.upgrade = {};
 }
 
-Verdict parse_version(std::string_view version, bool& is_http_1_0) {
+Flaw parse_version(std::string_view version, bool& is_http_1_0) {
     constexpr std::string_view form = "HTTP/d.d";
     is_http_1_0 = version == "HTTP/1.0";
     if (version == "HTTP/1.1" || is_http_1_0) return {};
     if (version.size() != form.size() || !version.starts_with("HTTP/") || version[6] != '.' ||
         !is_digit(version[5]) || !is_digit(version[7])) {
-        return fault("The first line has no HTTP version where it must.");
+        return {"The first line has no HTTP version where it must."};
     }
-    return fault("Only HTTP/1.1 and 1.0 are spoken.", 505);
+    return {"Only HTTP/1.1 and 1.0 are spoken.", 505};
 }
 
-// The next line without its end; nothing if it holds a bare CR or LF, or has no end.
-std::optional<std::string_view> take_line(std::string_view& text) {
-    const std::string_view line = text.substr(0, field_characters(text));
-    if (text.substr(line.size(), line_end.size()) != line_end) return std::nullopt;
-    text.remove_prefix(line.size() + line_end.size());
-    return line;
+// RFC 9112, 3.2.2: a client that takes the server for a proxy names it in the target. The path is
+// what counts, once `authority` has been compared with the Host.
+void cut_authority(std::string_view& target, std::string_view& authority) {
+    constexpr std::string_view scheme = "http://";
+    if (!equal_ignoring_case(target.substr(0, scheme.size()), scheme)) return;
+    const auto path = target.find('/', scheme.size());
+    if (path == std::string_view::npos) return;
+    authority = target.substr(scheme.size(), path - scheme.size());
+    if (!authority.empty()) target.remove_prefix(path);
 }
 
-Verdict parse_request_line(std::string_view line, RequestHead& head) {
-    std::size_t size = 0;
-    while (size < line.size() && is_token_character(line[size]))
-        ++size;
-    head.method = line.substr(0, size);
-    if (size == 0 || line.substr(size, 1) != " ") {
-        return fault("The request line does not begin with a method and a space.");
+// `authority`: what an absolute target names, else empty.
+Flaw take_request_line(std::string_view& text, RequestHead& head, std::string_view& authority) {
+    bool is_odd = false;
+    head.method = text.substr(0, token_characters_of(text, is_odd));
+    text.remove_prefix(head.method.size());
+    if (head.method.empty() || !text.starts_with(' ')) {
+        return {"The request line does not begin with a method and a space."};
     }
-    line.remove_prefix(size + 1);
-    head.target = line.substr(0, target_characters(line));
-    line.remove_prefix(head.target.size());
-    if (!line.starts_with(' ')) return fault("The request's target has a character it may not.");
-    if (auto bad = parse_version(line.substr(1), head.is_http_1_0)) return bad;
-    if (head.method == "CONNECT") return fault("CONNECT is not served here.", 501);
-    if (!head.target.starts_with('/')) return fault("The request's target is not a path.");
+    text.remove_prefix(1);
+    head.target = text.substr(0, find_control_or_space(text));
+    text.remove_prefix(head.target.size());
+    if (!text.starts_with(' ')) return {"The request's target has a character it may not."};
+    const std::string_view version = text.substr(1, field_characters(text) - 1);
+    text.remove_prefix(1 + version.size());
+    if (!text.starts_with(line_end)) return {"The request line does not end with CR LF."};
+    text.remove_prefix(line_end.size());
+    if (const Flaw flaw = parse_version(version, head.is_http_1_0)) return flaw;
+
+    if (head.method == "CONNECT") return {"CONNECT is not served here.", 501};
+    if (!head.target.starts_with('/')) cut_authority(head.target, authority);
+    if (!head.target.starts_with('/')) return {"The request's target is not a path."};
     if (head.target.find('#') != std::string_view::npos) {
-        return fault("The request's target has a character it may not.");
+        return {"The request's target has a character it may not."};
     }
     return {};
 }
 
-Verdict parse_status_line(std::string_view line, ResponseHead& head) {
+Flaw take_status_line(std::string_view& text, ResponseHead& head) {
     constexpr std::size_t version_size = 8;
     constexpr std::size_t status_end = version_size + 4;  // after a space and three digits
-    if (auto bad = parse_version(line.substr(0, version_size), head.is_http_1_0)) return bad;
+    const std::string_view line = text.substr(0, field_characters(text));
+    text.remove_prefix(line.size());
+    if (!text.starts_with(line_end)) return {"The status line does not end with CR LF."};
+    text.remove_prefix(line_end.size());
+    if (const Flaw flaw = parse_version(line.substr(0, version_size), head.is_http_1_0)) {
+        return flaw;
+    }
     if (line.size() < status_end || line[version_size] != ' ' ||
         (line.size() > status_end && line[status_end] != ' ')) {
-        return fault("The status line has no status where it must.");
+        return {"The status line has no status where it must."};
     }
-    const std::string_view status = line.substr(version_size + 1, 3);
-    if (!std::ranges::all_of(status, is_digit) || status < "100" || status > "599") {
-        return fault("The status is none of 100 to 599.");
+    for (const char digit : line.substr(version_size + 1, 3)) {
+        if (!is_digit(digit)) return {"The status is no number."};
+        head.status = head.status * 10 + (digit - '0');
     }
-    std::from_chars(status.data(), status.data() + status.size(), head.status);
+    if (head.status < 100 || head.status > 599) return {"The status is none of 100 to 599."};
     head.reason = trimmed(line.substr(status_end));
     return {};
+}
+
+Flaw check_host(const RequestHead& head, std::string_view authority) {
+    if (head.host.data() == nullptr && !head.is_http_1_0) return {"The head has no Host."};
+    if (!authority.empty() && !equal_ignoring_case(authority, head.host)) {
+        return {"The request's target leads to another host than the Host."};
+    }
+    return {};
+}
+
+Flaw parse(std::string_view text, RequestHead& head) {
+    if (text.size() > longest_head) return {"The head is too long.", 431};
+    std::string_view authority;
+    Options options;
+    if (const Flaw flaw = take_request_line(text, head, authority)) return flaw;
+    if (const Flaw flaw = take_fields(text, head.fields)) return flaw;
+    if (const Flaw flaw = read_fields(head, options)) return flaw;
+    read_upgrade(head, options);
+    return check_host(head, authority);
+}
+
+Flaw parse(std::string_view text, ResponseHead& head) {
+    if (text.size() > longest_head) return {"The head is too long.", 431};
+    Options options;
+    if (const Flaw flaw = take_status_line(text, head)) return flaw;
+    if (const Flaw flaw = take_fields(text, head.fields)) return flaw;
+    return read_fields(head, options);
 }
 
 // Empty, but for the storage of its fields.
@@ -328,7 +400,7 @@ FieldName field_name(std::string_view name) {
     if (name.size() > longest_known_name) return FieldName::other;
     const std::size_t end = first_of_length[name.size() + 1];
     for (std::size_t i = first_of_length[name.size()]; i < end; ++i) {
-        if (equal_ignoring_case(name, known_names[i].name)) return known_names[i].known;
+        if (is_spelt(known_names[i].name, name)) return known_names[i].known;
     }
     return FieldName::other;
 }
@@ -343,44 +415,17 @@ std::optional<std::size_t> head_size(std::string_view bytes, std::size_t seen) {
 }
 
 std::optional<HeadFault> parse_fields(std::string_view text, std::vector<Field>& fields) {
-    fields.reserve(usual_fields);
-    while (!text.starts_with(line_end)) {
-        Field field;
-        auto bad = take_name(text, field);
-        if (!bad) bad = take_value(text, field);
-        if (bad) return bad;
-        if (fields.size() == most_fields) return fault("The head has too many headers.", 431);
-        fields.push_back(field);
-    }
-    if (text.size() > line_end.size()) return fault("The head goes on after its empty line.");
-    return {};
+    return to_fault(take_fields(text, fields));
 }
 
 std::optional<HeadFault> parse_request_head(std::string_view text, RequestHead& head) {
-    if (text.size() > longest_head) return fault("The head is too long.", 431);
     begin(head, text);
-    const auto line = take_line(text);
-    if (!line) return fault("The request line has a control character, or no CR LF at its end.");
-    Options options;
-    auto bad = parse_request_line(*line, head);
-    if (!bad) bad = parse_fields(text, head.fields);
-    if (!bad) bad = read_fields(head, options);
-    if (bad) return bad;
-    if (head.host.data() == nullptr && !head.is_http_1_0) return fault("The head has no Host.");
-    read_upgrade(head, options);
-    return {};
+    return to_fault(parse(text, head));
 }
 
 std::optional<HeadFault> parse_response_head(std::string_view text, ResponseHead& head) {
-    if (text.size() > longest_head) return fault("The head is too long.", 431);
     begin(head, text);
-    const auto line = take_line(text);
-    if (!line) return fault("The status line has a control character, or no CR LF at its end.");
-    Options options;
-    auto bad = parse_status_line(*line, head);
-    if (!bad) bad = parse_fields(text, head.fields);
-    if (!bad) bad = read_fields(head, options);
-    return bad;
+    return to_fault(parse(text, head));
 }
 
 HeadResult<RequestHead> parse_request_head(std::string_view text) {

@@ -48,15 +48,15 @@ struct Field {
     std::string_view name;
     std::string_view value;  // without the spaces around it
     FieldName known = FieldName::other;
-    bool has_underscore = false;  // in its name
-    bool is_plain = false;        // its line reads name, colon, one space, value, CR LF
+    bool is_odd = false;    // its name has other characters than letters, digits and dashes
+    bool is_plain = false;  // its line reads name, colon, one space, value, CR LF
 };
 
 // All views are into the text that was parsed.
 struct RequestHead {
     std::string_view text;  // all of it, with the empty line
     std::string_view method;
-    std::string_view target;  // begins with '/'
+    std::string_view target;  // begins with '/', also if it came in absolute form
     bool is_http_1_0 = false;
     std::vector<Field> fields;
     std::string_view host;  // empty if an HTTP/1.0 client sent none

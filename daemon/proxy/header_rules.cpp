@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "daemon/http/ascii.h"
+#include "daemon/http/scan.h"
 #include "daemon/proxy/tokens.h"
 
 namespace jamsock {
@@ -27,10 +28,11 @@ constexpr ByteSet base64url = bytes_where([](char c) {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
 });
 
-// In small letters and with dashes: gateways such as CGI and WSGI give "X_Verified_Path" and
-// "x-verified-path" to the program under one name.
+// In small letters, and what is no letter or digit as a dash: gateways such as CGI and WSGI give
+// "X_Verified_Path", some also "x.verified.path", to the program under one name.
 constexpr char canonical(char c) {
-    return c == '_' ? '-' : to_lower(c);
+    const char small = to_lower(c);
+    return is_digit(c) || (small >= 'a' && small <= 'z') ? small : '-';
 }
 
 bool begins_with(std::string_view name, std::string_view canonical_prefix) {
@@ -45,20 +47,21 @@ bool is_same(std::string_view name, std::string_view other) {
 
 // As a gateway would read it.
 FieldName known_name(const Field& field) {
-    if (!field.has_underscore) return field.known;
+    if (!field.is_odd) return field.known;
     std::string name(field.name);
     std::ranges::transform(name, name.begin(), canonical);
     return field_name(name);
 }
 
-bool is_named_by_connection(const std::vector<Field>& fields, std::string_view name) {
+// The Host can't be taken from a request by naming it.
+bool is_named_by_connection(const std::vector<Field>& fields, const Field& field) {
     bool is_named = false;
-    for (const Field& field : fields) {
-        if (field.known != FieldName::connection) continue;
-        for_each_element(field.value,
-                         [&](std::string_view option) { is_named |= is_same(name, option); });
+    for (const Field& connection : fields) {
+        if (connection.known != FieldName::connection) continue;
+        for_each_element(connection.value,
+                         [&](std::string_view option) { is_named |= is_same(field.name, option); });
     }
-    return is_named;
+    return is_named && field.known != FieldName::host;
 }
 
 // RFC 9110, 7.6.1, and what RFC 9112 frames a message with: what is between each two neighbours.
@@ -81,102 +84,129 @@ bool is_hop_by_hop(FieldName name) {
     }
 }
 
-// What the proxy says in the client's place.
-bool is_told_to_backend(std::string_view name) {
-    return begins_with(name, verified_prefix) || is_same(name, forwarded_for) ||
-           is_same(name, forwarded_proto);
+// Only names that begin so are the proxy's own.
+bool begins_with_x(const Field& field) {
+    return to_lower(field.name.front()) == 'x';
 }
 
-void append(std::string& out, std::string_view name, std::string_view value) {
-    out += name;
-    out += ": ";
-    out += value;
-    out += "\r\n";
+// What the proxy says in the client's place.
+bool is_told_to_backend(const Field& field) {
+    return begins_with_x(field) &&
+           (begins_with(field.name, verified_prefix) || is_same(field.name, forwarded_for) ||
+            is_same(field.name, forwarded_proto));
 }
+
+bool is_backend_id(const Field& field) {
+    return begins_with_x(field) && is_same(field.name, backend_id_field);
+}
+
+// Writes behind a string's end, of whose room it takes much at once and gives back the rest.
+class Writer {
+  public:
+    explicit Writer(std::string& out) : out_(out) { take_room(0); }
+    Writer(const Writer&) = delete;
+    Writer& operator=(const Writer&) = delete;
+    ~Writer() { out_.resize(size()); }
+
+    template <class... Texts>
+    void put(const Texts&... texts) {
+        const std::size_t size = (std::string_view(texts).size() + ...);
+        if (static_cast<std::size_t>(end_ - at_) < size) take_room(size);
+        (copy(texts), ...);
+    }
+
+  private:
+    static constexpr std::size_t usual_head = 1024;
+
+    std::size_t size() const { return static_cast<std::size_t>(at_ - out_.data()); }
+    void copy(std::string_view text) { at_ = std::copy(text.begin(), text.end(), at_); }
+    void take_room(std::size_t least) {
+        const std::size_t written = at_ == nullptr ? out_.size() : size();
+        out_.resize(written + least + usual_head);
+        at_ = out_.data() + written;
+        end_ = out_.data() + out_.size();
+    }
+
+    std::string& out_;
+    char* at_ = nullptr;
+    char* end_ = nullptr;
+};
 
 // A value that would end its line, or the head, is never written.
-void append_checked(std::string& out, std::string_view name, std::string_view value) {
-    if (find_below_or_delete<' '>(value) == value.size()) append(out, name, value);
+bool is_writable(std::string_view value) {
+    return find_control(value) == value.size();
 }
 
-void append_number(std::string& out, std::uint64_t number) {
+void put_number(Writer& out, std::string_view name, std::uint64_t number, std::string_view rest) {
     std::array<char, 20> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-    out.append(digits.data(), end);
+    const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    out.put(name, std::string_view(digits.data(), end), rest);
 }
 
-// Appends the fields that pass. Neighbours whose lines are as they would be written go in one
-// piece.
-void append_where(std::string& out, const std::vector<Field>& fields, auto passes) {
+// The line of a plain field.
+std::string_view line_of(const Field& field) {
+    return {field.name.data(), field.value.data() + field.value.size() + 2};
+}
+
+// The fields that pass. Neighbours whose lines are as they would be written go in one piece.
+void put_where(Writer& out, const std::vector<Field>& fields, auto passes) {
     std::string_view run;
     for (const Field& field : fields) {
         if (!passes(field)) continue;
-        if (!field.is_plain) {
-            out += run;
-            run = {};
-            append(out, field.name, field.value);
+        if (field.is_plain && field.name.data() == run.data() + run.size()) {
+            run = {run.data(), line_of(field).data() + line_of(field).size()};
             continue;
         }
-        const char* const line = field.name.data();
-        const auto size =
-            static_cast<std::size_t>(field.value.data() - line) + field.value.size() + 2;
-        if (run.data() + run.size() == line) {
-            run = {run.data(), run.size() + size};
-        } else {
-            out += run;
-            run = {line, size};
-        }
+        out.put(run);
+        run = field.is_plain ? line_of(field) : std::string_view();
+        if (!field.is_plain) out.put(field.name, ": ", field.value, "\r\n");
     }
-    out += run;
+    out.put(run);
 }
 
-void append_end_to_end(std::string& out, const auto& head, auto is_ours) {
-    append_where(out, head.fields, [&](const Field& field) {
+void put_end_to_end(Writer& out, const auto& head, auto is_ours) {
+    put_where(out, head.fields, [&](const Field& field) {
         return !is_hop_by_hop(known_name(field)) && !is_ours(field) &&
-               !(head.names_hop_fields && is_named_by_connection(head.fields, field.name));
+               !(head.names_hop_fields && is_named_by_connection(head.fields, field));
     });
 }
 
-void append_announced_trailers(std::string& out, const std::vector<Field>& fields) {
-    append_where(out, fields, [](const Field& field) { return field.known == FieldName::trailer; });
+void put_length(Writer& out, std::uint64_t length) {
+    put_number(out, "Content-Length: ", length, "\r\n");
 }
 
-void append_length(std::string& out, std::uint64_t length) {
-    out += "Content-Length: ";
-    append_number(out, length);
-    out += "\r\n";
+// With what the chunks' trailers are announced to be.
+void put_chunked(Writer& out, const std::vector<Field>& fields) {
+    out.put("Transfer-Encoding: chunked\r\n");
+    put_where(out, fields, [](const Field& field) { return field.known == FieldName::trailer; });
 }
 
-void append_chunked(std::string& out, const std::vector<Field>& fields) {
-    out += "Transfer-Encoding: chunked\r\n";
-    append_announced_trailers(out, fields);
+void put_verified(Writer& out, const VerifiedFields& verified) {
+    out.put("x-forwarded-for: ", verified.client_address, "\r\nx-forwarded-proto: http\r\n");
+    if (verified.user && is_writable(*verified.user)) {
+        out.put("x-verified-username: ", *verified.user, "\r\n");
+    }
+    const std::string_view auth = verified.auth.value_or("{}");
+    if (is_writable(auth)) out.put("x-verified-user-data: ", auth, "\r\n");
+    out.put("x-verified-path: ", verified.path, "\r\nx-verified-backend: ", verified.backend_id,
+            "\r\nx-verified-secret: ", verified.secret, "\r\n");
 }
 
-void append_verified(std::string& out, const VerifiedFields& verified) {
-    append_checked(out, forwarded_for, verified.client_address);
-    append(out, forwarded_proto, "http");
-    if (verified.user) append_checked(out, "x-verified-username", *verified.user);
-    append_checked(out, "x-verified-user-data", verified.auth.value_or("{}"));
-    append_checked(out, "x-verified-path", verified.path);
-    append_checked(out, "x-verified-backend", verified.backend_id);
-    append_checked(out, "x-verified-secret", verified.secret);
+void put_upgrade(Writer& out, std::string_view protocols) {
+    out.put("Connection: Upgrade\r\nUpgrade: ", protocols, "\r\n");
 }
 
-void append_upgrade(std::string& out, std::string_view protocols) {
-    out += "Connection: Upgrade\r\n";
-    append(out, "Upgrade", protocols);
+void put_status_line(Writer& out, int status, std::string_view reason) {
+    put_number(out, "HTTP/1.1 ", static_cast<std::uint64_t>(status), " ");
+    out.put(reason, "\r\n");
 }
 
-void append_status_line(std::string& out, int status, std::string_view reason) {
-    out += "HTTP/1.1 ";
-    append_number(out, static_cast<std::uint64_t>(status));
-    out += ' ';
-    out += reason;
-    out += "\r\n";
-}
-
-void append_end(std::string& out, bool keep_alive) {
-    out += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
+void put_end(Writer& out, bool keep_alive) {
+    if (keep_alive) {
+        out.put("Connection: keep-alive\r\n\r\n");
+    } else {
+        out.put("Connection: close\r\n\r\n");
+    }
 }
 
 bool has_cors(const std::vector<Field>& fields) {
@@ -226,67 +256,61 @@ bool belongs_into_head(const Field& field) {
 }  // namespace
 
 std::optional<SplitTarget> split_target(std::string_view target) {
-    const std::string_view after_slash = target.substr(1);
-    const std::string_view token =
-        after_slash.substr(0, std::min(after_slash.find_first_of("/?"), after_slash.size()));
+    const std::string_view token = target.substr(1, ConnectionToken::text_size);
+    const std::string_view rest = target.substr(1 + token.size());
     const auto is_base64url = [](char c) { return contains(base64url, c); };
-    if (token.size() != ConnectionToken::text_size || !std::ranges::all_of(token, is_base64url)) {
+    if (token.size() != ConnectionToken::text_size || !std::ranges::all_of(token, is_base64url) ||
+        !(rest.empty() || rest.front() == '/' || rest.front() == '?')) {
         return std::nullopt;
     }
-    return SplitTarget{.token = token,
-                       .path = target.substr(0, target.find('?')),
-                       .rest = after_slash.substr(token.size())};
+    return SplitTarget{.token = token, .path = target.substr(0, target.find('?')), .rest = rest};
 }
 
 void append_backend_request_head(std::string& out, const RequestHead& head, std::string_view rest,
                                  const VerifiedFields& verified) {
-    out += head.method;
-    out += rest.starts_with('/') ? " " : " /";
-    out += rest;
-    out += " HTTP/1.1\r\n";
-    append(out, "Host", head.host);
-    append_end_to_end(out, head, [](const Field& field) {
-        return field.known == FieldName::host || is_told_to_backend(field.name);
-    });
-    append_verified(out, verified);
-    if (head.wants_upgrade) append_upgrade(out, head.upgrade);
-    if (head.expects_continue && head.has_body()) append(out, "Expect", "100-continue");
-    if (head.is_chunked) append_chunked(out, head.fields);
-    if (head.content_length) append_length(out, *head.content_length);
-    out += "\r\n";
+    Writer writer(out);
+    writer.put(head.method, rest.starts_with('/') ? " " : " /", rest, " HTTP/1.1\r\n");
+    if (head.host.data() == nullptr) writer.put("Host: \r\n");
+    put_end_to_end(writer, head, is_told_to_backend);
+    put_verified(writer, verified);
+    if (head.wants_upgrade) put_upgrade(writer, head.upgrade);
+    if (head.expects_continue && head.has_body()) writer.put("Expect: 100-continue\r\n");
+    if (head.is_chunked) put_chunked(writer, head.fields);
+    if (head.content_length) put_length(writer, *head.content_length);
+    writer.put("\r\n");
 }
 
 void append_client_response_head(std::string& out, const ResponseHead& head, Framing framing,
                                  bool keep_alive, std::string_view backend_id) {
-    append_status_line(out, head.status, head.reason);
-    append_end_to_end(out, head,
-                      [](const Field& field) { return is_same(field.name, backend_id_field); });
-    append(out, backend_id_field, backend_id);
-    if (head.status == 101) append_upgrade(out, head.upgrade);
-    if (head.status < 200) {
-        out += "\r\n";
-        return;
-    }
-    if (!has_cors(head.fields)) out += cors_lines;
+    Writer writer(out);
+    put_status_line(writer, head.status, head.reason);
+    put_end_to_end(writer, head, is_backend_id);
+    writer.put("x-jamsock-backend-id: ", backend_id, "\r\n");
+    if (head.status == 101) put_upgrade(writer, head.upgrade);
+    if (head.status < 200) return writer.put("\r\n");
+    if (!has_cors(head.fields)) writer.put(cors_lines);
     const bool says_length =
         (framing == Framing::length || framing == Framing::none) && head.status != 204;
-    if (says_length && head.content_length) append_length(out, *head.content_length);
-    if (framing == Framing::chunked) append_chunked(out, head.fields);
-    append_end(out, keep_alive && framing != Framing::until_close);
+    if (says_length && head.content_length) put_length(writer, *head.content_length);
+    if (framing == Framing::chunked) put_chunked(writer, head.fields);
+    put_end(writer, keep_alive && framing != Framing::until_close);
 }
 
 void append_trailers(std::string& out, const std::vector<Field>& trailers) {
-    append_where(out, trailers, [](const Field& field) { return !belongs_into_head(field); });
+    Writer writer(out);
+    put_where(writer, trailers, [](const Field& field) { return !belongs_into_head(field); });
 }
 
 std::string own_response_head(int status, std::string_view content_type, std::size_t body_size,
                               bool keep_alive) {
     std::string out;
-    append_status_line(out, status, http_reason(status));
-    append(out, "Content-Type", content_type);
-    out += cors_lines;
-    append_length(out, body_size);
-    append_end(out, keep_alive);
+    {
+        Writer writer(out);
+        put_status_line(writer, status, http_reason(status));
+        writer.put("Content-Type: ", content_type, "\r\n", cors_lines);
+        put_length(writer, body_size);
+        put_end(writer, keep_alive);
+    }
     return out;
 }
 

@@ -68,7 +68,10 @@ TEST_CASE("request lines that must not pass are refused") {
         {"GET /", 400},
         {"GET HTTP/1.1", 400},
         {"", 400},
-        {"GET http://localhost/ HTTP/1.1", 400},
+        {"GET http://example.com/ HTTP/1.1", 400},
+        {"GET https://localhost/ HTTP/1.1", 400},
+        {"GET http:/localhost/ HTTP/1.1", 400},
+        {"GET http:localhost/ HTTP/1.1", 400},
         {"GET localhost HTTP/1.1", 400},
         {"OPTIONS * HTTP/1.1", 400},
         {"CONNECT localhost:80 HTTP/1.1", 501},
@@ -87,6 +90,43 @@ TEST_CASE("request lines that must not pass are refused") {
         CAPTURE(line);
         CHECK(status_of(line + "\r\nHost: localhost\r\n\r\n") == status);
     }
+}
+
+TEST_CASE("an absolute target is a path on the Host, or refused") {
+    const auto target_of = [](const std::string& target, const std::string& host) {
+        const std::string text = "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n";
+        const auto head = parse_request_head(text);
+        return head ? std::string(head->target) : std::to_string(head.error().status);
+    };
+    CHECK(target_of("http://localhost/", "localhost") == "/");
+    CHECK(target_of("http://localhost:9090/a/b?c=http://d/", "localhost:9090") ==
+          "/a/b?c=http://d/");
+    CHECK(target_of("HTTP://LocalHost:9090//x", "localhost:9090") == "//x");
+    CHECK(target_of("http://[::1]:9090/x", "[::1]:9090") == "/x");
+    for (const auto& [target, host] : std::vector<std::pair<std::string, std::string>>{
+             {"http://localhost/", "localhost:9090"},
+             {"http://localhost:9090/", "localhost"},
+             {"http://127.0.0.1:9090/", "localhost:9090"},
+             {"http://evil.example/", "localhost"},
+             {"http://localhost.evil.example/", "localhost"},
+             {"http://user@localhost/", "localhost"},
+             {"http://localhost", "localhost"},
+             {"http://localhost?q", "localhost"},
+             {"http:///x", ""},
+             {"http:///x", "localhost"},
+             {"http://localhost/#x", "localhost"},
+             {"https://localhost/", "localhost"},
+             {"ftp://localhost/", "localhost"},
+             {"localhost/", "localhost"},
+             {"localhost:80", "localhost"},
+             {"*", "localhost"}}) {
+        CAPTURE(target);
+        CAPTURE(host);
+        CHECK(target_of(target, host) == "400");
+    }
+    CHECK(status_of("GET http://localhost/ HTTP/1.0\r\n\r\n") == 400);
+    CHECK(status_of("GET http://localhost/ HTTP/1.1\r\n\r\n") == 400);
+    CHECK(status_of("GET http://localhost/ HTTP/1.0\r\nHost: localhost\r\n\r\n") == 200);
 }
 
 TEST_CASE("header lines that must not pass are refused") {
@@ -294,9 +334,9 @@ TEST_CASE("a field knows how its line is written") {
     REQUIRE_FALSE(parse_fields(text, fields).has_value());
     REQUIRE(fields.size() == 5);
     CHECK(fields[0].is_plain);
-    CHECK_FALSE(fields[0].has_underscore);
+    CHECK_FALSE(fields[0].is_odd);
     CHECK_FALSE(fields[1].is_plain);
-    CHECK(fields[1].has_underscore);
+    CHECK(fields[1].is_odd);
     CHECK(fields[2].known == FieldName::content_length);
     CHECK_FALSE(fields[2].is_plain);
     CHECK(fields[3].known == FieldName::te);

@@ -91,6 +91,8 @@ TEST_CASE("what the client's own end of the connection says is not passed on") {
                    "Keep-Alive: timeout=5\r\nTE: trailers\r\nTrailer: X\r\nUpgrade: h2c\r\n"
                    "Proxy-Connection: close\r\nProxy-Authorization: x\r\nProxy-Authenticate: y\r\n"
                    "Expect: 100-continue\r\nKept: 1\r\n") == expected("Kept: 1\r\n"));
+    CHECK(to_backend("Content.Length: 9\r\nTransfer+Encoding: chunked\r\nx_y: 1\r\n") ==
+          expected("x_y: 1\r\n"));
     CHECK(to_backend("Connection: a\r\nA: 1\r\nConnection: ,b,,\r\nB: 2\r\nC: 3\r\n") ==
           expected("C: 3\r\n"));
 }
@@ -99,7 +101,8 @@ TEST_CASE("a client can't name a verified or forwarded field of its own in any s
     for (const std::string name :
          {"x-verified-username", "X-VERIFIED-USERNAME", "X_Verified_Username", "x-verified_path",
           "x_verified-user_data", "x-verified-", "X-Verified-Anything", "x-verified-secret",
-          "X-Forwarded-For", "x_forwarded_for", "X-Forwarded-Proto", "x_forwarded_proto"}) {
+          "X-Forwarded-For", "x_forwarded_for", "X-Forwarded-Proto", "x_forwarded_proto",
+          "x.verified.username", "X!Verified~Path", "x^forwarded|for"}) {
         CAPTURE(name);
         CHECK(to_backend(name + ": root\r\n") == expected(""));
     }

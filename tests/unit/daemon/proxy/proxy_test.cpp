@@ -313,7 +313,7 @@ TEST_CASE("what is refused reaches no backend, and the next client is served") {
         {"GET /" + t + "x/" + host + "\r\n", 400},
         {"GET /" + t + "/ HTTP/1.1\r\n\r\n", 400},
         {"GET /" + t + "/ HTTP/1.1\nHost: localhost\n\n", 400},
-        {"GET http://localhost/" + t + "/" + host + "\r\n", 400},
+        {"GET http://example.com/" + t + "/" + host + "\r\n", 400},
         {"POST /" + t + "/" + host +
              "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
          400},
