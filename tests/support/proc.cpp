@@ -42,6 +42,15 @@ std::vector<pid_t> daemons_of(const std::string& state_directory, bool workers) 
     });
 }
 
+// A line of /proc/<pid>/status that counts kB.
+std::size_t memory_in_status(pid_t pid, const std::string& name) {
+    std::ifstream status(fmt::format("/proc/{}/status", pid));
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with(name)) return std::stoull(line.substr(name.size())) * 1024;
+    }
+    return 0;
+}
+
 }  // namespace
 
 std::vector<pid_t> processes_with(const std::string& variable) {
@@ -90,6 +99,14 @@ Descriptors descriptors_of(pid_t pid) {
         if (!closed) found.emplace(std::stoi(entry.path().filename()), target);
     }
     return found;
+}
+
+std::size_t resident_memory(pid_t pid) {
+    return memory_in_status(pid, "VmRSS:");
+}
+
+std::size_t peak_memory(pid_t pid) {
+    return memory_in_status(pid, "VmHWM:");
 }
 
 pid_t parent_of(pid_t pid) {

@@ -31,6 +31,10 @@ std::vector<std::string> environment_of(pid_t pid);
 using Descriptors = std::map<int, std::string>;
 Descriptors descriptors_of(pid_t pid);
 
+// Bytes of memory that a process has, and the most that it ever had.
+std::size_t resident_memory(pid_t pid);
+std::size_t peak_memory(pid_t pid);
+
 pid_t parent_of(pid_t pid);
 
 }  // namespace jamsock::test

@@ -2,11 +2,12 @@
 // good and bad, that the command line asks for. Libc and std only.
 //
 // GET, HEAD or POST: /env its environment · /pid · /head the request's head as it came · /echo the
-// body, streamed · /stream?n=N&ms=M N chunks, M ms apart · /log writes the body to stdout ·
-// /flood?n=N writes N bytes of lines there, each with its number · /print?LINE one line · /notify
-// says READY=1 · /health 503 until /heal was asked, then 200 · /asked how often /health was ·
-// /exit?code=N and /raise?signal=N end it so, without an answer and without a core file · anything
-// else "ok".
+// body, streamed · /stream?n=N&ms=M N chunks, M ms apart · /zeros?n=N N bytes, with &chunked=1 in
+// chunks · /sent how many of them went out · /count how long the body was · /log writes the body to
+// stdout · /flood?n=N writes N bytes of lines there, each with its number · /print?LINE one line ·
+// /notify says READY=1 · /health 503 until /heal was asked, then 200 · /asked how often /health was
+// · /exit?code=N and /raise?signal=N end it so, without an answer and without a core file ·
+// anything else "ok".
 //
 //   --slow-start MS          listens after that time          --never-listen     runs, and does not
 //   --exit CODE              ends before it listens           --listen-on PORT   in place of $PORT
@@ -352,6 +353,8 @@ int passed_listener() {
     return 3;
 }
 
+std::atomic<std::size_t> zeros_sent = 0;
+
 // --- HTTP
 // -------------------------------------------------------------------------------------------
 
@@ -432,6 +435,7 @@ class Connection {
         const std::string path = target_.substr(0, target_.find('?'));
         if (has_token("expect", "100-continue")) send("HTTP/1.1 100 Continue\r\n\r\n");
         if (path == "/echo") return echo();
+        if (path == "/count") return count();
         const bool to_log = path == "/log";
         if (!read_body([to_log](std::string_view part) {
                 return !to_log || write_all(STDOUT_FILENO, part);
@@ -440,6 +444,8 @@ class Connection {
         }
         if (path == "/flood") write_numbered_lines(static_cast<std::size_t>(query("n", 0)));
         if (path == "/stream") return stream();
+        if (path == "/zeros") return zeros();
+        if (path == "/sent") return text(std::to_string(zeros_sent));
         if (path == "/exit") ::_exit(static_cast<int>(query("code", 0)));
         if (path == "/raise") die_of(static_cast<int>(query("signal", SIGKILL)));
         if (path == "/env") return text(environment());
@@ -503,6 +509,31 @@ class Connection {
             if (!send(chunk("chunk " + std::to_string(i) + "\n"))) return;
         }
         send("0\r\n\r\n");
+    }
+
+    void zeros() {
+        static const std::string part(4 * piece, '\0');
+        const auto size = static_cast<std::size_t>(query("n", 0));
+        const bool is_chunked = query("chunked", 0) != 0;
+        start_answer(is_chunked ? "Transfer-Encoding: chunked"
+                                : "Content-Length: " + std::to_string(size));
+        for (std::size_t left = size; left > 0;) {
+            const std::string_view next = std::string_view(part).substr(0, left);
+            if (!send(is_chunked ? chunk(next) : next)) return;
+            zeros_sent += next.size();
+            left -= next.size();
+        }
+        if (is_chunked) send("0\r\n\r\n");
+    }
+
+    void count() {
+        std::size_t size = 0;
+        const bool whole = read_body([&size](std::string_view part) {
+            size += part.size();
+            return true;
+        });
+        keep_alive_ = keep_alive_ && whole;
+        text(std::to_string(size));
     }
 
     long query(const std::string& name, long otherwise) const {
