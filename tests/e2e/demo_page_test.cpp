@@ -135,6 +135,18 @@ TEST_CASE_FIXTURE(DemoPage, "what is typed in one window shows in the other, and
     CHECK(browser.console() == std::vector<std::string>{});
 }
 
+TEST_CASE_FIXTURE(DemoPage, "what is typed in one tab shows in the other") {
+    const std::string url = home.output_of({"connect", "--key", "document-123"});
+    const Window a = browser.open_tab(url);
+    const Window b = browser.open_tab(url);
+    REQUIRE(soon([&] { return is_live(a) && is_live(b); }));
+    a.type("#text", "Hello");
+    CHECK(soon([&] { return b.value("#text") == "Hello"; }));
+    b.type("#text", "!");
+    CHECK(soon([&] { return a.value("#text") == b.value("#text") && has_settled(b); }));
+    CHECK(a.value("#text").size() == 6);
+}
+
 TEST_CASE_FIXTURE(DemoPage, "each letter shows in the other window as it is typed") {
     const std::string url = home.output_of({"connect", "--key", "document-123"});
     const Window a = open_live(browser, url);

@@ -116,8 +116,16 @@ void Browser::select(const std::string& handle) {
 }
 
 Browser::Window Browser::open(const std::string& url) {
+    return open_as("window", url);
+}
+
+Browser::Window Browser::open_tab(const std::string& url) {
+    return open_as("tab", url);
+}
+
+Browser::Window Browser::open_as(const char* type, const std::string& url) {
     select(first_);
-    const json made = post("/window/new", {{"type", "window"}});
+    const json made = post("/window/new", {{"type", type}});
     Window window(*this, made.at("handle"));
     opened_.push_back(window.handle_);
     window.go(url);

@@ -53,7 +53,8 @@ class Browser {
     ~Browser();
 
     Window open(const std::string& url);
-    void close_windows();  // that `open` made
+    Window open_tab(const std::string& url);  // beside others in one window, which it hides
+    void close_windows();                     // that `open` made
 
     // What pages and the browser wrote to the console since the last call.
     std::vector<std::string> console();
@@ -61,6 +62,7 @@ class Browser {
   private:
     nlohmann::json post(const std::string& target, const nlohmann::json& parameters);
     void select(const std::string& handle);
+    Window open_as(const char* type, const std::string& url);
     void start_session();
     void end_session();
 
