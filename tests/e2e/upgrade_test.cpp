@@ -67,6 +67,17 @@ TEST_CASE("a backend that has closed its sending side still hears its client") {
     CHECK(counts_none(backend));
 }
 
+TEST_CASE("a backend that breaks its tunnel breaks its client's") {
+    const WebBackend backend;
+    RawSocket client = backend.ask("breaker", to_chat);
+    check_switched(client);
+    CHECK(client.read_exactly(8) == "welcome\n");
+    REQUIRE(client.send("break"));
+    client.read_to_end();
+    CHECK(client.is_broken());
+    CHECK(counts_none(backend));
+}
+
 TEST_CASE("an upgrade that the backend refuses is a plain answer, and the connection goes on") {
     const WebBackend backend;
     RawSocket client = backend.ask("refuse", to_chat);
