@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <thread>
 #include <unordered_set>
 
 #include "common/clock.h"
@@ -27,6 +26,7 @@
 #include "daemon/housekeeping.h"
 #include "daemon/http/server.h"
 #include "daemon/log.h"
+#include "daemon/processors.h"
 #include "daemon/proxy/proxy.h"
 #include "daemon/registry/registry.h"
 #include "daemon/store/store.h"
@@ -110,7 +110,7 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, Store st
       supervisor_(loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},
                   [this](const BackendEvent& event) { registry_.on_event(event); }),
       proxy_(std::move(inputs_.proxy_socket),
-             std::clamp(std::thread::hardware_concurrency(), 1u, most_proxy_threads), {},
+             std::min(usable_processors(), most_proxy_threads), {},
              [this](std::string hash, auto answer) {
                  asio::post(loop_, [this, hash = std::move(hash), answer = std::move(answer)] {
                      answer(registry_.identity(hash));

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "common/clock.h"
 #include "common/hints.h"
@@ -21,6 +20,7 @@
 #include "daemon/backends/step.h"
 #include "daemon/descriptor_share.h"
 #include "daemon/log.h"
+#include "daemon/processors.h"
 
 namespace jamsock {
 
@@ -198,7 +198,7 @@ Supervisor::Supervisor(asio::io_context& loop, const BackendFiles& files, Helper
       helper_(helper),
       settings_(settings),
       on_event_(std::move(on_event)),
-      free_start_slots_(starts_per_core * std::max(1u, std::thread::hardware_concurrency())) {
+      free_start_slots_(starts_per_core * usable_processors()) {
 }
 
 Supervisor::~Supervisor() = default;
