@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <vector>
 
 #include "tests/bench/support/bench_home.h"
 #include "tests/bench/support/benchmark.h"
+#include "tests/bench/support/process_cost.h"
 #include "tests/bench/support/servers.h"
 #include "tests/bench/support/table.h"
 #include "tests/support/proc.h"
@@ -21,24 +21,6 @@ namespace {
 constexpr double most_mib = 24;
 constexpr double most_shim_kib = 100;
 constexpr int at_a_time = 8;
-
-struct Memory {
-    double proportional_kib = 0;  // what is shared counts in parts
-    double private_kib = 0;
-};
-
-Memory memory_of(pid_t process) {
-    std::ifstream lines(fmt::format("/proc/{}/smaps_rollup", process));
-    Memory memory;
-    for (std::string line; std::getline(lines, line);) {
-        const auto value = [&line] { return std::stod(line.substr(line.find(':') + 1)); };
-        if (line.starts_with("Pss:")) memory.proportional_kib = value();
-        if (line.starts_with("Private_Clean:")) memory.private_kib += value();
-        if (line.starts_with("Private_Dirty:")) memory.private_kib += value();
-    }
-    if (memory.proportional_kib == 0) throw std::runtime_error("a process can't be measured");
-    return memory;
-}
 
 // A few at a time; all are ready at the end.
 void have_backends(const BenchHome& home, int from, int to) {

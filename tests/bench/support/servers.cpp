@@ -1,7 +1,8 @@
 #include "tests/bench/support/servers.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <signal.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -100,16 +101,29 @@ std::string jamsock_program() {
     return JAMSOCK_BUILD_DIR "/bin/jamsock";
 }
 
+std::uint16_t free_port() {
+    const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    if (::bind(fd.get(), generic, size) != 0 || ::getsockname(fd.get(), generic, &size) != 0) {
+        throw std::runtime_error("no port is free");
+    }
+    return ntohs(address.sin_port);
+}
+
 RunningServer::~RunningServer() {
     if (!child_) return;
-    ::kill(child_->pid(), SIGINT);  // to PostgreSQL: end sessions, then yourself
+    ::kill(child_->pid(), end_signal_);
     child_->wait();
 }
 
-void RunningServer::start(const std::string& name, const std::string& socket,
-                          const std::vector<std::string>& argv) {
+void RunningServer::start(Server server, const std::vector<std::string>& argv) {
     child_.emplace(test::Child::start(argv, options_in(directory_.path())));
-    server_ = {name, directory_.path(socket), child_->pid()};
+    server.process = child_->pid();
+    server_ = std::move(server);
     const auto accepts = [this] {
         try {
             Conversation(server_, {});
@@ -118,18 +132,18 @@ void RunningServer::start(const std::string& name, const std::string& socket,
             return false;
         }
     };
-    if (!test::eventually(accepts)) throw std::runtime_error(name + " does not start");
+    if (!test::eventually(accepts)) throw std::runtime_error(server_.name + " does not start");
 }
 
 EchoServer::EchoServer(std::size_t body_length) {
-    start("bare echo", "socket",
+    start({"bare echo", directory().path("socket")},
           {own_program("echo_server"), directory().path("socket"), std::to_string(body_length)});
 }
 
 RedisServer::RedisServer() {
     const auto program = find_program("redis-server");
     if (!program) return;
-    start("Redis", "socket",
+    start({"Redis", directory().path("socket")},
           {*program, "--port", "0", "--unixsocket", directory().path("socket"), "--save", "",
            "--appendonly", "no", "--daemonize", "no"});
 }
@@ -152,10 +166,11 @@ PostgresServer::PostgresServer() {
                                            "--encoding=UTF8", "--locale=C", "--no-sync"}),
                                 options_in(directory().path()));
     if (made.exit_code != 0) throw std::runtime_error("initdb: " + made.err);
-    start("PostgreSQL", ".s.PGSQL.5432",
+    start({"PostgreSQL", directory().path(".s.PGSQL.5432")},
           with_user({*postgres, "-D", data, "-c", "listen_addresses=", "-c",
                      "unix_socket_directories=" + directory().path()}));
-    server_.process = 0;  // a process for each connection does the work
+    end_signal_ = SIGINT;  // end sessions, then yourself
+    server_.process = 0;   // a process for each connection does the work
     const Talk table{.request = {},
                      .answer_size = postgres_answer_size,
                      .greeting = startup() + message('Q',

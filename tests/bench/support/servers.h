@@ -1,6 +1,8 @@
 // The floor and the peers of a connect: servers in a directory of their own, each on a Unix socket,
-// ended when their object goes. A peer that is not installed has an empty socket.
+// ended when their object goes. A peer that is not installed has neither socket nor port.
 #pragma once
+
+#include <signal.h>
 
 #include <optional>
 #include <string>
@@ -18,6 +20,9 @@ std::optional<std::string> find_program(const std::string& name);
 std::string own_program(const std::string& name);
 std::string jamsock_program();
 
+// Of 127.0.0.1; nobody had it a moment ago.
+std::uint16_t free_port();
+
 class RunningServer {
   public:
     RunningServer() = default;
@@ -28,12 +33,12 @@ class RunningServer {
     const Server& server() const { return server_; }
 
   protected:
-    // Waits until it accepts connections.
-    void start(const std::string& name, const std::string& socket,
-               const std::vector<std::string>& argv);
+    // Waits until it accepts connections; `server` gets its process.
+    void start(Server server, const std::vector<std::string>& argv);
     const test::TemporaryDirectory& directory() const { return directory_; }
 
     Server server_;
+    int end_signal_ = SIGTERM;
 
   private:
     test::TemporaryDirectory directory_;

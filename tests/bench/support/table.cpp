@@ -20,8 +20,20 @@ std::string number(const Unit& unit, double value) {
     return fmt::format("{:.{}f}", value, unit.digits);
 }
 
+std::string own_figure(const Unit& unit, const Series& jamsock) {
+    if (jamsock.rounds.empty()) return "failed: " + jamsock.failure;
+    const Spread own = spread_of(jamsock.rounds);
+    return fmt::format("{}{} ({}–{})", number(unit, own.median), unit.name, number(unit, own.least),
+                       number(unit, own.most));
+}
+
 std::string described(const Unit& unit, const Series& jamsock, const Series& other) {
+    if (!other.failure.empty()) return fmt::format("{} failed: {}", other.program, other.failure);
     if (other.rounds.empty()) return fmt::format("{}: not installed", other.program);
+    if (jamsock.rounds.empty()) {
+        return fmt::format("{} {}{}", other.program, number(unit, spread_of(other.rounds).median),
+                           unit.name);
+    }
     const Spread ratio = spread_of(ratios(jamsock, other));
     return fmt::format("{} {}{}: **{:.2f}** ({:.2f}–{:.2f})", other.program,
                        number(unit, spread_of(other.rounds).median), unit.name, ratio.median,
@@ -33,9 +45,12 @@ const char* word(bool is_reached) {
 }
 
 std::string verdict(const Goal& goal, const Series& jamsock, const std::vector<Series>& others) {
+    constexpr const char* unknown = "not measured";
+    if (jamsock.rounds.empty()) return unknown;
+    if (goal.most > 0) return word(spread_of(jamsock.rounds).median <= goal.most);
     const auto named = [&goal](const Series& series) { return series.program == goal.program; };
     const auto other = std::ranges::find_if(others, named);
-    if (other == others.end() || other->rounds.empty()) return "not measured";
+    if (other == others.end() || other->rounds.empty()) return unknown;
     const double times = spread_of(ratios(jamsock, *other)).median;
     return word(goal.most_times > 0 ? times <= goal.most_times : times >= goal.least_times);
 }
@@ -57,17 +72,15 @@ Spread spread_of(std::vector<double> values) {
     return {median, values.front(), values.back()};
 }
 
-void print_row(const std::string& what, const Unit& unit, const Series& jamsock,
-               const std::vector<Series>& others, const std::optional<Goal>& goal) {
-    const Spread own = spread_of(jamsock.rounds);
+void print_row(const std::string& what, const Unit& unit, const std::vector<Series>& series,
+               const std::optional<Goal>& goal) {
+    const Series& jamsock = series.front();
+    const std::vector<Series> others(series.begin() + 1, series.end());
     std::vector<std::string> texts;
     for (const Series& other : others)
         texts.push_back(described(unit, jamsock, other));
-    print_cells(what,
-                fmt::format("{}{} ({}–{})", number(unit, own.median), unit.name,
-                            number(unit, own.least), number(unit, own.most)),
-                fmt::format("{}", fmt::join(texts, "<br>")), goal ? goal->text : "",
-                goal ? verdict(*goal, jamsock, others) : "");
+    print_cells(what, own_figure(unit, jamsock), fmt::format("{}", fmt::join(texts, "<br>")),
+                goal ? goal->text : "", goal ? verdict(*goal, jamsock, others) : "");
 }
 
 void print_row(const std::string& what, const std::string& value, const std::string& details,

@@ -19,14 +19,16 @@ Spread spread_of(std::vector<double> values);
 
 struct Series {
     std::string program;
-    std::vector<double> rounds;  // one value a round; empty: not installed
+    std::vector<double> rounds;  // one value a round; empty: not installed, or failed
+    std::string failure = {};    // why there is none
 };
 
 struct Goal {
     std::string text;        // "≤ 1.4 × bare echo"
     double most_times = 0;   // jamsock's value over the one of `program` …
     double least_times = 0;  // … at most, or else at least
-    std::string program;
+    std::string program = {};
+    double most = 0;  // in place of these: jamsock's value itself
 };
 
 struct Unit {
@@ -34,9 +36,10 @@ struct Unit {
     int digits;        // after the point
 };
 
-// One row: jamsock's own series, then the floors and peers with jamsock's ratio to each of them.
-void print_row(const std::string& what, const Unit& unit, const Series& jamsock,
-               const std::vector<Series>& others, const std::optional<Goal>& goal = {});
+// One row: jamsock's own series is the first, then come the floors and peers, each with jamsock's
+// ratio to it.
+void print_row(const std::string& what, const Unit& unit, const std::vector<Series>& series,
+               const std::optional<Goal>& goal = {});
 
 // A row of one measurement. `is_reached`: nothing if it has no goal.
 void print_row(const std::string& what, const std::string& value, const std::string& details,
