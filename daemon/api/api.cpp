@@ -23,6 +23,22 @@ Response failure(const Error& error) {
     return {.status = info(error.code).http_status, .body = error_json(error, id)};
 }
 
+Response nothing_answers(const Request& request, const Match& match) {
+    if (match.allowed.empty()) {
+        return failure({ErrorCode::route_not_found,
+                        fmt::format("The API has no path {}.", in_quotes(request.path)),
+                        {},
+                        {}});
+    }
+    Response response = failure(
+        {ErrorCode::method_not_allowed,
+         fmt::format("{} does not take {}.", in_quotes(request.path), in_quotes(request.method)),
+         {},
+         {}});
+    response.headers.emplace_back("Allow", fmt::format("{}", fmt::join(match.allowed, ", ")));
+    return response;
+}
+
 ErrorCode code_of(int http_status) {
     switch (http_status) {
         case 413:
@@ -75,7 +91,7 @@ Result<std::optional<Deadline>> ready_by(const Request& request) {
 
 std::vector<Endpoint> Api::table() {
     const auto handler =
-        [this](Task<Response> (Api::*member)(const Request&, const PathParameters&)) {
+        [this](Task<Result<Response>> (Api::*member)(const Request&, const PathParameters&)) {
             return [this, member](const Request& request, const PathParameters& path) {
                 return (this->*member)(request, path);
             };
@@ -149,75 +165,60 @@ Response Api::refuse(int http_status, std::string sentence) {
 
 Task<Response> Api::serve(const Request& request) {
     const Match match = router_.find(request.method, request.path);
-    if (match.endpoint) {
-        Response response = co_await match.endpoint->handler(request, match.parameters);
-        co_return response;
-    }
-    if (match.allowed.empty()) {
-        co_return failure({ErrorCode::route_not_found,
-                           fmt::format("The API has no path {}.", in_quotes(request.path)),
-                           {},
-                           {}});
-    }
-    Response response = failure(
-        {ErrorCode::method_not_allowed,
-         fmt::format("{} does not take {}.", in_quotes(request.path), in_quotes(request.method)),
-         {},
-         {}});
-    response.headers.emplace_back("Content-Type", "application/json");
-    response.headers.emplace_back("Allow", fmt::format("{}", fmt::join(match.allowed, ", ")));
-    co_return response;
+    if (!match.endpoint) co_return nothing_answers(request, match);
+    const Result<Response> response = co_await match.endpoint->handler(request, match.parameters);
+    co_return response ? *response : failure(response.error());
 }
 
-Task<Response> Api::connect(const Request& request, const PathParameters& path) {
+Task<Result<Response>> Api::connect(const Request& request, const PathParameters& path) {
     const auto service = service_in(path);
-    if (!service) co_return failure(service.error());
+    if (!service) co_return tl::unexpected(service.error());
     auto wanted = ConnectRequest::from_json(request.body);
-    if (!wanted) co_return failure(wanted.error());
+    if (!wanted) co_return tl::unexpected(wanted.error());
     auto deadline = ready_by(request);
-    if (!deadline) co_return failure(deadline.error());
+    if (!deadline) co_return tl::unexpected(deadline.error());
     const auto response = co_await registry_.connect(*service, *wanted, *deadline);
-    if (!response) co_return failure(response.error());
+    if (!response) co_return tl::unexpected(response.error());
     co_return Response{.body = response->to_json()};
 }
 
-Task<Response> Api::keys(const Request& request, const PathParameters& path) {
-    if (auto known = check_account(path["account"]); !known) co_return failure(known.error());
+Task<Result<Response>> Api::keys(const Request& request, const PathParameters& path) {
+    if (auto known = check_account(path["account"]); !known)
+        co_return tl::unexpected(known.error());
     const KeyFilter filter{query_parameter(request.query, "service").value_or(""),
                            query_parameter(request.query, "prefix").value_or("")};
     co_return Response{.body = registry_.keys(filter).to_json()};
 }
 
-Task<Response> Api::backend(const Request&, const PathParameters& path) {
+Task<Result<Response>> Api::backend(const Request&, const PathParameters& path) {
     const auto id = BackendId::parse(path["id"]);
-    if (!id) co_return failure(id.error());
+    if (!id) co_return tl::unexpected(id.error());
     const auto backend = co_await registry_.inspect(*id);
-    if (!backend) co_return failure(backend.error());
+    if (!backend) co_return tl::unexpected(backend.error());
     co_return Response{.body = backend->to_json()};
 }
 
-Task<Response> Api::backend_status(const Request&, const PathParameters& path) {
+Task<Result<Response>> Api::backend_status(const Request&, const PathParameters& path) {
     const auto id = BackendId::parse(path["id"]);
-    if (!id) co_return failure(id.error());
+    if (!id) co_return tl::unexpected(id.error());
     const auto status = registry_.status(*id);
-    if (!status) co_return failure(status.error());
+    if (!status) co_return tl::unexpected(status.error());
     co_return Response{
         .body = public_status_json(*status),
         .headers = {{"Content-Type", "application/json"}, {"Access-Control-Allow-Origin", "*"}}};
 }
 
-Task<Response> Api::backend_status_stream(const Request&, const PathParameters& path) {
+Task<Result<Response>> Api::backend_status_stream(const Request&, const PathParameters& path) {
     const auto id = BackendId::parse(path["id"]);
-    if (!id) co_return failure(id.error());
+    if (!id) co_return tl::unexpected(id.error());
     const auto known = registry_.status(*id);
-    if (!known) co_return failure(known.error());
+    if (!known) co_return tl::unexpected(known.error());
     if (*streams_ >= most_streams_) {
-        co_return failure({ErrorCode::usage_limit,
-                           fmt::format("The API has {} streams of statuses, and no descriptors "
-                                       "for more; ask for the present status.",
-                                       *streams_),
-                           "jamsock list",
-                           {}});
+        co_return fail(ErrorCode::usage_limit,
+                       fmt::format("The API has {} streams of statuses, and no descriptors "
+                                   "for more; ask for the present status.",
+                                   *streams_),
+                       "jamsock list");
     }
     co_return status_stream(*id);
 }
@@ -249,92 +250,93 @@ Task<> Api::send_statuses(const BackendId& id, EventStream& stream) {
     }
 }
 
-Task<Response> Api::terminate(const Request& request, const PathParameters& path) {
+Task<Result<Response>> Api::terminate(const Request& request, const PathParameters& path) {
     const auto id = BackendId::parse(path["id"]);
-    if (!id) co_return failure(id.error());
+    if (!id) co_return tl::unexpected(id.error());
     const auto wanted = TerminateRequest::from_json(request.body);
-    if (!wanted) co_return failure(wanted.error());
+    if (!wanted) co_return tl::unexpected(wanted.error());
     const bool wait = query_parameter(request.query, "wait") == "terminated";
     const auto ended = co_await registry_.terminate(*id, *wanted, wait);
-    if (!ended) co_return failure(ended.error());
+    if (!ended) co_return tl::unexpected(ended.error());
     co_return Response{.body = ok_json()};
 }
 
-Task<Response> Api::revoke(const Request& request, const PathParameters& path) {
+Task<Result<Response>> Api::revoke(const Request& request, const PathParameters& path) {
     const auto id = BackendId::parse(path["id"]);
-    if (!id) co_return failure(id.error());
+    if (!id) co_return tl::unexpected(id.error());
     const auto wanted = RevokeRequest::from_json(request.body);
-    if (!wanted) co_return failure(wanted.error());
+    if (!wanted) co_return tl::unexpected(wanted.error());
     const auto revoked = registry_.revoke(*id, *wanted);
-    if (!revoked) co_return failure(revoked.error());
+    if (!revoked) co_return tl::unexpected(revoked.error());
     co_return Response{.body = revoked->to_json()};
 }
 
-Task<Response> Api::create_service(const Request& request, const PathParameters& path) {
-    if (auto known = check_account(path["account"]); !known) co_return failure(known.error());
+Task<Result<Response>> Api::create_service(const Request& request, const PathParameters& path) {
+    if (auto known = check_account(path["account"]); !known)
+        co_return tl::unexpected(known.error());
     const auto wanted = ServiceCreateRequest::from_json(request.body);
-    if (!wanted) co_return failure(wanted.error());
+    if (!wanted) co_return tl::unexpected(wanted.error());
     const auto created = services_.create(wanted->name, wanted->definition);
-    if (!created) co_return failure(created.error());
+    if (!created) co_return tl::unexpected(created.error());
     co_return Response{.body = ok_json()};
 }
 
-Task<Response> Api::services(const Request&, const PathParameters& path) {
-    if (auto known = check_account(path["account"]); !known) co_return failure(known.error());
+Task<Result<Response>> Api::services(const Request&, const PathParameters& path) {
+    if (auto known = check_account(path["account"]); !known)
+        co_return tl::unexpected(known.error());
     co_return Response{.body = services_.list().to_json()};
 }
 
-Task<Response> Api::service(const Request&, const PathParameters& path) {
+Task<Result<Response>> Api::service(const Request&, const PathParameters& path) {
     const auto name = service_in(path);
-    if (!name) co_return failure(name.error());
+    if (!name) co_return tl::unexpected(name.error());
     const auto info = services_.info(*name);
-    if (!info) co_return failure(info.error());
+    if (!info) co_return tl::unexpected(info.error());
     co_return Response{.body = info->to_json()};
 }
 
-Task<Response> Api::update_service(const Request& request, const PathParameters& path) {
+Task<Result<Response>> Api::update_service(const Request& request, const PathParameters& path) {
     const auto name = service_in(path);
-    if (!name) co_return failure(name.error());
+    if (!name) co_return tl::unexpected(name.error());
     const auto change = ServiceUpdateRequest::from_json(request.body);
-    if (!change) co_return failure(change.error());
+    if (!change) co_return tl::unexpected(change.error());
     const auto updated = services_.update(*name, *change);
-    if (!updated) co_return failure(updated.error());
+    if (!updated) co_return tl::unexpected(updated.error());
     co_return Response{.body = ok_json()};
 }
 
-Task<Response> Api::delete_service(const Request& request, const PathParameters& path) {
+Task<Result<Response>> Api::delete_service(const Request& request, const PathParameters& path) {
     const auto name = service_in(path);
-    if (!name) co_return failure(name.error());
+    if (!name) co_return tl::unexpected(name.error());
     const auto wanted = ServiceDeleteRequest::from_json(request.body);
-    if (!wanted) co_return failure(wanted.error());
+    if (!wanted) co_return tl::unexpected(wanted.error());
     const auto deleted = co_await registry_.delete_service(*name, *wanted);
-    if (!deleted) co_return failure(deleted.error());
+    if (!deleted) co_return tl::unexpected(deleted.error());
     co_return Response{.body = ok_json()};
 }
 
 // Services run commands: they have no images.
-Task<Response> Api::images(const Request&, const PathParameters& path) {
+Task<Result<Response>> Api::images(const Request&, const PathParameters& path) {
     const auto name = service_in(path);
-    if (!name) co_return failure(name.error());
+    if (!name) co_return tl::unexpected(name.error());
     const auto info = services_.info(*name);
-    if (!info) co_return failure(info.error());
+    if (!info) co_return tl::unexpected(info.error());
     co_return Response{.body = no_images_json()};
 }
 
-Task<Response> Api::image_name(const Request&, const PathParameters& path) {
+Task<Result<Response>> Api::image_name(const Request&, const PathParameters& path) {
     const auto name = service_in(path);
-    if (!name) co_return failure(name.error());
-    co_return failure({ErrorCode::unsupported,
-                       "Services run commands here, so there is no image to push.",
-                       give_command(*name),
-                       {}});
+    if (!name) co_return tl::unexpected(name.error());
+    co_return fail(ErrorCode::unsupported,
+                   "Services run commands here, so there is no image to push.",
+                   give_command(*name));
 }
 
-Task<Response> Api::healthz(const Request&, const PathParameters&) {
+Task<Result<Response>> Api::healthz(const Request&, const PathParameters&) {
     co_return Response{.body = ok_json()};
 }
 
-Task<Response> Api::version(const Request&, const PathParameters&) {
+Task<Result<Response>> Api::version(const Request&, const PathParameters&) {
     co_return Response{.body = version_().to_json()};
 }
 

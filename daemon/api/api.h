@@ -29,24 +29,25 @@ class Api {
     const std::vector<Endpoint>& endpoints() const { return router_.endpoints(); }
 
   private:
-    Task<Response> connect(const Request& request, const PathParameters& path);
-    Task<Response> keys(const Request& request, const PathParameters& path);
-    Task<Response> backend(const Request& request, const PathParameters& path);
-    Task<Response> backend_status(const Request& request, const PathParameters& path);
-    Task<Response> backend_status_stream(const Request& request, const PathParameters& path);
+    Task<Result<Response>> connect(const Request& request, const PathParameters& path);
+    Task<Result<Response>> keys(const Request& request, const PathParameters& path);
+    Task<Result<Response>> backend(const Request& request, const PathParameters& path);
+    Task<Result<Response>> backend_status(const Request& request, const PathParameters& path);
+    Task<Result<Response>> backend_status_stream(const Request& request,
+                                                 const PathParameters& path);
     Response status_stream(const BackendId& id);
     Task<> send_statuses(const BackendId& id, EventStream& stream);
-    Task<Response> terminate(const Request& request, const PathParameters& path);
-    Task<Response> revoke(const Request& request, const PathParameters& path);
-    Task<Response> create_service(const Request& request, const PathParameters& path);
-    Task<Response> services(const Request& request, const PathParameters& path);
-    Task<Response> service(const Request& request, const PathParameters& path);
-    Task<Response> update_service(const Request& request, const PathParameters& path);
-    Task<Response> delete_service(const Request& request, const PathParameters& path);
-    Task<Response> images(const Request& request, const PathParameters& path);
-    Task<Response> image_name(const Request& request, const PathParameters& path);
-    Task<Response> healthz(const Request& request, const PathParameters& path);
-    Task<Response> version(const Request& request, const PathParameters& path);
+    Task<Result<Response>> terminate(const Request& request, const PathParameters& path);
+    Task<Result<Response>> revoke(const Request& request, const PathParameters& path);
+    Task<Result<Response>> create_service(const Request& request, const PathParameters& path);
+    Task<Result<Response>> services(const Request& request, const PathParameters& path);
+    Task<Result<Response>> service(const Request& request, const PathParameters& path);
+    Task<Result<Response>> update_service(const Request& request, const PathParameters& path);
+    Task<Result<Response>> delete_service(const Request& request, const PathParameters& path);
+    Task<Result<Response>> images(const Request& request, const PathParameters& path);
+    Task<Result<Response>> image_name(const Request& request, const PathParameters& path);
+    Task<Result<Response>> healthz(const Request& request, const PathParameters& path);
+    Task<Result<Response>> version(const Request& request, const PathParameters& path);
 
     std::vector<Endpoint> table();
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/result.h"
 #include "daemon/asio.h"
 #include "daemon/http/message.h"
 
@@ -30,7 +31,7 @@ class PathParameters {
 };
 
 // The request and the parameters stay alive until the handler's task has ended.
-using Handler = std::function<Task<Response>(const Request&, const PathParameters&)>;
+using Handler = std::function<Task<Result<Response>>(const Request&, const PathParameters&)>;
 
 // One row of the table of routes. ("Route" is the proxy's word: from a token to a backend.)
 struct Endpoint {

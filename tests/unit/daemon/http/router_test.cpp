@@ -7,7 +7,9 @@ namespace jamsock {
 namespace {
 
 Handler nothing() {
-    return [](const Request&, const PathParameters&) -> Task<Response> { co_return Response{}; };
+    return [](const Request&, const PathParameters&) -> Task<Result<Response>> {
+        co_return Response{};
+    };
 }
 
 const Router& router() {
