@@ -178,7 +178,8 @@ constexpr std::string_view notes =
     "  77 not allowed, 124 time limit, 1 anything else.\n"
     "\n"
     "Environment: JAMSOCK_KEY (default of --key for connect and lookup), JAMSOCK_HOME (the state\n"
-    "  directory), JAMSOCK_PROXY_PORT (for a daemon that is started), NO_COLOR.\n";
+    "  directory), JAMSOCK_PROXY_PORT and JAMSOCK_API_PORT (for a daemon that is started),\n"
+    "  NO_COLOR.\n";
 
 bool is_in(std::string_view name, std::string_view group) {
     return name.size() > group.size() && name.starts_with(group) && name[group.size()] == ' ';

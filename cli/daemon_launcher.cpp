@@ -57,6 +57,7 @@ struct DaemonCall {
     explicit DaemonCall(const DaemonPlace& place)
         : words{"jamsockd", "--state-directory", place.state_directory} {
         if (place.proxy_port) words.insert(words.end(), {"--proxy-port", *place.proxy_port});
+        if (place.api_port) words.insert(words.end(), {"--api-port", *place.api_port});
         if (!place.config_file.empty())
             words.insert(words.end(), {"--config-file", place.config_file});
         for (const auto& [name, value] : base_environment())
@@ -250,20 +251,29 @@ bool is_shim(pid_t pid, const ProcessName& name) {
     return name.command == shim_name || program.filename().string().starts_with(shim_name);
 }
 
+Result<std::optional<std::string>> port_variable(const char* name, int usual) {
+    auto port = environment_variable(name);
+    long long number = 0;
+    if (!port || (parse_number(*port, number) && number <= 65535)) return port;
+    return fail(ErrorCode::invalid_request,
+                fmt::format("{} is {}, which is no port.", name, in_quotes(*port)),
+                fmt::format("export {}={}", name, usual));
+}
+
 }  // namespace
 
 Result<DaemonPlace> DaemonPlace::from_environment() {
     auto directory = state_directory_path();
     if (!directory) return pass_on(directory);
-    auto port = environment_variable("JAMSOCK_PROXY_PORT");
-    long long number = 0;
-    if (port && (!parse_number(*port, number) || number > 65535)) {
-        return fail(ErrorCode::invalid_request,
-                    fmt::format("JAMSOCK_PROXY_PORT is {}, which is no port.", in_quotes(*port)),
-                    "export JAMSOCK_PROXY_PORT=9090");
-    }
-    return DaemonPlace{std::move(*directory), daemon_program(), std::move(port),
-                       configuration_path()};
+    auto proxy_port = port_variable("JAMSOCK_PROXY_PORT", 9090);
+    if (!proxy_port) return pass_on(proxy_port);
+    auto api_port = port_variable("JAMSOCK_API_PORT", 8080);
+    if (!api_port) return pass_on(api_port);
+    return DaemonPlace{.state_directory = std::move(*directory),
+                       .program = daemon_program(),
+                       .proxy_port = std::move(*proxy_port),
+                       .api_port = std::move(*api_port),
+                       .config_file = configuration_path()};
 }
 
 Result<ReachedDaemon> reach_daemon(const DaemonPlace& place, StartRule rule, Deadline deadline) {

@@ -23,9 +23,11 @@ struct DaemonPlace {
     std::string state_directory;            // absolute
     std::string program;                    // jamsockd
     std::optional<std::string> proxy_port;  // "0": any free one
+    std::optional<std::string> api_port;    // of the API over TCP
     std::string config_file;                // the user's settings, which need not exist; or empty
 
-    // From JAMSOCK_HOME (or XDG_STATE_HOME, XDG_CONFIG_HOME, HOME) and JAMSOCK_PROXY_PORT.
+    // From JAMSOCK_HOME (or XDG_STATE_HOME, XDG_CONFIG_HOME, HOME), JAMSOCK_PROXY_PORT
+    // and JAMSOCK_API_PORT.
     static Result<DaemonPlace> from_environment();
 };
 

@@ -308,6 +308,7 @@ std::string render_daemon(const DaemonDetails& daemon, std::int64_t now) {
                     {"running for", render_duration(seconds_since(version.started_at, now))},
                     {"backends", std::to_string(version.backends)},
                     {"proxy port", std::to_string(version.proxy_port)},
+                    {"API port", std::to_string(version.api_port)},
                     {"state directory", escaped(directory)}},
                    "");
 }

@@ -389,6 +389,7 @@ Result<VersionInfo> VersionInfo::from_json(std::string_view json) {
             .pid = static_cast<int>(number(object, "pid").value_or(0)),
             .started_at = time(object, "started_at"),
             .proxy_port = static_cast<std::uint16_t>(number(object, "proxy_port").value_or(0)),
+            .api_port = static_cast<std::uint16_t>(number(object, "api_port").value_or(0)),
             .backends = static_cast<std::size_t>(number(object, "backends").value_or(0))};
     });
 }
@@ -398,6 +399,7 @@ std::string VersionInfo::to_json() const {
                  {"pid", pid},
                  {"started_at", iso_time(started_at)},
                  {"proxy_port", proxy_port},
+                 {"api_port", api_port},
                  {"backends", backends}});
 }
 

@@ -133,6 +133,7 @@ struct VersionInfo {
     int pid = 0;                  // the worker's
     std::int64_t started_at = 0;  // the worker's, wall milliseconds
     std::uint16_t proxy_port = 0;
+    std::uint16_t api_port = 0;  // over TCP
     std::size_t backends = 0;  // not yet terminated
 
     static Result<VersionInfo> from_json(std::string_view json);

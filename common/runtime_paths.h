@@ -20,6 +20,8 @@ inline constexpr const char* log = "jamsockd.log";
 inline constexpr const char* daemon_lock = "daemon.lock";
 inline constexpr const char* start_lock = "start.lock";
 inline constexpr const char* proxy_port = "proxy-port";
+inline constexpr const char* api_port = "api-port";
+inline constexpr const char* api_token = "api-token";
 }  // namespace state_file
 
 // $JAMSOCK_HOME, else $XDG_STATE_HOME/jamsock, else ~/.local/state/jamsock. Absolute.

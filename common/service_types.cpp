@@ -246,6 +246,15 @@ std::string ServiceCreateRequest::to_json() const {
     return dump(object);
 }
 
+bool ServiceDefinition::names_program() const {
+    const bool runs_sign = readiness.sign && readiness.sign->kind() == ReadySign::Kind::exec;
+    return command || runs_sign;
+}
+
+bool ServiceUpdateRequest::names_program() const {
+    return (command && *command) || (ready_exec && *ready_exec);
+}
+
 bool ServiceUpdateRequest::is_empty() const {
     const bool has_sign = ready_log || ready_path || ready_exec;
     return !command && env.empty() && !max_idle && !lifetime && !grace && !startup && !has_sign &&

@@ -26,6 +26,7 @@ struct ServiceDefinition {
 
     // This one, and what it doesn't set as `base` has it; variables of both.
     ServiceDefinition over(const ServiceDefinition& base) const;
+    bool names_program() const;  // to be run: as its command, or to tell whether it is ready
     friend bool operator==(const ServiceDefinition&, const ServiceDefinition&) = default;
 };
 
@@ -54,6 +55,7 @@ struct ServiceUpdateRequest {
     Change<PortRule> port_owner;
 
     bool is_empty() const;
+    bool names_program() const;  // as ServiceDefinition's
     ServiceDefinition applied_to(ServiceDefinition definition) const;
 
     static Result<ServiceUpdateRequest> from_json(std::string_view json);

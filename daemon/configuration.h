@@ -12,6 +12,7 @@ namespace jamsock {
 
 struct Configuration {
     std::chrono::days history{30};  // how long an ended backend is remembered
+    bool dev = false;               // the API also takes the token "-"
 
     // The file's settings (blocks); all have their defaults if there is no such file.
     static Result<Configuration> read(const std::string& path);

@@ -16,6 +16,7 @@
 #include "common/timeouts.h"
 #include "common/version.h"
 #include "daemon/api/api.h"
+#include "daemon/api_token.h"
 #include "daemon/asio.h"
 #include "daemon/backends/program_check.h"
 #include "daemon/backends/step.h"
@@ -65,12 +66,14 @@ bool is_same_user(int connection) {
 
 class Worker {
   public:
-    Worker(WorkerInputs inputs, const Configuration& configuration, Store store,
-           std::vector<Store::ServiceRow> services, BackendFiles files, UniqueFd& ready);
+    Worker(WorkerInputs inputs, const Configuration& configuration, std::string api_token,
+           Store store, std::vector<Store::ServiceRow> services, BackendFiles files,
+           UniqueFd& ready);
     // Fails if the backends that live can't be taken over.
     Result<> run();
 
   private:
+    ServerOptions server_options(Peer peer) const;
     Task<> serve();
     Task<Result<>> recover();
     Task<> keep_house();
@@ -82,6 +85,7 @@ class Worker {
     UniqueFd& ready_;
     std::string database_;
     std::uint16_t proxy_port_;
+    std::uint16_t api_port_;
     std::int64_t started_at_ = wall_milliseconds();
     asio::io_context loop_{1};
     HelperThread helper_;
@@ -93,24 +97,26 @@ class Worker {
     Registry registry_;
     Api api_;
     Server server_;
+    std::vector<std::unique_ptr<Server>> tcp_servers_;
     Housekeeping housekeeping_;
     Result<> recovered_;
     bool stopping_ = false;
     Event stop_;
 };
 
-Worker::Worker(WorkerInputs inputs, const Configuration& configuration, Store store,
-               std::vector<Store::ServiceRow> services, BackendFiles files, UniqueFd& ready)
+Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::string api_token,
+               Store store, std::vector<Store::ServiceRow> services, BackendFiles files,
+               UniqueFd& ready)
     : inputs_(std::move(inputs)),
       ready_(ready),
       database_(inputs_.state_directory + "/" + state_file::database),
       proxy_port_(port_of(inputs_.proxy_socket.get())),
+      api_port_(port_of(inputs_.api_tcp.get())),
       store_(std::move(store)),
       files_(std::move(files)),
       supervisor_(loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},
                   [this](const BackendEvent& event) { registry_.on_event(event); }),
-      proxy_(std::move(inputs_.proxy_socket),
-             std::min(usable_processors(), most_proxy_threads), {},
+      proxy_(std::move(inputs_.proxy_socket), std::min(usable_processors(), most_proxy_threads), {},
              [this](std::string hash, auto answer) {
                  asio::post(loop_, [this, hash = std::move(hash), answer = std::move(answer)] {
                      answer(registry_.identity(hash));
@@ -126,16 +132,32 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, Store st
                  inputs_.state_directory + "/" + state_file::mounts}),
       api_(
           registry_, services_, [this] { return version_info(); },
+          {.token = std::move(api_token), .takes_dev_token = inputs_.dev || configuration.dev},
           most_status_streams(descriptor_limit())),
-      server_(loop_, std::move(inputs_.api_socket),
-              [this](const Request& request) { return api_.serve(request); },
-              {.refuse = &Api::refuse,
-               .accept_filter = &is_same_user,
-               .on_exception = [](const std::string& what) { log::error("api: {}", what); },
-               .most_connections = most_api_connections(descriptor_limit())}),
+      server_(
+          loop_, std::move(inputs_.api_socket),
+          [this](const Request& request) { return api_.serve(request); },
+          server_options(Peer::same_user)),
       housekeeping_(store_, files_, helper_,
                     {.history_life = configuration.history,
                      .locks_in_use = [this] { return registry_.locks_in_use(); }}) {
+    for (UniqueFd* listening : {&inputs_.api_tcp, &inputs_.api_tcp_ipv6}) {
+        if (!*listening) continue;
+        tcp_servers_.push_back(std::make_unique<Server>(
+            loop_, std::move(*listening),
+            [this](const Request& request) { return api_.serve(request); },
+            server_options(Peer::anyone)));
+    }
+}
+
+ServerOptions Worker::server_options(Peer peer) const {
+    ServerOptions options{
+        .refuse = &Api::refuse,
+        .peer = peer,
+        .on_exception = [](const std::string& what) { log::error("api: {}", what); },
+        .most_connections = most_api_connections(descriptor_limit())};
+    if (peer == Peer::same_user) options.accept_filter = &is_same_user;
+    return options;
 }
 
 Result<> Worker::run() {
@@ -158,8 +180,10 @@ Task<> Worker::serve() {
     if (!recovered_) co_return;
     proxy_.start();
     server_.start();
-    log::info("serving {} backends; the proxy listens on 127.0.0.1:{}", registry_.live_count(),
-              proxy_port_);
+    for (const auto& server : tcp_servers_)
+        server->start();
+    log::info("serving {} backends; the proxy listens on 127.0.0.1:{}, the API on 127.0.0.1:{}",
+              registry_.live_count(), proxy_port_, api_port_);
     if (ready_) {
         constexpr std::string_view ready = "ready\n";
         [[maybe_unused]] const auto told = ::write(ready_.get(), ready.data(), ready.size());
@@ -215,6 +239,8 @@ Task<> Worker::stop() {
     log::info("stopping; {} backends go on", registry_.live_count());
     registry_.stop();
     co_await server_.stop();
+    for (const auto& server : tcp_servers_)
+        co_await server->stop();
     proxy_.stop();
     co_await supervisor_.stop();
 }
@@ -224,6 +250,7 @@ VersionInfo Worker::version_info() const {
             .pid = ::getpid(),
             .started_at = started_at_,
             .proxy_port = proxy_port_,
+            .api_port = api_port_,
             .backends = registry_.live_count()};
 }
 
@@ -252,8 +279,8 @@ Result<> run_worker(WorkerInputs inputs, UniqueFd& ready) {
     auto services = store->services();
     if (!services) return pass_on(services);
 
-    return Worker(std::move(inputs), *configuration, std::move(*store), std::move(*services),
-                  std::move(*files), ready)
+    return Worker(std::move(inputs), *configuration, kept_or_new_api_token(directory->get()),
+                  std::move(*store), std::move(*services), std::move(*files), ready)
         .run();
 }
 

@@ -15,6 +15,10 @@ struct WorkerInputs {
     UniqueFd api_socket;      // listening
     UniqueFd proxy_socket;    // listening
     UniqueFd shim_program;
+    UniqueFd proxy_socket_ipv6;  // listening on [::1], on the same port; empty: there is none
+    UniqueFd api_tcp;            // listening on 127.0.0.1
+    UniqueFd api_tcp_ipv6;       // as for the proxy
+    bool dev = false;            // the API also takes the token "-"
 };
 
 // Serves until SIGTERM or SIGINT. `ready`, if there is one, is told "ready\n" once requests are

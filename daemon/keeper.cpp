@@ -26,9 +26,17 @@ namespace jamsock {
 
 namespace {
 
-constexpr std::uint16_t default_proxy_port = 9090;
 constexpr int neighbouring_ports = 100;
 constexpr off_t largest_log = 10 * 1024 * 1024;
+
+// A port of ours: where it is remembered, and who wants it.
+struct PortUse {
+    const char* name;
+    const char* file;
+    std::uint16_t standard;
+};
+constexpr PortUse proxy_use{"the proxy", state_file::proxy_port, 9090};
+constexpr PortUse api_use{"the API", state_file::api_port, 8080};
 
 tl::unexpected<Error> refuse(std::string message, std::string hint = {}) {
     return fail(ErrorCode::daemon_unavailable, std::move(message), std::move(hint));
@@ -82,17 +90,41 @@ Result<UniqueFd> listen_for_clients(int directory, const std::string& state_dire
     return listener;
 }
 
-UniqueFd listen_on_loopback(std::uint16_t port) {
-    UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+// Empty, with errno, if that can't be.
+template <class Address>
+UniqueFd listen_at(int family, const Address& address) {
+    UniqueFd listener(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!listener) return listener;
     const int on = 1;
     ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (family == AF_INET6) ::setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+    if (::bind(listener.get(), generic, sizeof address) != 0 ||
+        ::listen(listener.get(), SOMAXCONN) != 0) {
+        return UniqueFd();
+    }
+    return listener;
+}
+
+UniqueFd listen_on_loopback(std::uint16_t port) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(listener.get(), SOMAXCONN) != 0) {
-        return UniqueFd();
+    return listen_at(AF_INET, address);
+}
+
+// Who means [::1] by "localhost" gets here, too, and to no stranger. Goes without where that can't
+// be.
+UniqueFd listen_on_ipv6_loopback(const PortUse& use, std::uint16_t port) {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(port);
+    address.sin6_addr = in6addr_loopback;
+    UniqueFd listener = listen_at(AF_INET6, address);
+    if (!listener) {
+        note(fmt::format("{} listens on 127.0.0.1 only: on [::1], port {} can't be had: {}",
+                         use.name, port, ::strerror(errno)));
     }
     return listener;
 }
@@ -104,8 +136,8 @@ std::uint16_t port_of(const UniqueFd& listener) {
     return ntohs(address.sin_port);
 }
 
-std::uint16_t remembered_port(int directory) {
-    std::ifstream file(path_in(directory, state_file::proxy_port));
+std::uint16_t remembered_port(int directory, const PortUse& use) {
+    std::ifstream file(path_in(directory, use.file));
     std::uint16_t port = 0;
     file >> port;
     return port;
@@ -113,9 +145,10 @@ std::uint16_t remembered_port(int directory) {
 
 // URLs stay good over a restart: the port last used comes first, unless another one is asked for.
 // A taken one is replaced: by a neighbour, or by any that is free.
-Result<UniqueFd> listen_for_proxy(int directory, std::optional<std::uint16_t> wanted) {
-    const std::uint16_t remembered = remembered_port(directory);
-    std::uint16_t first = wanted.value_or(default_proxy_port);
+Result<UniqueFd> listen_for(const PortUse& use, int directory,
+                            std::optional<std::uint16_t> wanted) {
+    const std::uint16_t remembered = remembered_port(directory, use);
+    std::uint16_t first = wanted.value_or(use.standard);
     if (remembered != 0 && wanted.value_or(0) == 0) first = remembered;
 
     UniqueFd listener = listen_on_loopback(first);
@@ -130,10 +163,10 @@ Result<UniqueFd> listen_for_proxy(int directory, std::optional<std::uint16_t> wa
     }
     const std::uint16_t port = port_of(listener);
     if (first != 0 && port != first) {
-        note(fmt::format("port {} is taken; the proxy listens on {}", first, port));
+        note(fmt::format("port {} is taken; {} listens on {}", first, use.name, port));
     }
     if (port != remembered) {
-        std::ofstream(path_in(directory, state_file::proxy_port), std::ios::trunc) << port << '\n';
+        std::ofstream(path_in(directory, use.file), std::ios::trunc) << port << '\n';
     }
     return listener;
 }
@@ -141,16 +174,48 @@ Result<UniqueFd> listen_for_proxy(int directory, std::optional<std::uint16_t> wa
 // What a keeper holds, however it came by it.
 struct Holdings {
     UniqueFd daemon_lock, api_socket, proxy_socket, shim_program;
+    UniqueFd proxy_socket_ipv6 = {}, api_tcp = {}, api_tcp_ipv6 = {};  // empty: it goes without
 };
 
+// A keeper of before may have none, and its number may be something else's by now.
+UniqueFd inherited_listener(int fd, int family) {
+    const auto option = [fd](int name) {
+        int value = 0;
+        socklen_t size = sizeof value;
+        return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : 0;
+    };
+    return UniqueFd(option(SO_DOMAIN) == family && option(SO_ACCEPTCONN) == 1 ? fd : -1);
+}
+
 Holdings take_over() {
-    Holdings holdings{UniqueFd(worker_fd::daemon_lock), UniqueFd(worker_fd::api_socket),
-                      UniqueFd(worker_fd::proxy_socket), UniqueFd(worker_fd::shim_program)};
+    Holdings holdings{UniqueFd(worker_fd::daemon_lock),
+                      UniqueFd(worker_fd::api_socket),
+                      UniqueFd(worker_fd::proxy_socket),
+                      UniqueFd(worker_fd::shim_program),
+                      inherited_listener(worker_fd::proxy_socket_ipv6, AF_INET6),
+                      inherited_listener(worker_fd::api_tcp, AF_INET),
+                      inherited_listener(worker_fd::api_tcp_ipv6, AF_INET6)};
     for (const UniqueFd* fd : {&holdings.daemon_lock, &holdings.api_socket, &holdings.proxy_socket,
-                               &holdings.shim_program}) {
+                               &holdings.shim_program, &holdings.proxy_socket_ipv6,
+                               &holdings.api_tcp, &holdings.api_tcp_ipv6}) {
         ::fcntl(fd->get(), F_SETFD, FD_CLOEXEC);
     }
     return holdings;
+}
+
+// What a keeper of before did not hold.
+Result<> add_missing(Holdings& holdings, int directory, const DaemonOptions& options) {
+    if (!holdings.api_tcp) {
+        auto listener = listen_for(api_use, directory, options.api_port);
+        if (!listener) return pass_on(listener);
+        holdings.api_tcp = std::move(*listener);
+    }
+    const auto also_on_ipv6 = [](const PortUse& use, const UniqueFd& ipv4, UniqueFd& ipv6) {
+        if (!ipv6) ipv6 = listen_on_ipv6_loopback(use, port_of(ipv4));
+    };
+    also_on_ipv6(proxy_use, holdings.proxy_socket, holdings.proxy_socket_ipv6);
+    also_on_ipv6(api_use, holdings.api_tcp, holdings.api_tcp_ipv6);
+    return {};
 }
 
 // A worker whose keeper was killed holds the lock until it is gone, a moment later.
@@ -178,7 +243,7 @@ Result<Holdings> acquire(int directory, const DaemonOptions& options) {
     if (!lock) return pass_on(lock);
     auto api_socket = listen_for_clients(directory, options.state_directory);
     if (!api_socket) return pass_on(api_socket);
-    auto proxy_socket = listen_for_proxy(directory, options.proxy_port);
+    auto proxy_socket = listen_for(proxy_use, directory, options.proxy_port);
     if (!proxy_socket) return pass_on(proxy_socket);
     return Holdings{lock->release(), std::move(*api_socket), std::move(*proxy_socket), UniqueFd()};
 }
@@ -198,6 +263,10 @@ std::vector<std::string> arguments(const DaemonOptions& options, const char* rol
     if (options.proxy_port) {
         argv.insert(argv.end(), {"--proxy-port", std::to_string(*options.proxy_port)});
     }
+    if (options.api_port) {
+        argv.insert(argv.end(), {"--api-port", std::to_string(*options.api_port)});
+    }
+    if (options.dev) argv.emplace_back("--dev");
     if (!options.config_file.empty())
         argv.insert(argv.end(), {"--config-file", options.config_file});
     if (options.log_to_file) argv.emplace_back("--log-to-file");
@@ -224,6 +293,9 @@ Result<int> keep(const DaemonOptions& options) {
     Result<Holdings> holdings =
         options.taken_over ? take_over() : acquire(directory->get(), options);
     if (!holdings) return pass_on(holdings);
+    if (auto added = add_missing(*holdings, directory->get(), options); !added) {
+        return pass_on(added);
+    }
     if (shim_program) {
         holdings->shim_program = std::move(*shim_program);
     } else {
@@ -235,6 +307,9 @@ Result<int> keep(const DaemonOptions& options) {
     plan.api_socket = holdings->api_socket.get();
     plan.proxy_socket = holdings->proxy_socket.get();
     plan.shim_program = holdings->shim_program.get();
+    plan.proxy_socket_ipv6 = holdings->proxy_socket_ipv6.get();
+    plan.api_tcp = holdings->api_tcp.get();
+    plan.api_tcp_ipv6 = holdings->api_tcp_ipv6.get();
     plan.ready = options.ready_fd;
     plan.worker_argv = arguments(options, "--worker");
     plan.restart_argv = arguments(options, "--take-over");

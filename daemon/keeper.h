@@ -14,6 +14,8 @@ namespace jamsock {
 struct DaemonOptions {
     std::string state_directory;
     std::optional<std::uint16_t> proxy_port;  // the wanted one; 0: any free one
+    std::optional<std::uint16_t> api_port;    // … of the API over TCP
+    bool dev = false;                         // takes the token "-", whatever the settings say
     std::string config_file;                  // read by each worker as it starts
     bool log_to_file = false;                 // jamsockd.log in place of standard error
     int ready_fd =

@@ -45,12 +45,20 @@ int worker_main(const DaemonOptions& options) {
     log::start("worker");
     const UniqueFd daemon_lock = inherited(worker_fd::daemon_lock);
     UniqueFd ready = inherited(worker_fd::ready);
+    UniqueFd proxy_socket_ipv6 = inherited(worker_fd::proxy_socket_ipv6);
+    UniqueFd api_tcp = inherited(worker_fd::api_tcp);
+    UniqueFd api_tcp_ipv6 = inherited(worker_fd::api_tcp_ipv6);
+    // Last, as it may get the number of one that was not passed.
     const UniqueFd listening(::fcntl(worker_fd::api_socket, F_DUPFD_CLOEXEC, 0));
     const auto served = run_worker({.state_directory = options.state_directory,
                                     .config_file = options.config_file,
                                     .api_socket = inherited(worker_fd::api_socket),
                                     .proxy_socket = inherited(worker_fd::proxy_socket),
-                                    .shim_program = inherited(worker_fd::shim_program)},
+                                    .shim_program = inherited(worker_fd::shim_program),
+                                    .proxy_socket_ipv6 = std::move(proxy_socket_ipv6),
+                                    .api_tcp = std::move(api_tcp),
+                                    .api_tcp_ipv6 = std::move(api_tcp_ipv6),
+                                    .dev = options.dev},
                                    ready);
     if (served) return worker_exit::stopped;
     // The keeper is about to end, too: who connects meanwhile is refused, not left waiting.
@@ -94,6 +102,10 @@ int run(int argc, char** argv) {
         "where the state is kept (default: $JAMSOCK_HOME, or jamsock in $XDG_STATE_HOME)");
     app.add_option("--proxy-port", options.proxy_port,
                    "the port of the connection URLs (default: the last one used, or 9090; 0: any)");
+    app.add_option("--api-port", options.api_port,
+                   "the port of the API over TCP (default: the last one used, or 8080; 0: any)");
+    app.add_flag("--dev", options.dev,
+                 "also take the API token '-', which SDKs send in their dev mode");
     app.add_option("--config-file", options.config_file,
                    "the settings (default: config.toml in $JAMSOCK_HOME, or in jamsock in "
                    "$XDG_CONFIG_HOME)");

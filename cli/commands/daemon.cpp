@@ -37,7 +37,8 @@ Result<int> run_foreground(const Invocation&) {
 }
 
 std::string address_of(const VersionInfo& version) {
-    return fmt::format("worker pid {}, proxy on port {}", version.pid, version.proxy_port);
+    return fmt::format("worker pid {}, proxy on port {}, API on port {}", version.pid,
+                       version.proxy_port, version.api_port);
 }
 
 Result<int> run_start(const Invocation& invocation) {

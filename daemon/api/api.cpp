@@ -17,26 +17,33 @@ namespace {
 // wait before.
 constexpr std::chrono::seconds longest_wait{limit_range::startup.most + limit_range::grace.most};
 
-Response failure(const Error& error) {
+// Over TCP `error` is told without what is for this user alone.
+Response failure(const Error& error, Peer peer) {
     const std::string id = new_request_id();
     log::info("request {} failed: {}: {}", id, info(error.code).name, error.message);
-    return {.status = info(error.code).http_status, .body = error_json(error, id)};
+    return {.status = info(error.code).http_status,
+            .body = error_json(peer == Peer::anyone ? without_paths(error) : error, id)};
 }
 
-Response nothing_answers(const Request& request, const Match& match) {
+Error nothing_answers(const Request& request, const Match& match) {
     if (match.allowed.empty()) {
-        return failure({ErrorCode::route_not_found,
-                        fmt::format("The API has no path {}.", in_quotes(request.path)),
-                        {},
-                        {}});
+        return {ErrorCode::route_not_found,
+                fmt::format("The API has no path {}.", in_quotes(request.path)),
+                {},
+                {}};
     }
-    Response response = failure(
-        {ErrorCode::method_not_allowed,
-         fmt::format("{} does not take {}.", in_quotes(request.path), in_quotes(request.method)),
-         {},
-         {}});
-    response.headers.emplace_back("Allow", fmt::format("{}", fmt::join(match.allowed, ", ")));
-    return response;
+    return {ErrorCode::method_not_allowed,
+            fmt::format("{} does not take {}.", in_quotes(request.path), in_quotes(request.method)),
+            {},
+            {}};
+}
+
+// What a browser asks before it lets a page ask (Fetch, CORS-preflight).
+Response preflight_answer() {
+    return {.status = 204,
+            .headers = {{"Access-Control-Allow-Methods", "GET, HEAD"},
+                        {"Access-Control-Allow-Headers", "*, Authorization"},
+                        {"Access-Control-Max-Age", "86400"}}};
 }
 
 ErrorCode code_of(int http_status) {
@@ -65,6 +72,14 @@ Result<> check_account(const std::string& account) {
 Result<ServiceName> service_in(const PathParameters& path) {
     if (auto known = check_account(path["account"]); !known) return pass_on(known);
     return ServiceName::parse(path["account"], path["service"], path.value_or_empty("environment"));
+}
+
+// Who has the API's token may use programs, and who is this user may say which.
+Result<> check_may_give_command(const Request& request, bool gives_command) {
+    if (!gives_command || request.peer == Peer::same_user) return {};
+    return fail(ErrorCode::forbidden,
+                "A command can't be given over TCP; make a service of it on this machine.",
+                "jamsock service create --help");
 }
 
 Result<std::optional<Deadline>> ready_by(const Request& request) {
@@ -105,9 +120,9 @@ std::vector<Endpoint> Api::table() {
          "the backends that have not ended"},
         {"GET", "/v2/backend/{id}", handler(&Api::backend), "all about one backend"},
         {"GET", "/v2/backend/{id}/status", handler(&Api::backend_status),
-         "a backend's present status"},
+         "a backend's present status", true},
         {"GET", "/v2/backend/{id}/status/stream", handler(&Api::backend_status_stream),
-         "all its statuses, as they come (server-sent events)"},
+         "all its statuses, as they come (server-sent events)", true},
         {"POST", "/v2/backend/{id}/terminate", handler(&Api::terminate), "end a backend"},
         {"POST", "/v2/backend/{id}/revoke", handler(&Api::revoke),
          "end connection tokens of a backend: one, or all of a user"},
@@ -128,7 +143,7 @@ std::vector<Endpoint> Api::table() {
          "no images: services run commands"},
         {"GET", "/service/{account}/{service}/image-name", handler(&Api::image_name),
          "unsupported: services run commands"},
-        {"GET", "/healthz", handler(&Api::healthz), "whether the daemon answers"},
+        {"GET", "/healthz", handler(&Api::healthz), "whether the daemon answers", true},
         {"GET", "/version", handler(&Api::version), "which daemon this is"},
     };
 }
@@ -149,25 +164,42 @@ class Api::StreamPlace {
 };
 
 Api::Api(Registry& registry, Services& services, std::function<VersionInfo()> version,
-         std::size_t most_streams)
+         TcpAccess access, std::size_t most_streams)
     : registry_(registry),
       services_(services),
       version_(std::move(version)),
+      access_(std::move(access)),
       most_streams_(most_streams),
       router_(table()) {
 }
 
 Response Api::refuse(int http_status, std::string sentence) {
-    Response response = failure({code_of(http_status), std::move(sentence), {}, {}});
+    Response response = failure({code_of(http_status), std::move(sentence), {}, {}}, Peer::anyone);
     response.status = http_status;
     return response;
 }
 
 Task<Response> Api::serve(const Request& request) {
     const Match match = router_.find(request.method, request.path);
-    if (!match.endpoint) co_return nothing_answers(request, match);
-    const Result<Response> response = co_await match.endpoint->handler(request, match.parameters);
-    co_return response ? *response : failure(response.error());
+    const Result<Response> answered = co_await answer(request, match);
+    Response response = answered ? *answered : failure(answered.error(), request.peer);
+    if (match.is_public) response.headers.emplace_back("Access-Control-Allow-Origin", "*");
+    if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+    if (response.status == 405) {
+        response.headers.emplace_back("Allow", fmt::format("{}", fmt::join(match.allowed, ", ")));
+    }
+    co_return response;
+}
+
+Task<Result<Response>> Api::answer(const Request& request, const Match& match) {
+    if (request.peer == Peer::anyone) {
+        if (auto refused = access_.refuses(request, match.is_public)) {
+            co_return tl::unexpected(*std::move(refused));
+        }
+    }
+    if (match.is_public && request.method == "OPTIONS") co_return preflight_answer();
+    if (!match.endpoint) co_return tl::unexpected(nothing_answers(request, match));
+    co_return co_await match.endpoint->handler(request, match.parameters);
 }
 
 Task<Result<Response>> Api::connect(const Request& request, const PathParameters& path) {
@@ -175,6 +207,9 @@ Task<Result<Response>> Api::connect(const Request& request, const PathParameters
     if (!service) co_return tl::unexpected(service.error());
     auto wanted = ConnectRequest::from_json(request.body);
     if (!wanted) co_return tl::unexpected(wanted.error());
+    if (auto may = check_may_give_command(request, wanted->command.has_value()); !may) {
+        co_return tl::unexpected(may.error());
+    }
     auto deadline = ready_by(request);
     if (!deadline) co_return tl::unexpected(deadline.error());
     const auto response = co_await registry_.connect(*service, *wanted, *deadline);
@@ -203,9 +238,7 @@ Task<Result<Response>> Api::backend_status(const Request&, const PathParameters&
     if (!id) co_return tl::unexpected(id.error());
     const auto status = registry_.status(*id);
     if (!status) co_return tl::unexpected(status.error());
-    co_return Response{
-        .body = public_status_json(*status),
-        .headers = {{"Content-Type", "application/json"}, {"Access-Control-Allow-Origin", "*"}}};
+    co_return Response{.body = public_status_json(*status)};
 }
 
 Task<Result<Response>> Api::backend_status_stream(const Request&, const PathParameters& path) {
@@ -225,9 +258,7 @@ Task<Result<Response>> Api::backend_status_stream(const Request&, const PathPara
 
 Response Api::status_stream(const BackendId& id) {
     const auto place = std::make_shared<const StreamPlace>(streams_);
-    return {.headers = {{"Content-Type", "text/event-stream"},
-                        {"Cache-Control", "no-store"},
-                        {"Access-Control-Allow-Origin", "*"}},
+    return {.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}},
             .events = [this, id, place](EventStream& stream) { return send_statuses(id, stream); }};
 }
 
@@ -276,6 +307,9 @@ Task<Result<Response>> Api::create_service(const Request& request, const PathPar
         co_return tl::unexpected(known.error());
     const auto wanted = ServiceCreateRequest::from_json(request.body);
     if (!wanted) co_return tl::unexpected(wanted.error());
+    if (auto may = check_may_give_command(request, wanted->definition.names_program()); !may) {
+        co_return tl::unexpected(may.error());
+    }
     const auto created = services_.create(wanted->name, wanted->definition);
     if (!created) co_return tl::unexpected(created.error());
     co_return Response{.body = ok_json()};
@@ -300,6 +334,9 @@ Task<Result<Response>> Api::update_service(const Request& request, const PathPar
     if (!name) co_return tl::unexpected(name.error());
     const auto change = ServiceUpdateRequest::from_json(request.body);
     if (!change) co_return tl::unexpected(change.error());
+    if (auto may = check_may_give_command(request, change->names_program()); !may) {
+        co_return tl::unexpected(may.error());
+    }
     const auto updated = services_.update(*name, *change);
     if (!updated) co_return tl::unexpected(updated.error());
     co_return Response{.body = ok_json()};

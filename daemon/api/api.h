@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/api_types.h"
+#include "daemon/api/tcp_access.h"
 #include "daemon/http/router.h"
 #include "daemon/registry/registry.h"
 
@@ -18,7 +19,7 @@ class Api {
   public:
     // `most_streams`: of statuses, at a time; one more is refused.
     Api(Registry& registry, Services& services, std::function<VersionInfo()> version,
-        std::size_t most_streams);
+        TcpAccess access, std::size_t most_streams);
 
     // Answers any request; a failed one is logged with the id that its answer carries.
     Task<Response> serve(const Request& request);
@@ -29,6 +30,7 @@ class Api {
     const std::vector<Endpoint>& endpoints() const { return router_.endpoints(); }
 
   private:
+    Task<Result<Response>> answer(const Request& request, const Match& match);
     Task<Result<Response>> connect(const Request& request, const PathParameters& path);
     Task<Result<Response>> keys(const Request& request, const PathParameters& path);
     Task<Result<Response>> backend(const Request& request, const PathParameters& path);
@@ -56,6 +58,7 @@ class Api {
     Registry& registry_;
     Services& services_;
     std::function<VersionInfo()> version_;
+    TcpAccess access_;
     std::size_t most_streams_;
     std::shared_ptr<std::size_t> streams_ = std::make_shared<std::size_t>(0);
     Router router_;

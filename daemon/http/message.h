@@ -24,12 +24,19 @@ inline const std::string* find_header(const Headers& headers, std::string_view n
     return nullptr;
 }
 
+// Who may be at the other end of a connection.
+enum class Peer {
+    same_user,  // the kernel says so, of a Unix socket
+    anyone,     // TCP
+};
+
 struct Request {
     std::string method;
     std::string path;   // as it came, still percent-encoded; up to the first '?'
     std::string query;  // after it
     Headers headers;
     std::string body;
+    Peer peer = Peer::same_user;
 
     const std::string* header(std::string_view name) const { return find_header(headers, name); }
 };

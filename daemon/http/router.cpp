@@ -61,7 +61,10 @@ Match Router::find(std::string_view method, std::string_view path) const {
     for (const Endpoint& endpoint : endpoints_) {
         auto parameters = match(endpoint.pattern, path);
         if (!parameters) continue;
-        if (answers(endpoint, method)) return {&endpoint, *std::move(parameters), {}};
+        found.is_public = found.is_public || endpoint.is_public;
+        if (answers(endpoint, method)) {
+            return {&endpoint, found.is_public, *std::move(parameters), {}};
+        }
         found.allowed.push_back(endpoint.method);
     }
     return found;

@@ -40,10 +40,12 @@ struct Endpoint {
         pattern;  // "/v2/backend/{id}/status": a {name} takes one whole, non-empty part
     Handler handler;
     std::string_view summary;
+    bool is_public = false;  // anyone may ask, also a page of another origin
 };
 
 struct Match {
     const Endpoint* endpoint = nullptr;  // null: nothing answers this
+    bool is_public = false;              // some endpoint of this path is
     PathParameters parameters;
     // With a null endpoint: the methods that the path does answer; empty if it is unknown.
     std::vector<std::string_view> allowed;

@@ -28,8 +28,8 @@ struct Client {
     bool is_idle = true;  // between two requests
 };
 
-Request to_request(const RequestHead& head) {
-    Request request{.method = std::string(head.method)};
+Request to_request(const RequestHead& head, Peer peer) {
+    Request request{.method = std::string(head.method), .peer = peer};
     const auto question = std::min(head.target.find('?'), head.target.size());
     request.path = head.target.substr(0, question);
     request.query = head.target.substr(std::min(question + 1, head.target.size()));
@@ -171,7 +171,7 @@ Task<bool> Server::State::answer_next(Client& client) {
     const bool answers_head = head.method == "HEAD";
     const bool keep_alive = head.keep_alive;
     const bool is_http_1_0 = head.is_http_1_0;
-    Request request = to_request(head);
+    Request request = to_request(head, options.peer);
     switch (co_await take_body(connection, head, request)) {
         case BodyEnd::complete:
             break;

@@ -22,6 +22,7 @@ using Service = std::function<Task<Response>(const Request&)>;
 struct ServerOptions {
     // The answer to a request that never reaches the service, or whose service threw. Required.
     std::function<Response(int status, std::string sentence)> refuse;
+    Peer peer = Peer::same_user;
     // Whether to serve this new connection; empty: all.
     std::function<bool(int fd)> accept_filter = {};
     // Told of an exception out of the service, which is a bug: "GET /path: what". For the log.

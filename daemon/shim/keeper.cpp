@@ -50,6 +50,9 @@ class Inheritance {
         hold(worker_fd::api_socket, plan.api_socket);
         hold(worker_fd::proxy_socket, plan.proxy_socket);
         hold(worker_fd::shim_program, plan.shim_program);
+        hold(worker_fd::proxy_socket_ipv6, plan.proxy_socket_ipv6);
+        hold(worker_fd::api_tcp, plan.api_tcp);
+        hold(worker_fd::api_tcp_ipv6, plan.api_tcp_ipv6);
     }
 
     // In a new worker: these and `ready` (-1: none) and nothing else beyond the standard streams.
@@ -59,7 +62,8 @@ class Inheritance {
         }
         if (ready < 0 || ::dup2(ready, worker_fd::ready) < 0) ::close(worker_fd::ready);
         close_all_but({worker_fd::daemon_lock, worker_fd::api_socket, worker_fd::proxy_socket,
-                       worker_fd::shim_program, worker_fd::ready});
+                       worker_fd::shim_program, worker_fd::proxy_socket_ipv6, worker_fd::api_tcp,
+                       worker_fd::api_tcp_ipv6, worker_fd::ready});
     }
 
     // Runs `argv` in place of this process. Returns, with errno, only if that fails, and then
@@ -84,7 +88,7 @@ class Inheritance {
     }
 
   private:
-    static constexpr std::size_t count = 4;
+    static constexpr std::size_t count = 7;
     struct Held {
         int number = -1;
         UniqueFd copy;  // empty: not passed on

@@ -16,7 +16,10 @@ inline constexpr int daemon_lock = 3;
 inline constexpr int api_socket = 4;
 inline constexpr int proxy_socket = 5;
 inline constexpr int shim_program = 6;
-inline constexpr int ready = 7;
+inline constexpr int proxy_socket_ipv6 = 7;
+inline constexpr int api_tcp = 8;
+inline constexpr int api_tcp_ipv6 = 9;
+inline constexpr int ready = 10;
 }  // namespace worker_fd
 
 // How a worker ends on purpose; every other end is a crash.
@@ -31,6 +34,9 @@ struct KeeperPlan {
     int api_socket = -1;
     int proxy_socket = -1;
     int shim_program = -1;
+    int proxy_socket_ipv6 = -1;
+    int api_tcp = -1;
+    int api_tcp_ipv6 = -1;
     int ready = -1;  // for the first worker only; taken over and closed by the keeper
 
     std::vector<std::string> worker_argv;

@@ -110,6 +110,7 @@ class LonelyUser {
         RunOptions options;
         options.environment = {{"JAMSOCK_HOME", home_.path()},
                                {"JAMSOCK_PROXY_PORT", "0"},
+                               {"JAMSOCK_API_PORT", "0"},
                                {"PATH", "/usr/local/bin:/usr/bin:/bin"}};
         return run(argv, options);
     }

@@ -56,6 +56,7 @@ RunOptions Home::options() const {
     RunOptions options;
     options.environment = {{"JAMSOCK_HOME", path_},
                            {"JAMSOCK_PROXY_PORT", "0"},
+                           {"JAMSOCK_API_PORT", "0"},
                            {"PATH", "/usr/local/bin:/usr/bin:/bin"},
                            {"HOME", path_}};
     return options;

@@ -225,13 +225,17 @@ TEST_CASE("a shim among the ancestors is found however far up, and by its comman
     ::waitpid(child, nullptr, 0);
 }
 
-TEST_CASE("the proxy port of the environment must be a port") {
+TEST_CASE("the ports of the environment must be ports") {
     const StateDirectory state;
-    for (const char* wrong : {"port", "-1", "65536", "80 "}) {
-        CAPTURE(wrong);
-        const ScopedVariable port("JAMSOCK_PROXY_PORT", wrong);
-        CHECK(DaemonPlace::from_environment().error().code == ErrorCode::invalid_request);
+    for (const char* name : {"JAMSOCK_PROXY_PORT", "JAMSOCK_API_PORT"}) {
+        for (const char* wrong : {"port", "-1", "65536", "80 "}) {
+            CAPTURE(wrong);
+            const ScopedVariable port(name, wrong);
+            CHECK(DaemonPlace::from_environment().error().code == ErrorCode::invalid_request);
+        }
     }
+    const ScopedVariable api_port("JAMSOCK_API_PORT", "1");
+    CHECK(DaemonPlace::from_environment()->api_port == "1");
     const ScopedVariable port("JAMSOCK_PROXY_PORT", "0");
     CHECK(DaemonPlace::from_environment()->proxy_port == "0");
     CHECK(DaemonPlace::from_environment()->state_directory == state.path());

@@ -22,6 +22,7 @@ struct NoBackends final : Backends {
 };
 
 constexpr std::size_t most_streams = 2;
+constexpr const char* api_token = "local.0123456789012345678901234567890123456789abc";
 
 struct Served {
     Store store = Store::open(":memory:").value();
@@ -29,12 +30,25 @@ struct Served {
     Services services{store, {}, {{"/demo"}, "/"}, [](const Command&) { return Result<>(); }};
     Registry registry{
         store, services, backends, {[](auto) {}, [](auto) {}, [](auto) {}}, {"http://x/"}};
-    Api api{registry, services, [] { return VersionInfo{.version = "1.2.3", .pid = 7}; },
+    Api api{registry,
+            services,
+            [] { return VersionInfo{.version = "1.2.3", .pid = 7}; },
+            {.token = api_token},
             most_streams};
 
     Response ask(const char* method, const char* path, const char* body = "",
                  const char* query = "") {
-        const Request request{method, path, query, {}, body};
+        return ask({method, path, query, {}, body});
+    }
+
+    // … over TCP.
+    Response ask_tcp(const char* method, const std::string& path, Headers headers,
+                     const char* body = "") {
+        headers.emplace_back("Host", "127.0.0.1:8080");
+        return ask({method, path, "", std::move(headers), body, Peer::anyone});
+    }
+
+    Response ask(const Request& request) {
         std::optional<Response> response;
         asio::io_context loop;
         asio::co_spawn(
@@ -175,4 +189,54 @@ TEST_CASE("no two endpoints are the same, and each says what it is for") {
         CHECK(seen.emplace(endpoint.method, endpoint.pattern).second);
         CHECK_FALSE(endpoint.summary.empty());
     }
+}
+
+TEST_CASE("over TCP the API answers who has its token") {
+    Served served;
+    const Headers bearer{{"Authorization", std::string("Bearer ") + api_token}};
+    const char* const list = "/v2/account/local/keys";
+    CHECK(served.ask_tcp("GET", list, bearer).status == 200);
+    const Response refused = served.ask_tcp("GET", list, {});
+    CHECK(refused.status == 401);
+    CHECK(error_from_json(refused.body, 401).code == ErrorCode::invalid_auth);
+    CHECK(*find_header(refused.headers, "www-authenticate") == "Bearer");
+    CHECK(served.ask_tcp("GET", "/v3", {}).status == 401);
+    CHECK(served.ask_tcp("GET", "/healthz", {}).status == 200);
+}
+
+TEST_CASE("a page of any origin reads what is public, also what is wrong with its request") {
+    Served served;
+    const auto id = ConnectResponse::from_json(served.ask("POST", connect_path).body)->backend_id;
+    const Headers foreign{{"Origin", "https://example.org"}};
+    const std::string status = "/v2/backend/" + id.str() + "/status";
+    for (const std::string& path : {status, std::string("/v2/backend/nobody/status")}) {
+        const Response response = served.ask_tcp("GET", path, foreign);
+        CHECK(*find_header(response.headers, "access-control-allow-origin") == "*");
+    }
+    const Response preflight = served.ask_tcp("OPTIONS", status, foreign);
+    CHECK(preflight.status == 204);
+    CHECK(*find_header(preflight.headers, "access-control-allow-methods") == "GET, HEAD");
+    const Response control = served.ask_tcp("OPTIONS", connect_path, foreign);
+    CHECK(control.status == 403);
+    CHECK(find_header(control.headers, "access-control-allow-origin") == nullptr);
+}
+
+TEST_CASE("over TCP nobody says which program to run, and no path of a file is told") {
+    Served served;
+    const Headers bearer{{"Authorization", std::string("Bearer ") + api_token}};
+    const char* const command = R"({"spawn":{"executable":{"command":["/bin/true"],"cwd":"/"}}})";
+    CHECK(served.ask_tcp("POST", connect_path, bearer, command).status == 403);
+    CHECK(served
+              .ask_tcp("POST", "/v2/account/local/service", bearer,
+                       R"({"name":"editor","command":["/bin/true"],"cwd":"/"})")
+              .status == 403);
+    CHECK(served
+              .ask_tcp("POST", "/v2/account/local/service", bearer,
+                       R"({"name":"editor","ready_exec":"true"})")
+              .status == 403);
+    CHECK(
+        served
+            .ask_tcp("POST", "/v2/service/local/default/update", bearer, R"({"ready_exec":"true"})")
+            .status == 403);
+    CHECK(served.ask("POST", connect_path, command).status == 200);
 }

@@ -120,6 +120,7 @@ struct PassedFiles {
 
     explicit PassedFiles(RunningKeeper& keeper) {
         KeeperPlan& plan = keeper.plan();
+        plan.proxy_socket_ipv6 = open(keeper, "proxy-ipv6");
         plan.shim_program = open(keeper, "shim");
         plan.proxy_socket = open(keeper, "proxy");
         plan.api_socket = open(keeper, "api");
@@ -151,6 +152,7 @@ void check_passed(const RunningKeeper& keeper, const Descriptors& descriptors) {
     CHECK(descriptors.at(worker_fd::api_socket) == keeper.path("api"));
     CHECK(descriptors.at(worker_fd::proxy_socket) == keeper.path("proxy"));
     CHECK(descriptors.at(worker_fd::shim_program) == keeper.path("shim"));
+    CHECK(descriptors.at(worker_fd::proxy_socket_ipv6) == keeper.path("proxy-ipv6"));
 }
 
 // Whether the last writing end of the pipe is closed, or is so before the deadline.
@@ -161,7 +163,7 @@ bool is_at_end(const UniqueFd& reader) {
     return ::poll(&polled, 1, static_cast<int>(limit)) == 1 && ::read(reader.get(), &byte, 1) == 0;
 }
 
-constexpr std::size_t standard_and_passed = 3 + 4;
+constexpr std::size_t standard_and_passed = 3 + 5;
 
 }  // namespace
 

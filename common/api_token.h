@@ -1,0 +1,15 @@
+// The token that the API asks for over TCP (CONTRACT, Where it listens): "local." and 43 letters,
+// digits, dashes or underscores, in the state directory's `api-token`.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace jamsock {
+
+bool is_api_token(std::string_view text);
+
+// What the file of the open state directory holds (blocks); empty: no token.
+std::string read_api_token(int directory);
+
+}  // namespace jamsock

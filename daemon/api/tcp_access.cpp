@@ -1,0 +1,105 @@
+#include "daemon/api/tcp_access.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+
+#include "common/text.h"
+#include "daemon/http/head_rules.h"
+
+namespace jamsock {
+
+namespace {
+
+constexpr std::string_view dev_token = "-";
+
+// RFC 6750, 2.1; the scheme in any letter case (RFC 9110, 11.1).
+std::string_view bearer_token(const Request& request) {
+    constexpr std::string_view scheme = "bearer ";
+    const std::string* field = request.header("authorization");
+    const std::string_view value = field ? std::string_view(*field) : std::string_view();
+    if (!equal_ignoring_case(value.substr(0, scheme.size()), scheme)) return {};
+    const auto start = value.find_first_not_of(' ', scheme.size());
+    return start == std::string_view::npos ? std::string_view() : value.substr(start);
+}
+
+bool is_foreign_origin(const Request& request) {
+    const std::string host = request.header("host") ? *request.header("host") : "";
+    return std::ranges::any_of(request.headers, [&](const auto& header) {
+        return equal_ignoring_case(header.first, "origin") && !is_own_origin(header.second, host);
+    });
+}
+
+bool begins_path(std::string_view text, std::size_t at) {
+    constexpr std::string_view before = " '\"(=";
+    const bool is_at_start = at == 0 || before.find(text[at - 1]) != std::string_view::npos;
+    return text[at] == '/' && is_at_start;
+}
+
+std::size_t path_end(std::string_view text, std::size_t at) {
+    const bool is_quoted = at > 0 && text[at - 1] == '\'';
+    return std::min(text.find_first_of(is_quoted ? "'" : " ,;:)\"", at), text.size());
+}
+
+std::string last_parts_of_paths(std::string_view text) {
+    std::string told;
+    std::size_t at = 0;
+    while (at < text.size()) {
+        if (!begins_path(text, at)) {
+            told += text[at++];
+            continue;
+        }
+        const std::size_t end = path_end(text, at);
+        const std::string_view path = text.substr(at, end - at);
+        told += path.substr(path.rfind('/') + 1);
+        at = end;
+    }
+    return told;
+}
+
+bool names_path(std::string_view text) {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (begins_path(text, at)) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+bool TcpAccess::is_ours(std::string_view given) const {
+    if (takes_dev_token && given == dev_token) return true;
+    return !token.empty() && given.size() == token.size() &&
+           ::sodium_memcmp(given.data(), token.data(), token.size()) == 0;
+}
+
+std::optional<Error> TcpAccess::refuses(const Request& request, bool is_public) const {
+    const std::string* host = request.header("host");
+    if (!host || !is_loopback_host(*host)) {
+        return Error{
+            ErrorCode::forbidden, "The Host is not a name of this machine's loopback.", {}, {}};
+    }
+    if (is_public) return std::nullopt;
+    if (is_foreign_origin(request)) {
+        return Error{ErrorCode::forbidden,
+                     "A page of another origin may read the public status only; call the API from "
+                     "a server.",
+                     {},
+                     {}};
+    }
+    if (is_ours(bearer_token(request))) return std::nullopt;
+    return Error{ErrorCode::invalid_auth,
+                 "The request needs 'Authorization: Bearer' with this daemon's API token.",
+                 "jamsock env",
+                 {}};
+}
+
+Error without_paths(Error error) {
+    if (error.code == ErrorCode::route_not_found || error.code == ErrorCode::method_not_allowed) {
+        return error;  // the path is the request's own
+    }
+    error.message = last_parts_of_paths(error.message);
+    if (names_path(error.hint)) error.hint.clear();
+    return error;
+}
+
+}  // namespace jamsock

@@ -1,0 +1,90 @@
+// The API over TCP: its ports, its token, and what it keeps over restarts.
+#include <doctest/doctest.h>
+#include <httplib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "common/api_token.h"
+#include "common/api_types.h"
+#include "tests/support/eventually.h"
+#include "tests/support/home.h"
+
+using namespace jamsock;
+using namespace jamsock::test;
+
+namespace {
+
+std::string token_of(const Home& home) {
+    std::string text;
+    std::ifstream(home.path() + "/api-token") >> text;
+    return text;
+}
+
+// The status of the list of keys over TCP; 0: no answer.
+int ask(const char* host, std::uint16_t port, const std::string& token) {
+    httplib::Client client(host, port);
+    client.set_bearer_token_auth(token);
+    const auto result = client.Get("/v2/account/local/keys");
+    return result ? result->status : 0;
+}
+
+}  // namespace
+
+TEST_CASE("the API is answered on 127.0.0.1 and [::1] for who has the token of its file") {
+    const Home home;
+    home.output_of({"daemon", "start"});
+    const std::uint16_t port = home.version()->api_port;
+    const std::string token = token_of(home);
+    CHECK(is_api_token(token));
+    struct stat status {};
+    REQUIRE(::stat((home.path() + "/api-token").c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0600);
+    CHECK(ask("127.0.0.1", port, token) == 200);
+    CHECK(ask("::1", port, token) == 200);
+    CHECK(ask("127.0.0.1", port, "-") == 401);
+    CHECK(ask("127.0.0.1", port, "local.wrong") == 401);
+}
+
+TEST_CASE("port and token of the API stay over restarts and crashes") {
+    const Home home;
+    home.output_of({"daemon", "start"});
+    const std::uint16_t port = home.version()->api_port;
+    const std::string token = token_of(home);
+
+    const pid_t worker = home.worker();
+    ::kill(worker, SIGKILL);
+    CHECK(eventually([&] { return ask("127.0.0.1", port, token) == 200; }));
+    CHECK(home.worker() != worker);
+
+    home.output_of({"daemon", "restart"});
+    CHECK(ask("127.0.0.1", port, token) == 200);
+    home.output_of({"daemon", "stop"});
+    home.output_of({"daemon", "start"});
+    CHECK(home.version()->api_port == port);
+    CHECK(ask("127.0.0.1", port, token) == 200);
+}
+
+TEST_CASE("a file that holds no token gets a new one") {
+    const Home home;
+    std::ofstream(home.path() + "/api-token") << "secret\n";
+    home.output_of({"daemon", "start"});
+    CHECK(ask("127.0.0.1", home.version()->api_port, "secret") == 401);
+    CHECK(ask("127.0.0.1", home.version()->api_port, token_of(home)) == 200);
+}
+
+TEST_CASE("a taken port of the API is replaced, said in the log and remembered") {
+    const Home first;
+    first.output_of({"daemon", "start"});
+    const std::uint16_t taken = first.version()->api_port;
+    const Home home;
+    RunOptions options = home.options();
+    options.environment["JAMSOCK_API_PORT"] = std::to_string(taken);
+    REQUIRE(home.jamsock({"daemon", "start"}, options).exit_code == 0);
+    const std::uint16_t port = home.version()->api_port;
+    CHECK(port != taken);
+    CHECK(home.output_of({"daemon", "logs"}).find("is taken; the API listens on") !=
+          std::string::npos);
+    CHECK(home.output_of({"daemon", "status"}).find(std::to_string(port)) != std::string::npos);
+}

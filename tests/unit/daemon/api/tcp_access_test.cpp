@@ -1,0 +1,91 @@
+#include "daemon/api/tcp_access.h"
+
+#include <doctest/doctest.h>
+
+using namespace jamsock;
+
+namespace {
+
+const std::string token = "local.0123456789012345678901234567890123456789abc";
+const TcpAccess access{.token = token};
+
+// The code of the refusal; nothing: it may pass.
+std::optional<ErrorCode> refused(Headers headers, bool is_public = false,
+                                 const TcpAccess& rules = access) {
+    const auto refusal = rules.refuses({.headers = std::move(headers)}, is_public);
+    return refusal ? std::optional(refusal->code) : std::nullopt;
+}
+
+const std::pair<std::string, std::string> host{"Host", "localhost:8080"};
+const std::pair<std::string, std::string> bearer{"Authorization", "Bearer " + token};
+
+}  // namespace
+
+TEST_CASE("the API's token is asked for, whole and as a bearer's") {
+    CHECK_FALSE(refused({host, bearer}));
+    CHECK_FALSE(refused({host, {"authorization", "bearer   " + token}}));
+    for (const std::string& wrong : std::vector<std::string>{
+             "", token, "Basic " + token, "Bearer ", "Bearer", "Bearer " + token + "x",
+             "Bearer " + token.substr(1), "Bearer " + token.substr(0, 48) + "x", "Bearer -"}) {
+        CAPTURE(wrong);
+        CHECK(refused({host, {"Authorization", wrong}}) == ErrorCode::invalid_auth);
+    }
+    CHECK(refused({host}) == ErrorCode::invalid_auth);
+    CHECK_FALSE(refused({host}, /*is_public=*/true));
+}
+
+TEST_CASE("a daemon without a token lets nobody in") {
+    CHECK(refused({host, {"Authorization", "Bearer "}}, false, TcpAccess{}) ==
+          ErrorCode::invalid_auth);
+}
+
+TEST_CASE("in dev mode '-' is a token, too, but not a page's") {
+    const TcpAccess dev{.token = token, .takes_dev_token = true};
+    const std::pair<std::string, std::string> dash{"Authorization", "Bearer -"};
+    CHECK_FALSE(refused({host, dash}, false, dev));
+    CHECK_FALSE(refused({host, bearer}, false, dev));
+    CHECK(refused({host}, false, dev) == ErrorCode::invalid_auth);
+    CHECK(refused({host, dash, {"Origin", "http://localhost:3000"}}, false, dev) ==
+          ErrorCode::forbidden);
+}
+
+TEST_CASE("a Host that names no loopback gets nothing, not even what is public") {
+    for (const char* wrong :
+         {"example.org", "127.0.0.1.example.org", "localhost.example.org", ""}) {
+        CAPTURE(wrong);
+        CHECK(refused({{"Host", wrong}, bearer}) == ErrorCode::forbidden);
+        CHECK(refused({{"Host", wrong}}, true) == ErrorCode::forbidden);
+    }
+    CHECK(refused({bearer}) == ErrorCode::forbidden);
+    for (const char* right : {"127.0.0.1:8080", "[::1]:8080", "localhost", "api.localhost:1"}) {
+        CAPTURE(right);
+        CHECK_FALSE(refused({{"Host", right}, bearer}));
+    }
+}
+
+TEST_CASE("a page of another origin is refused whatever it presents") {
+    for (const char* origin : {"http://localhost:3000", "https://localhost:3000", "null",
+                               "http://127.0.0.1:8080", "https://example.org", ""}) {
+        CAPTURE(origin);
+        CHECK(refused({host, bearer, {"Origin", origin}}) == ErrorCode::forbidden);
+        CHECK_FALSE(refused({host, {"Origin", origin}}, true));
+    }
+    CHECK_FALSE(refused({host, bearer, {"Origin", "http://localhost:8080"}}));
+    CHECK(refused({host, bearer, {"Origin", "http://localhost:8080"}, {"origin", "null"}}) ==
+          ErrorCode::forbidden);
+}
+
+TEST_CASE("an error is told without the paths of files") {
+    const auto told = [](const char* message, const char* hint) {
+        const Error error =
+            without_paths({ErrorCode::spawn_failed, message, hint, {"/srv is what it printed"}});
+        CHECK(error.log_tail.size() == 1);
+        return error.message + "|" + error.hint;
+    };
+    CHECK(told("The program '/srv/my app/run' can't be run: no such file.", "ls -l /srv/run") ==
+          "The program 'run' can't be run: no such file.|");
+    CHECK(told("In /var/lib/x, and (/etc/y): local/default.", "jamsock list") ==
+          "In x, and (y): local/default.|jamsock list");
+    CHECK(without_paths({ErrorCode::route_not_found, "no path '/v3/a'", {}, {}}).message ==
+          "no path '/v3/a'");
+}
