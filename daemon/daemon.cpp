@@ -57,6 +57,13 @@ std::uint16_t port_of(int listener) {
     return ntohs(address.sin_port);
 }
 
+std::vector<UniqueFd> proxy_sockets(WorkerInputs& inputs) {
+    std::vector<UniqueFd> sockets;
+    sockets.push_back(std::move(inputs.proxy_socket));
+    if (inputs.proxy_socket_ipv6) sockets.push_back(std::move(inputs.proxy_socket_ipv6));
+    return sockets;
+}
+
 bool is_same_user(int connection) {
     ucred peer{};
     socklen_t size = sizeof peer;
@@ -116,7 +123,7 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
       files_(std::move(files)),
       supervisor_(loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},
                   [this](const BackendEvent& event) { registry_.on_event(event); }),
-      proxy_(std::move(inputs_.proxy_socket), std::min(usable_processors(), most_proxy_threads), {},
+      proxy_(proxy_sockets(inputs_), std::min(usable_processors(), most_proxy_threads), {},
              [this](std::string hash, auto answer) {
                  asio::post(loop_, [this, hash = std::move(hash), answer = std::move(answer)] {
                      answer(registry_.identity(hash));

@@ -11,19 +11,24 @@ namespace jamsock {
 
 namespace {
 
-UniqueFd duplicate(const UniqueFd& fd) {
-    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-    if (!copy) throw std::system_error(errno, std::generic_category(), "the proxy's socket");
-    return copy;
+std::vector<UniqueFd> duplicates(const std::vector<UniqueFd>& sockets) {
+    std::vector<UniqueFd> copies;
+    for (const UniqueFd& socket : sockets) {
+        copies.emplace_back(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+        if (!copies.back())
+            throw std::system_error(errno, std::generic_category(), "the proxy's socket");
+    }
+    return copies;
 }
 
 }  // namespace
 
-Proxy::Proxy(UniqueFd listening, unsigned threads, ProxyLimits limits, IdentityLookup look_up) {
+Proxy::Proxy(std::vector<UniqueFd> listening, unsigned threads, ProxyLimits limits,
+             IdentityLookup look_up) {
     const auto counts = std::make_shared<ProxyCounts>();
     for (unsigned i = 0; i < threads; ++i) {
         loops_.push_back(
-            std::make_shared<ProxyLoop>(duplicate(listening), limits, counts, look_up));
+            std::make_shared<ProxyLoop>(duplicates(listening), limits, counts, look_up));
     }
 }
 

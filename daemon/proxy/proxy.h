@@ -37,8 +37,9 @@ class Proxy {
     using IdentityLookup = std::function<void(std::string token_hash,
                                               std::function<void(std::optional<Identity>)> answer)>;
 
-    // `listening` is a bound and listening TCP socket, to be served on `threads` threads.
-    Proxy(UniqueFd listening, unsigned threads, ProxyLimits limits, IdentityLookup look_up);
+    // `listening` are bound and listening TCP sockets, to be served on `threads` threads.
+    Proxy(std::vector<UniqueFd> listening, unsigned threads, ProxyLimits limits,
+          IdentityLookup look_up);
     ~Proxy();
 
     // Begins to serve; clients that came before have waited in the socket's backlog. Once, when the

@@ -83,13 +83,14 @@ class ProxyLoop::Trim final : public Alarm {
     int ended_ = 0;
 };
 
-ProxyLoop::ProxyLoop(UniqueFd listening, const ProxyLimits& limits,
+ProxyLoop::ProxyLoop(std::vector<UniqueFd> listening, const ProxyLimits& limits,
                      std::shared_ptr<ProxyCounts> counts, Proxy::IdentityLookup look_up)
     : limits_(limits),
       look_up_(std::move(look_up)),
       counts_(std::move(counts)),
-      acceptor_(std::make_unique<Acceptor>(*this, std::move(listening))),
       trim_(std::make_unique<Trim>(events_)) {
+    for (UniqueFd& socket : listening)
+        acceptors_.push_back(std::make_unique<Acceptor>(*this, std::move(socket)));
 }
 
 ProxyLoop::~ProxyLoop() {
@@ -97,7 +98,8 @@ ProxyLoop::~ProxyLoop() {
 }
 
 void ProxyLoop::start() {
-    acceptor_->open();
+    for (const auto& acceptor : acceptors_)
+        acceptor->open();
     thread_ = std::thread([this] { events_.run(); });
 }
 
@@ -195,7 +197,8 @@ void ProxyLoop::drop(std::uint64_t serial) {
 
 void ProxyLoop::stop() {
     is_stopping_ = true;
-    acceptor_->close();
+    for (const auto& acceptor : acceptors_)
+        acceptor->close();
     while (!served_.empty())
         served_.front().cut();
     // A look-up that is still unanswered keeps its entry beyond the loop.

@@ -8,6 +8,7 @@
 #include <thread>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "daemon/http/head_rules.h"
 #include "daemon/proxy/backend_connection.h"
@@ -65,8 +66,8 @@ class Counted {
 
 class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
   public:
-    ProxyLoop(UniqueFd listening, const ProxyLimits& limits, std::shared_ptr<ProxyCounts> counts,
-              Proxy::IdentityLookup look_up);
+    ProxyLoop(std::vector<UniqueFd> listening, const ProxyLimits& limits,
+              std::shared_ptr<ProxyCounts> counts, Proxy::IdentityLookup look_up);
     ~ProxyLoop();
 
     // On the control thread.
@@ -112,7 +113,7 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     EventLoop events_;
     std::unordered_map<std::uint64_t, std::shared_ptr<RouteEntry>> entries_;
     HookList<Served, ServedTag> served_;
-    std::unique_ptr<Acceptor> acceptor_;
+    std::vector<std::unique_ptr<Acceptor>> acceptors_;
     std::unique_ptr<Trim> trim_;
     bool is_stopping_ = false;
     std::thread thread_;

@@ -80,15 +80,6 @@ class Listener {
     std::uint16_t port_ = 0;
 };
 
-bool has_ipv6_loopback() {
-    const UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in6 address{};
-    address.sin6_family = AF_INET6;
-    address.sin6_addr = in6addr_loopback;
-    return socket &&
-           ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-}
-
 // The backend that holds one of this home's keys, once there is one with a process.
 BackendInfo started(const Home& home, const std::string& name) {
     std::optional<BackendInfo> found;

@@ -23,18 +23,41 @@ namespace jamsock {
 
 inline constexpr std::chrono::seconds raw_deadline{10};
 
+// 127.0.0.1 or [::1].
+class LoopbackName {
+  public:
+    LoopbackName(int family, std::uint16_t port) {
+        bytes_.ss_family = static_cast<sa_family_t>(family);
+        if (family == AF_INET6) {
+            reinterpret_cast<sockaddr_in6&>(bytes_).sin6_addr = in6addr_loopback;
+        } else {
+            reinterpret_cast<sockaddr_in&>(bytes_).sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        }
+        reinterpret_cast<sockaddr_in&>(bytes_).sin_port = htons(port);  // the same place in both
+    }
+    const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&bytes_); }
+    socklen_t size() const {
+        return bytes_.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+    }
+
+  private:
+    sockaddr_storage bytes_{};
+};
+
+inline bool has_ipv6_loopback() {
+    const UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const LoopbackName any_port(AF_INET6, 0);
+    return socket && ::bind(socket.get(), any_port.get(), any_port.size()) == 0;
+}
+
 class RawSocket {
   public:
     explicit RawSocket(UniqueFd fd) : fd_(std::move(fd)) {}
 
-    static RawSocket connect(std::uint16_t port) {
-        RawSocket socket(UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(port);
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (::connect(socket.fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) !=
-            0) {
+    static RawSocket connect(std::uint16_t port, int family = AF_INET) {
+        RawSocket socket(UniqueFd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+        const LoopbackName name(family, port);
+        if (::connect(socket.fd_.get(), name.get(), name.size()) != 0) {
             throw std::runtime_error("a test can't connect");
         }
         return socket;
@@ -147,20 +170,20 @@ class RawSocket {
     int error_ = 0;
 };
 
-// A listening socket on a free loopback port.
+// A listening socket on the loopback: on this port or a free one.
 class RawListener {
   public:
-    RawListener() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_in address{};
-        socklen_t size = sizeof address;
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        if (::bind(fd_.get(), generic, size) != 0 || ::listen(fd_.get(), SOMAXCONN) != 0 ||
-            ::getsockname(fd_.get(), generic, &size) != 0) {
+    explicit RawListener(int family = AF_INET, std::uint16_t port = 0)
+        : fd_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        const LoopbackName name(family, port);
+        sockaddr_in6 got{};
+        socklen_t size = sizeof got;
+        if (::bind(fd_.get(), name.get(), name.size()) != 0 ||
+            ::listen(fd_.get(), SOMAXCONN) != 0 ||
+            ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&got), &size) != 0) {
             throw std::runtime_error("a test can't listen");
         }
-        port_ = ntohs(address.sin_port);
+        port_ = ntohs(got.sin6_port);  // the same place in both
     }
 
     std::uint16_t port() const { return port_; }

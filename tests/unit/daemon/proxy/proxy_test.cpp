@@ -3,12 +3,14 @@
 #include "daemon/proxy/proxy.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <fstream>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "common/clock.h"
@@ -66,8 +68,15 @@ struct TestProxy {
     explicit TestProxy(unsigned threads = 1, bool starts = true, ProxyLimits limits = {}) {
         RawListener listening;
         port = listening.port();
+        std::vector<UniqueFd> sockets;
+        sockets.push_back(listening.take());
+        if (has_ipv6_loopback()) {
+            RawListener listening_ipv6(AF_INET6);
+            ipv6_port = listening_ipv6.port();
+            sockets.push_back(listening_ipv6.take());
+        }
         proxy.emplace(
-            listening.take(), threads, limits,
+            std::move(sockets), threads, limits,
             [this](std::string hash, std::function<void(std::optional<Identity>)> answer) {
                 const std::lock_guard lock(mutex);
                 ++lookups;
@@ -98,6 +107,7 @@ struct TestProxy {
     TestBackend backend{"knrv5", 1};
     std::string token = backend.token();
     std::uint16_t port = 0;
+    std::uint16_t ipv6_port = 0;  // 0: this machine has no IPv6
     std::mutex mutex;
     std::optional<Identity> identity;
     int lookups = 0;
@@ -134,6 +144,22 @@ constexpr const char* ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 constexpr const char* chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 }  // namespace
+
+TEST_CASE("clients come by IPv4 and by IPv6, and the backend is told from where") {
+    TestProxy proxy;
+    if (proxy.ipv6_port == 0) MESSAGE("without IPv6, which this machine has not");
+    for (const auto& [family, port, address] :
+         {std::tuple{AF_INET, proxy.port, "127.0.0.1"}, {AF_INET6, proxy.ipv6_port, "::1"}}) {
+        if (port == 0) continue;
+        RawSocket client = RawSocket::connect(port, family);
+        client.send(proxy.get());
+        RawSocket server = proxy.backend.listener.accept();
+        const std::string head = server.read_until("\r\n\r\n");
+        CHECK(has(head, std::string("\r\nx-forwarded-for: ") + address + "\r\n"));
+        server.send(ok);
+        CHECK(client.read_response().ends_with("\r\n\r\nok"));
+    }
+}
 
 TEST_CASE("who comes before the start waits, and is served by the routes published until then") {
     TestProxy proxy(2, /*starts=*/false);
@@ -827,6 +853,28 @@ TEST_CASE("an upgrade of a page from elsewhere passes unless the service refuses
         test.backend.listener.accept().send(ok);
         CHECK(client.read_response().ends_with("ok"));
     }
+}
+
+TEST_CASE("a page's own origin may have the name by which it came") {
+    TestProxy test;
+    const std::uint16_t port = test.ipv6_port == 0 ? test.port : test.ipv6_port;
+    Route strict = *test.backend.route(Route::State::ready);
+    strict.refuses_foreign_origins = true;
+    test.proxy->publish(std::make_shared<const Route>(strict));
+    RawSocket client = RawSocket::connect(port, test.ipv6_port == 0 ? AF_INET : AF_INET6);
+    const auto ask = [&](const std::string& host, const std::string& origin) {
+        client.send(
+            fmt::format("GET /{}/ HTTP/1.1\r\nHost: {}:{}\r\nConnection: Upgrade\r\nUpgrade: x\r\n"
+                        "Origin: http://{}:{}\r\n\r\n",
+                        test.token, host, port, origin, port));
+    };
+    for (const char* name : {"[::1]", "localhost", "127.0.0.1", "a.localhost"}) {
+        ask(name, name);
+        test.backend.listener.accept().send(ok);
+        CHECK(client.read_response().ends_with("ok"));
+    }
+    ask("[::1]", "localhost");
+    CHECK(status_line(client.read_response()) == "HTTP/1.1 403 Forbidden");
 }
 
 TEST_CASE("one connection too many is answered so, and the next one after an end is served") {
