@@ -555,7 +555,7 @@ void Session::give_backend_back() {
     const Stream& stream = x.backend->stream();
     const bool is_clean = x.request_body.is_done() && !stream.has_pending() &&
                           !stream.is_broken() && !stream.peer_has_ended() &&
-                          x.backend->inflow().kept().empty();
+                          !stream.may_have_input() && x.backend->inflow().kept().empty();
     if (!is_clean || !x.backend_keeps_alive || pass_->entry->route != x.route) return;
     pass_->entry->pool.put(std::move(x.backend));
 }

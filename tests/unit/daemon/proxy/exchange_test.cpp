@@ -1,0 +1,101 @@
+// Where one exchange could leak into the next, or never end: raw clients and a raw backend whose
+// sides the test plays.
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <vector>
+
+#include "common/clock.h"
+#include "daemon/proxy/proxy.h"
+#include "tests/support/raw_socket.h"
+
+namespace jamsock {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// A proxy of one thread with one ready backend.
+struct Setting {
+    Setting() {
+        RawListener listening;
+        port = listening.port();
+        UniqueFd socket = listening.take();
+        // What is accepted inherits its buffers' sizes.
+        const int small = 4096;
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        proxy.emplace(std::move(socket), 1, ProxyLimits{}, [](const std::string&, const auto&) {});
+        publish(Route::State::ready);
+        proxy->start();
+    }
+
+    void publish(Route::State state) {
+        proxy->publish(std::make_shared<const Route>(Route{.id = BackendId::parse("knrv5").value(),
+                                                           .serial = 1,
+                                                           .key = key,
+                                                           .state = state,
+                                                           .port = backend.port(),
+                                                           .activity = activity,
+                                                           .revoked = nullptr}));
+    }
+    RawSocket connect() const { return RawSocket::connect(port); }
+    // … for which almost nothing fits on the way.
+    RawSocket connect_narrowly() const {
+        UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        const int small = 4096;
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        auto* const generic = reinterpret_cast<sockaddr*>(&address);
+        REQUIRE(::connect(socket.get(), generic, sizeof address) == 0);
+        return RawSocket(std::move(socket));
+    }
+    std::string request(const std::string& method, const std::string& path = "/",
+                        const std::string& lines = "") const {
+        return method + " /" + token + path + " HTTP/1.1\r\nHost: localhost\r\n" + lines + "\r\n";
+    }
+
+    RawListener backend;
+    MacKey key = MacKey::generate();
+    std::shared_ptr<Activity> activity = std::make_shared<Activity>();
+    std::string token = ConnectionToken::issue(
+                            key, 1, static_cast<std::uint32_t>(wall_milliseconds() / 1000), false)
+                            .reveal();
+    std::uint16_t port = 0;
+    std::optional<Proxy> proxy;
+};
+
+std::string response_of(const std::string& body) {
+    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+// Begins to serve a request that came on a connection of its own.
+RawSocket take_first(const Setting& test) {
+    RawSocket server = test.backend.accept();
+    server.read_until("\r\n\r\n");
+    return server;
+}
+
+}  // namespace
+
+TEST_CASE("what a backend sends behind its answer while the client is slow is nobody's answer") {
+    Setting test;
+    RawSocket client = test.connect_narrowly();
+    client.send(test.request("GET", "/long"));
+    RawSocket server = take_first(test);
+    const std::string body(48 * 1024, 'x');
+    server.send(response_of(body));
+    CHECK_FALSE(client.is_silent(raw_deadline));  // so the rest of it waits in the proxy
+    server.send(response_of("forged"));
+    CHECK(client.read_response().ends_with(body));
+
+    client.send(test.request("GET", "/next"));
+    take_first(test).send(response_of("mine"));
+    CHECK(client.read_response().ends_with("\r\n\r\nmine"));
+}
+
+}  // namespace jamsock
