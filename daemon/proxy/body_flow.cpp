@@ -19,6 +19,10 @@ bool has_no_body(int status) {
 
 }  // namespace
 
+bool announces_what_must_not_come(const ResponseHead& head) {
+    return head.status == 204 && (head.is_chunked || head.content_length.value_or(0) > 0);
+}
+
 Framing framing_of(const ResponseHead& head, bool answers_head, bool client_is_http_1_0) {
     if (answers_head || has_no_body(head.status)) return Framing::none;
     if (head.content_length) return Framing::length;

@@ -53,6 +53,10 @@ class BodyFlow {
     std::string text_;  // a chunk's size line, or the last chunk with its trailers
 };
 
+// A 204 has no body (RFC 9112, 6.3), but says that it has one: its sender may send that all the
+// same, where the next response should begin.
+bool announces_what_must_not_come(const ResponseHead& head);
+
 // How the response's body leaves for the client.
 Framing framing_of(const ResponseHead& head, bool answers_head, bool client_is_http_1_0);
 

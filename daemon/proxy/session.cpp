@@ -474,7 +474,7 @@ bool Session::relay_response(std::string_view rest) {
     x.asker.keep_alive = x.asker.keep_alive && x.framing != Framing::until_close &&
                          x.request_body.is_done() && !loop_.is_stopping();
     x.response_body = BodyFlow(head, x.framing);
-    x.backend_keeps_alive = head.keep_alive;
+    x.backend_keeps_alive = head.keep_alive && !announces_what_must_not_come(head);
     x.response_has_begun = true;
     append_client_response_head(loop_.text, head, x.framing, x.asker.keep_alive, x.route->id.str());
     return relay_body(loop_.text, rest);

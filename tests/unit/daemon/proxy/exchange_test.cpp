@@ -69,6 +69,10 @@ struct Setting {
     std::optional<Proxy> proxy;
 };
 
+std::string status_line(const std::string& response) {
+    return response.substr(0, response.find("\r\n"));
+}
+
 std::string response_of(const std::string& body) {
     return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
@@ -93,6 +97,26 @@ TEST_CASE("what a backend sends behind its answer while the client is slow is no
     server.send(response_of("forged"));
     CHECK(client.read_response().ends_with(body));
 
+    client.send(test.request("GET", "/next"));
+    take_first(test).send(response_of("mine"));
+    CHECK(client.read_response().ends_with("\r\n\r\nmine"));
+}
+
+TEST_CASE("a connection whose backend announced a body that no such answer has serves no other") {
+    Setting test;
+    RawSocket client = test.connect();
+    std::string answer;
+    SUBCASE("204 with a length") {
+        client.send(test.request("GET"));
+        answer = "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n";
+    }
+    SUBCASE("204 in chunks") {
+        client.send(test.request("GET"));
+        answer = "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n";
+    }
+    RawSocket server = take_first(test);
+    server.send(answer);
+    CHECK(status_line(client.read_response(true)) == "HTTP/1.1 204 No Content");
     client.send(test.request("GET", "/next"));
     take_first(test).send(response_of("mine"));
     CHECK(client.read_response().ends_with("\r\n\r\nmine"));
