@@ -193,7 +193,9 @@ void Session::await_head() {
     loop_.events().set(*this, timeouts::keep_alive);
 }
 
+// Who does not read its answers gets no more of them.
 bool Session::take_head() {
+    if (client_.has_pending()) return false;
     const Inflow::Incoming in = inflow_.next(client_, loop_.events().scratch());
     if (in.got == Stream::Got::nothing) return false;
     if (in.got != Stream::Got::data) return close(Ending::linger);

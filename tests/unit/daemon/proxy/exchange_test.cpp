@@ -84,6 +84,20 @@ RawSocket take_first(const Setting& test) {
     return server;
 }
 
+// How much of the text the other side takes before it takes no more for a while.
+std::size_t takes_of(const RawSocket& socket, std::string_view text) {
+    std::size_t taken = 0;
+    pollfd writable{.fd = socket.fd(), .events = POLLOUT, .revents = 0};
+    while (taken < text.size() && ::poll(&writable, 1, 2000) == 1) {
+        const std::string_view rest = text.substr(taken);
+        const auto sent =
+            ::send(socket.fd(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0) break;
+        taken += static_cast<std::size_t>(sent);
+    }
+    return taken;
+}
+
 }  // namespace
 
 TEST_CASE("what a backend sends behind its answer while the client is slow is nobody's answer") {
@@ -120,6 +134,15 @@ TEST_CASE("a connection whose backend announced a body that no such answer has s
     client.send(test.request("GET", "/next"));
     take_first(test).send(response_of("mine"));
     CHECK(client.read_response().ends_with("\r\n\r\nmine"));
+}
+
+TEST_CASE("who reads none of its refusals is read no further, so they take no memory") {
+    Setting test;
+    RawSocket client = test.connect_narrowly();
+    std::string many;
+    while (many.size() < 1 << 20)
+        many += "GET /" + std::string(43, 'A') + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    CHECK(takes_of(client, many) < many.size());
 }
 
 }  // namespace jamsock
