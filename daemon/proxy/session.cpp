@@ -514,6 +514,7 @@ bool Session::backend_ended(Stream::Got how) {
     }
     const bool heard_nothing = x.backend->inflow().kept().empty();
     if (x.backend->was_used() && x.is_repeatable && heard_nothing) {
+        if (x.route->activity->is_closed()) return turn_away(gone());
         BackendConnection::end(loop_.events(), std::move(x.backend));
         x.head_was_sent = x.upload_is_over = false;
         const auto refused = connect();

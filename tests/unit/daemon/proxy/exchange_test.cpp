@@ -69,6 +69,10 @@ struct Setting {
     std::optional<Proxy> proxy;
 };
 
+bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
 std::string status_line(const std::string& response) {
     return response.substr(0, response.find("\r\n"));
 }
@@ -143,6 +147,22 @@ TEST_CASE("who reads none of its refusals is read no further, so they take no me
     while (many.size() < 1 << 20)
         many += "GET /" + std::string(43, 'A') + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
     CHECK(takes_of(client, many) < many.size());
+}
+
+TEST_CASE("a request that met a closed connection goes to no backend that is ending by now") {
+    Setting test;
+    RawSocket client = test.connect();
+    client.send(test.request("GET", "/first"));
+    RawSocket server = take_first(test);
+    server.send(response_of("ok"));
+    CHECK(client.read_response().ends_with("ok"));
+    client.send(test.request("GET", "/second"));
+    CHECK(has(server.read_until("\r\n\r\n"), "GET /second "));
+    test.activity->close();
+    test.publish(Route::State::ending);
+    server.close();
+    CHECK(status_line(client.read_response()) == "HTTP/1.1 410 Gone");
+    CHECK_FALSE(test.backend.has_client(50ms));
 }
 
 }  // namespace jamsock
