@@ -61,7 +61,7 @@ struct Session::Exchange {
     Asker asker;  // keep_alive: the connection can serve another request
     bool client_is_http_1_0 = false;
     bool wants_upgrade = false;
-    bool is_repeatable = false;  // it has no body, and may reach the backend twice
+    bool is_repeatable = false;  // no body, no answer yet, and it may reach the backend twice
     bool head_was_sent = false;
     bool upload_is_over = false;
     bool response_has_begun = false;
@@ -456,6 +456,7 @@ bool Session::take_response(std::string_view text) {
 // 15.2).
 bool Session::pass_interim(std::string_view rest) {
     Exchange& x = *exchange_;
+    x.is_repeatable = false;
     loop_.text.clear();
     if (!x.client_is_http_1_0) {
         append_client_response_head(loop_.text, loop_.response_head, Framing::none, true,

@@ -165,4 +165,20 @@ TEST_CASE("a request that met a closed connection goes to no backend that is end
     CHECK_FALSE(test.backend.has_client(50ms));
 }
 
+TEST_CASE("a request whose answer has begun with an interim one is not sent twice") {
+    Setting test;
+    RawSocket client = test.connect();
+    client.send(test.request("GET", "/first"));
+    RawSocket server = take_first(test);
+    server.send(response_of("ok"));
+    CHECK(client.read_response().ends_with("ok"));
+    client.send(test.request("GET", "/second"));
+    CHECK(has(server.read_until("\r\n\r\n"), "GET /second "));
+    server.send("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
+    CHECK(has(client.read_until("\r\n\r\n"), "103 Early Hints"));
+    server.close();
+    CHECK(status_line(client.read_response()) == "HTTP/1.1 502 Bad Gateway");
+    CHECK_FALSE(test.backend.has_client(50ms));
+}
+
 }  // namespace jamsock
