@@ -167,7 +167,7 @@ void Session::on_due() {
             break;
         case State::held:
         case State::exchange:
-            if (peer_state(client_.fd()) != PeerState::open) cut();
+            if (client_is_gone()) cut();
             break;
         case State::closing:
         case State::over:
@@ -177,13 +177,20 @@ void Session::on_due() {
 }
 
 // A client that has ended its sending may wait for its answer, or be gone: then a backend that has
-// nothing to say would never learn of it.
+// nothing to say would never learn of it. While the backend takes no more of an upload, not even
+// the client's end comes through.
 void Session::look_for_client() {
     const bool waits =
         state_ == State::held || (state_ == State::exchange && exchange_->upload_is_over);
-    if (!waits || !client_.peer_has_ended()) return;
+    const bool is_stuck = state_ == State::exchange && exchange_->backend->stream().has_pending();
+    if (!is_stuck && !(waits && client_.peer_has_ended())) return;
     if (client_.is_hung_up()) return cut();
     if (!is_set()) loop_.events().set(*this, timeouts::peer_look);
+}
+
+bool Session::client_is_gone() const {
+    const PeerState peer = peer_state(client_.fd());
+    return peer == PeerState::gone || (peer == PeerState::unknown && client_.peer_has_ended());
 }
 
 void Session::await_head() {

@@ -93,6 +93,7 @@ class Session final : public Served, public Watcher, public Alarm, public Held {
     bool close(Ending ending);
     bool finish_closing();
     void look_for_client();
+    bool client_is_gone() const;
 
     ProxyLoop& loop_;
     Stream client_;

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "daemon/proxy/proxy.h"
+#include "tests/support/eventually.h"
 #include "tests/support/raw_socket.h"
 
 namespace jamsock {
@@ -14,6 +15,7 @@ namespace jamsock {
 namespace {
 
 using namespace std::chrono_literals;
+using test::eventually;
 
 // A proxy of one thread with one ready backend.
 struct Setting {
@@ -58,6 +60,7 @@ struct Setting {
                         const std::string& lines = "") const {
         return method + " /" + token + path + " HTTP/1.1\r\nHost: localhost\r\n" + lines + "\r\n";
     }
+    bool is_idle() const { return activity->in_flight() == 0; }
 
     RawListener backend;
     MacKey key = MacKey::generate();
@@ -179,6 +182,17 @@ TEST_CASE("a request whose answer has begun with an interim one is not sent twic
     server.close();
     CHECK(status_line(client.read_response()) == "HTTP/1.1 502 Bad Gateway");
     CHECK_FALSE(test.backend.has_client(50ms));
+}
+
+TEST_CASE("a client that leaves in its upload frees a backend that reads none of it") {
+    Setting test;
+    RawSocket client = test.connect();
+    client.send(test.request("POST", "/", "Content-Length: 1073741824\r\n"));
+    RawSocket server = take_first(test);
+    client.send_until_stuck(std::string(1 << 20, 'x'), 1 << 30, 200ms);
+    CHECK(test.activity->in_flight() == 1);
+    client.close();
+    CHECK(eventually([&] { return test.is_idle(); }));
 }
 
 }  // namespace jamsock
