@@ -63,7 +63,7 @@ void EventLoop::call_again() {
 }
 
 void EventLoop::catch_up() {
-    if (!has_posted()) return;
+    if (!has_posted_) return;
     std::vector<std::function<void()>> tasks;
     {
         const std::lock_guard lock(mutex_);
@@ -72,8 +72,10 @@ void EventLoop::catch_up() {
         std::uint64_t count = 0;
         [[maybe_unused]] const auto taken = ::read(wake_.get(), &count, sizeof count);
     }
+    is_catching_up_ = true;
     for (const auto& task : tasks)
         task();
+    is_catching_up_ = false;
 }
 
 void EventLoop::post(std::function<void()> task) {

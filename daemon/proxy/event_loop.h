@@ -69,11 +69,9 @@ class EventLoop {
     void stop() { is_running_ = false; }
     // Any thread, also before `run` and after `stop`, when nothing comes of it.
     void post(std::function<void()> task);
-    // What was posted so far is done before anything that came later: who has read what may have
-    // been sent after a post asks, and catches up before it acts on it. Others may use the scratch
-    // buffer meanwhile.
-    bool has_posted() const { return has_posted_; }
-    void catch_up();
+    // What was posted so far is done, in its order, before anything that came later: who has read
+    // what may have been sent after a post asks, and acts on it when it is called `again`.
+    bool has_posted() const { return is_catching_up_ || has_posted_; }
 
     // False: the kernel takes no more.
     bool watch(int fd, std::uint32_t events, Watcher& watcher);
@@ -102,12 +100,14 @@ class EventLoop {
     AlarmQueue& queue_of(std::chrono::nanoseconds limit);
     int wait_limit() const;  // milliseconds, for epoll
     void turn(std::span<const epoll_event> events);
+    void catch_up();
     void call_again();
     void ring();
 
     UniqueFd epoll_;
     UniqueFd wake_;
     bool is_running_ = true;
+    bool is_catching_up_ = false;
     std::chrono::steady_clock::time_point now_;
     std::vector<char> scratch_;
     HookList<Watcher, AgainTag> again_;

@@ -208,8 +208,8 @@ bool Session::take_head() {
     if (in.got != Stream::Got::data) return close(Ending::linger);
     if (loop_.events().has_posted()) {
         inflow_.keep(in.text, false);
-        loop_.events().catch_up();
-        return true;
+        loop_.events().again(*this);
+        return false;
     }
     std::string_view text = in.text;
     // An empty line before a request line is an old client's slip, to be skipped (RFC 9112, 2.2).

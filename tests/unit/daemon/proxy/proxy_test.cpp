@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <atomic>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -1135,6 +1136,44 @@ TEST_CASE("a route is known to every thread as soon as it is published") {
         backends.back()->listener.accept().send(ok);
         CHECK(status_line(client.read_response()) == "HTTP/1.1 200 OK");
     }
+}
+
+TEST_CASE("routes change in the order in which they are published, whoever reads on meanwhile") {
+    using Answer = std::function<void(std::optional<Identity>)>;
+    TestBackend backend("knrv5", 1);
+    RawListener listening;
+    const std::uint16_t port = listening.port();
+    std::atomic<int> lookups = 0;
+    Answer first;
+    std::optional<Proxy> proxy;
+    proxy.emplace(listening.take(), 1, ProxyLimits{}, [&](const std::string&, Answer answer) {
+        switch (++lookups) {  // on the only proxy thread
+            case 1:
+                first = std::move(answer);
+                break;
+            case 2:  // three tasks at once; the first of them leads to the third look-up
+                answer(std::nullopt);
+                first(std::nullopt);
+                proxy->publish(backend.route(Route::State::pending));
+                break;
+            case 3:
+                proxy->publish(backend.route(Route::State::ready));
+        }
+    });
+    proxy->publish(backend.route(Route::State::pending));
+    proxy->start();
+    const auto get = [&](bool has_identity) {
+        return "GET /" + backend.token(has_identity) + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    };
+    RawSocket waiting = RawSocket::connect(port);
+    waiting.send(get(true));
+    CHECK(becomes_true([&] { return lookups == 1; }));
+    RawSocket asking = RawSocket::connect(port);
+    asking.send(get(true) + get(true));
+    CHECK(status_line(waiting.read_response()) == "HTTP/1.1 410 Gone");
+    RawSocket client = RawSocket::connect(port);
+    client.send(get(false));
+    CHECK(backend.listener.has_client(raw_deadline));
 }
 
 TEST_CASE("a proxy that stops cuts all connections and lets go of its backends") {
