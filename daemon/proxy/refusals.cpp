@@ -40,6 +40,17 @@ Refusal refusal(const HeadFault& fault) {
     return {code_of(fault.status), fault.status, fault.sentence};
 }
 
+bool ends_connection(const Refusal& refusal) {
+    switch (refusal.code) {
+        case ErrorCode::forbidden:
+        case ErrorCode::invalid_request:
+        case ErrorCode::usage_limit:
+            return true;
+        default:
+            return false;
+    }
+}
+
 bool prefers_json(const RequestHead& head) {
     bool json = false;
     bool html = false;

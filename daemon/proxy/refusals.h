@@ -19,6 +19,9 @@ struct Refusal {
 Refusal refusal(ErrorCode code, std::string sentence);  // with the code's own status
 Refusal refusal(const HeadFault& fault);
 
+// Whether it refuses the client, not only where a request leads: then the connection ends with it.
+bool ends_connection(const Refusal& refusal);
+
 // How the one who asks wants to be answered.
 struct Asker {
     bool answers_head = false;  // it sent HEAD: no body

@@ -581,10 +581,10 @@ void Session::end_exchange() {
 bool Session::turn_away(const Refusal& refusal) {
     if (exchange_ && exchange_->response_has_begun) return close(Ending::break_off);
     Asker asker = exchange_ ? exchange_->asker : Asker{};
-    asker.keep_alive =
-        asker.keep_alive && exchange_->request_body.is_done() && !loop_.is_stopping();
+    asker.keep_alive = asker.keep_alive && !ends_connection(refusal) &&
+                       exchange_->request_body.is_done() && !loop_.is_stopping();
     const OwnResponse response = response_to(refusal, asker);
-    if (pass_ && refusal.status > 501) {
+    if (exchange_ && pass_ && refusal.status > 501) {
         log::info("backend {}: request {} failed: {}", pass_->entry->route->id.str(),
                   response.request_id, refusal.sentence);
     }

@@ -243,4 +243,26 @@ TEST_CASE("extensions and trailers are limited") {
     CHECK(feed_whole(Pass::data, "0\r\n" + std::string(longest_head + 1, 'A')).is_malformed);
 }
 
+TEST_CASE("chunks with any byte put in, anywhere, are refused or pass on with one meaning") {
+    const std::string sound = "3;x=\"y\"\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: x\r\n\r\n";
+    REQUIRE(feed_whole(Pass::data, sound).is_done);
+    for (std::size_t at = 0; at <= sound.size(); ++at) {
+        for (int byte = 0; byte < 256; ++byte) {
+            std::string changed = sound;
+            changed.insert(at, 1, static_cast<char>(byte));
+            const Outcome whole = feed_whole(Pass::framing_and_data, changed);
+            if (!whole.is_done) continue;
+            CAPTURE(changed);
+            const std::string passed = whole.passed + "0\r\n\r\n";
+            const Outcome again = feed_whole(Pass::framing_and_data, passed);
+            REQUIRE(again.is_done);
+            REQUIRE(again.passed == whole.passed);
+            REQUIRE(again.rest.empty());
+            REQUIRE(passed.find(';') == std::string::npos);
+            REQUIRE(feed_whole(Pass::data, passed).passed ==
+                    feed_whole(Pass::data, changed).passed);
+        }
+    }
+}
+
 }  // namespace jamsock

@@ -2,7 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cctype>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace std::string_literals;
 
@@ -288,6 +292,114 @@ TEST_CASE("of the trailers, those pass that frame, route and identify nothing") 
                                    "Sec-WebSocket-Key"}) {
         CAPTURE(name);
         CHECK(passed("A: b\r\n" + name + ": x\r\nC: d\r\n") == "A: b\r\nC: d\r\n");
+    }
+}
+
+namespace {
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+// How the most careless backend could read a head: lines end at any CR or LF, blanks and control
+// characters around a name are nothing, and it is one to it whether a name has dashes or
+// underscores.
+Fields careless_fields(const std::string& head) {
+    const auto stripped = [](std::string text) {
+        const auto is_nothing = [](char c) { return static_cast<unsigned char>(c) <= 0x20; };
+        while (!text.empty() && is_nothing(text.front()))
+            text.erase(0, 1);
+        while (!text.empty() && is_nothing(text.back()))
+            text.pop_back();
+        return text;
+    };
+    Fields fields;
+    std::size_t begin = std::min(head.find_first_of("\r\n"), head.size());
+    while (begin < head.size()) {
+        const std::size_t end = std::min(head.find_first_of("\r\n", begin + 1), head.size());
+        const std::string line = head.substr(begin + 1, end - begin - 1);
+        const std::size_t colon = std::min(line.find(':'), line.size());
+        std::string name = stripped(line.substr(0, colon));
+        for (char& c : name)
+            c = c == '_' ? '-' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        if (!name.empty()) {
+            fields.emplace_back(name, stripped(line.substr(std::min(colon + 1, line.size()))));
+        }
+        begin = end;
+    }
+    return fields;
+}
+
+// `name`: of a field, or of all that begin so if it ends with a dash.
+std::vector<std::string> values_of(const Fields& fields, std::string_view name) {
+    std::vector<std::string> values;
+    for (const Fields::value_type& field : fields) {
+        const bool is_it =
+            name.ends_with('-') ? field.first.starts_with(name) : field.first == name;
+        if (is_it) values.push_back(field.second);
+    }
+    return values;
+}
+
+// Whether a head that is refused or passes on passes on with one meaning: for us and for whoever
+// reads it behind us.
+bool keeps_its_meaning(const std::string& text) {
+    RequestHead head;
+    if (parse_request_head(text, head)) return true;
+    std::string out;
+    append_backend_request_head(out, head, head.target, verified());
+    RequestHead again;
+    if (parse_request_head(out, again)) return false;
+    const Fields fields = careless_fields(out);
+    std::vector<std::string> lengths;
+    if (head.content_length) lengths.push_back(std::to_string(*head.content_length));
+    const std::vector<std::string> codings(head.is_chunked ? 1 : 0, "chunked");
+    return again.method == head.method && again.target == head.target && again.host == head.host &&
+           again.content_length == head.content_length && again.is_chunked == head.is_chunked &&
+           again.wants_upgrade == head.wants_upgrade && again.upgrade == head.upgrade &&
+           again.keep_alive && values_of(fields, "content-length") == lengths &&
+           values_of(fields, "transfer-encoding") == codings &&
+           values_of(fields, "host") == std::vector{std::string(head.host)} &&
+           values_of(fields, "x-verified-").size() == 5 &&
+           values_of(fields, "x-forwarded-").size() == 2;
+}
+
+const std::vector<std::string> sound_heads{
+    "POST /a?b HTTP/1.1\r\nHost: a:1\r\nX-B: c\r\nContent-Length: 12\r\nA_b:d \r\n\r\n",
+    "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close, x\r\nX: y\r\nTransfer-Encoding: "
+    "chunked\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: a\r\nConnection: Upgrade\r\nUpgrade: b\r\nx-verified-user: d\r\n\r\n",
+};
+
+}  // namespace
+
+TEST_CASE("a head with any byte put in, anywhere, is refused or passes on with one meaning") {
+    for (const std::string& sound : sound_heads) {
+        REQUIRE(parse_request_head(sound).has_value());
+        REQUIRE(keeps_its_meaning(sound));
+        for (std::size_t at = 0; at <= sound.size(); ++at) {
+            for (int byte = 0; byte < 256; ++byte) {
+                std::string changed = sound;
+                changed.insert(at, 1, static_cast<char>(byte));
+                CAPTURE(changed);
+                REQUIRE(keeps_its_meaning(changed));
+            }
+        }
+    }
+}
+
+TEST_CASE("a head with any byte changed or left out is refused or passes on with one meaning") {
+    for (const std::string& sound : sound_heads) {
+        for (std::size_t at = 0; at < sound.size(); ++at) {
+            std::string shorter = sound;
+            shorter.erase(at, 1);
+            CAPTURE(shorter);
+            REQUIRE(keeps_its_meaning(shorter));
+            for (int byte = 0; byte < 256; ++byte) {
+                std::string changed = sound;
+                changed[at] = static_cast<char>(byte);
+                CAPTURE(changed);
+                REQUIRE(keeps_its_meaning(changed));
+            }
+        }
     }
 }
 

@@ -371,6 +371,19 @@ TEST_CASE("what is refused reaches no backend, and the next client is served") {
     test.check_that_it_serves();
 }
 
+TEST_CASE("an absolute target that names the Host is forwarded as its path") {
+    TestProxy test;
+    RawSocket client = test.connect();
+    client.send("GET http://localhost:9090/" + test.token +
+                "/a?b HTTP/1.1\r\nHost: localhost:9090\r\n\r\n");
+    RawSocket server = test.backend.listener.accept();
+    const std::string head = server.read_until("\r\n\r\n");
+    CHECK(head.starts_with("GET /a?b HTTP/1.1\r\nHost: localhost:9090\r\n"));
+    CHECK(has(head, "x-verified-path: /" + test.token + "/a\r\n"));
+    server.send(ok);
+    CHECK(client.read_response().ends_with("ok"));
+}
+
 TEST_CASE(
     "a refused request without a body leaves the connection usable, one with a body ends it") {
     TestProxy test;
@@ -848,6 +861,8 @@ TEST_CASE("an upgrade of a page from elsewhere passes unless the service refuses
     test.proxy->publish(std::make_shared<const Route>(strict));
     client.send(test.get("/", upgrade + "Origin: http://elsewhere.example\r\n"));
     CHECK(status_line(client.read_response()) == "HTTP/1.1 403 Forbidden");
+    CHECK(client.is_at_end());
+    client = test.connect();
     for (const std::string& lines : {upgrade + "Origin: http://localhost\r\n", upgrade,
                                      std::string("Origin: http://elsewhere.example\r\n")}) {
         client.send(test.get("/", lines));
@@ -908,6 +923,7 @@ TEST_CASE("one held request too many is answered so, and the others are held") {
     RawSocket third = test.connect();
     third.send(test.get());
     CHECK(status_line(third.read_response()) == "HTTP/1.1 429 Too Many Requests");
+    CHECK(third.is_at_end());
     test.proxy->publish(test.backend.route(Route::State::ready));
     for (RawSocket& client : held) {
         RawSocket server = test.backend.listener.accept();
