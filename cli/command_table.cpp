@@ -72,6 +72,18 @@ constexpr std::array table{
          .examples = "jamsock terminate --key document-123\n"
                      "jamsock terminate knrv5 x8d2q --grace 2\n",
          .prepare = prepare_terminate},
+    Verb{.name = "revoke",
+         .alias = "",
+         .summary = "End URLs of a backend: one, or all of a user.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " ID --user USER [--close]\n"
+                  " ID --token TOKEN [--close]\n"
+                  " --key KEY [SERVICE] --user USER [--close]\n"
+                  " --key KEY [SERVICE] --token TOKEN [--close]\n",
+         .examples = "jamsock revoke --key document-123 --user ann --close\n"
+                     "jamsock revoke knrv5 --token - < url.txt\n",
+         .prepare = prepare_revoke},
     Verb{.name = "service create",
          .alias = "",
          .summary = "Give a program a name, for connect; or an environment of one.",

@@ -217,6 +217,13 @@ Result<> DaemonClient::terminate(const BackendId& id, const TerminateRequest& re
     return order(backend_path(id) + "/terminate" + query, request.to_json(), deadline);
 }
 
+Result<ApiAnswer<RevokeResponse>> DaemonClient::revoke(const BackendId& id,
+                                                       const RevokeRequest& request,
+                                                       Deadline deadline) {
+    return call_for<RevokeResponse>("POST", backend_path(id) + "/revoke", request.to_json(),
+                                    deadline);
+}
+
 Result<> DaemonClient::create_service(const ServiceCreateRequest& request, Deadline deadline) {
     return order(fmt::format("/v2/account/{}/service", request.name.account()), request.to_json(),
                  deadline);

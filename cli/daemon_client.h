@@ -50,6 +50,8 @@ class DaemonClient {
     // With `wait_until_ended`, the answer comes when every process of the backend is gone.
     Result<> terminate(const BackendId& id, const TerminateRequest& request, bool wait_until_ended,
                        Deadline deadline);
+    Result<ApiAnswer<RevokeResponse>> revoke(const BackendId& id, const RevokeRequest& request,
+                                             Deadline deadline);
     Result<> create_service(const ServiceCreateRequest& request, Deadline deadline);
     Result<ApiAnswer<ServiceList>> services(Deadline deadline);
     // With all its environments, whichever `name` has.

@@ -26,6 +26,10 @@ Result<EnvironmentMap> parse_variables(const std::vector<std::string>& texts);
 // "editor" or "editor/staging"; unlike where a service may be left out, an empty one is refused.
 Result<ServiceName> parse_service(const std::string& text);
 
+// The 43 characters of a connection token, or the URL that has it as the first part of its path. An
+// error doesn't show the text: it may be a secret.
+Result<std::string> parse_connection_token(std::string_view option, std::string_view text);
+
 // What goes into JSON must be UTF-8; `what` names the thing in the error ("The tag").
 Result<> require_utf8(std::string_view what, std::string_view text);
 

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <iostream>
 #include <sstream>
 
 #include "common/api_types.h"
@@ -195,6 +196,8 @@ TEST_CASE(
     CHECK(call({"status", "--key", "a"}).exit_code == 3);
     CHECK(call({"terminate", "--key", "a"}).exit_code == 3);
     CHECK(call({"terminate", "knrv5"}).exit_code == 4);
+    CHECK(call({"revoke", "knrv5", "--user", "ann"}).exit_code == 4);
+    CHECK(call({"revoke", "--key", "a", "--user", "ann"}).exit_code == 3);
     CHECK(call({"daemon", "status"}).exit_code == 3);
     CHECK(call({"daemon", "stop"}).out == "The daemon isn't running.\n");
 }
@@ -249,6 +252,57 @@ TEST_CASE("terminate tells all to end before it waits for one, and each has its 
     CHECK(requests.at(0).ends_with("{\"hard\":false,\"grace_seconds\":2}"));
     CHECK(requests.at(2).starts_with("POST /v2/backend/ccccc/terminate HTTP"));
     CHECK(requests.at(3).starts_with("POST /v2/backend/aaaaa/terminate?wait=terminated HTTP"));
+}
+
+TEST_CASE(
+    "revoke asks for the end of a user's tokens, or of a URL's, and says how many there were") {
+    const StateDirectory state;
+    const std::string token(43, 'T');
+    const std::string url = "http://127.0.0.1:9090/" + token + "/";
+    const std::string one = answer(200, RevokeResponse{1}.to_json());
+    const FakeDaemon daemon(state, {list_of({held("doc", "editor", "knrv5")}),
+                                    answer(200, RevokeResponse{2}.to_json()), one, one, one});
+    const Outcome users = call({"revoke", "editor", "--key", "doc", "--user", "ann", "--close"});
+    CHECK(users.out == "knrv5: 2 tokens revoked\n");
+    CHECK(daemon.requests().at(1).starts_with("POST /v2/backend/knrv5/revoke HTTP"));
+    CHECK(daemon.requests().at(1).ends_with(R"({"user":"ann","close":true})"));
+
+    const std::string revocation = R"({"token":")" + token + "\"}";
+    CHECK(call({"revoke", "knrv5", "--token", token}).out == "knrv5: 1 token revoked\n");
+    CHECK(daemon.requests().at(2).ends_with(revocation));
+    CHECK(call({"revoke", "knrv5", "--token", url, "--json"}).out ==
+          R"({"status":"ok","revoked":1})"
+          "\n");
+    CHECK(daemon.requests().at(3).ends_with(revocation));
+    std::istringstream piped(url + "\nmore\n");
+    std::streambuf* const before = std::cin.rdbuf(piped.rdbuf());
+    CHECK(call({"revoke", "knrv5", "--token", "-"}).exit_code == 0);
+    std::cin.rdbuf(before);
+    CHECK(daemon.requests().at(4).ends_with(revocation));
+}
+
+TEST_CASE("revoke refuses what names no tokens, and shows no secret that was mistyped") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {});
+    const auto refused = [](std::vector<std::string> words) {
+        words.insert(words.begin(), "revoke");
+        const Outcome outcome = call(words);
+        CHECK(outcome.exit_code == 2);
+        CHECK(outcome.out.empty());
+        return outcome.err;
+    };
+    const char* one_of_two =
+        "jamsock: Give --user or --token, and not both.\nTry: jamsock revoke --help\n";
+    CHECK(refused({"knrv5"}) == one_of_two);
+    CHECK(refused({"knrv5", "--user", "ann", "--token", "x"}) == one_of_two);
+    CHECK(refused({"--user", "ann"}).find("the id of a backend, or --key") != std::string::npos);
+    CHECK(refused({"a", "b", "--user", "ann"}).find("one backend at a time") != std::string::npos);
+    CHECK(refused({"knrv5", "--user", "\xff"}).find("not valid UTF-8") != std::string::npos);
+    const std::string mistyped(44, 'T');
+    CHECK(refused({"knrv5", "--token", mistyped}) ==
+          "jamsock: The option --token needs a connection URL, or the 43 characters of its token.\n"
+          "Try: jamsock revoke --help\n");
+    CHECK(daemon.requests().empty());
 }
 
 TEST_CASE("terminate --no-wait says that the end has begun") {

@@ -40,3 +40,24 @@ TEST_CASE(
     CHECK(parse_variables({"A=\xff"}).error().message ==
           "The option --env is not valid UTF-8: 'A=\\xff', byte 3.");
 }
+
+TEST_CASE("a connection token may be given by itself or in its URL") {
+    const std::string token = "-_" + std::string(41, 'a');
+    for (const std::string& text :
+         {token, "http://127.0.0.1:9090/" + token, "http://[::1]:9090/" + token + "/",
+          "https://x/" + token + "/rest/" + token + "?a=b", "http://x/" + token + "?q",
+          "http://x/" + token + "#f"}) {
+        CAPTURE(text);
+        CHECK(parse_connection_token("--token", text).value() == token);
+    }
+    for (const std::string& text :
+         {std::string(), std::string("-"), token + "a", token.substr(1), "/" + token,
+          "http://" + token, "http://x//" + token, "http://", "http://x/", "://" + token,
+          "+" + token.substr(1), token.substr(1) + "\n"}) {
+        CAPTURE(text);
+        const auto refused = parse_connection_token("--token", text);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().message ==
+              "The option --token needs a connection URL, or the 43 characters of its token.");
+    }
+}
