@@ -7,6 +7,7 @@
 #include <toml++/toml.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -19,8 +20,37 @@ namespace jamsock {
 
 namespace {
 
-constexpr const char* history_days = "history_days";
+struct Setting {
+    std::string_view section;  // empty: it stands above all sections
+    std::string_view name;
+    std::string_view counted;  // what it is a whole number of; empty: it is true or false
+    LimitRange range;
+    void (*set)(Configuration& configuration, std::int64_t number);
+};
+
 constexpr LimitRange history_range{1, 36'500};  // a century, so that sums of times can't overflow
+constexpr LimitRange proxy_range{1, 1'000'000};
+
+constexpr std::array settings{
+    Setting{"", "history_days", "days", history_range,
+            [](Configuration& configuration, std::int64_t days) {
+                configuration.history = std::chrono::days(days);
+            }},
+    Setting{"",
+            "dev",
+            "",
+            {0, 1},
+            [](Configuration& configuration, std::int64_t on) { configuration.dev = on == 1; }},
+    Setting{"proxy", "max_connections", "connections", proxy_range,
+            [](Configuration& configuration, std::int64_t connections) {
+                configuration.proxy.max_connections = static_cast<std::size_t>(connections);
+            }},
+    Setting{"proxy", "max_held_requests", "requests", proxy_range,
+            [](Configuration& configuration, std::int64_t requests) {
+                configuration.proxy.max_held_requests = static_cast<std::size_t>(requests);
+            }},
+};
+
 constexpr std::size_t largest_file = 1024 * 1024;
 
 tl::unexpected<Error> refuse(const std::string& path, std::string sentence) {
@@ -49,14 +79,77 @@ Result<std::string> content_of(const std::string& path) {
     return text;
 }
 
-Result<std::chrono::days> days_in(const toml::node& value, const std::string& path) {
-    const std::int64_t days = value.is_integer() ? value.as_integer()->get() : 0;
-    if (days >= history_range.least && days <= history_range.most) return std::chrono::days(days);
+std::string dotted(std::string_view section, std::string_view name) {
+    return section.empty() ? std::string(name) : fmt::format("{}.{}", section, name);
+}
+
+const Setting* find_setting(std::string_view section, std::string_view name) {
+    const auto found = std::ranges::find_if(settings, [&](const Setting& setting) {
+        return setting.section == section && setting.name == name;
+    });
+    return found == settings.end() ? nullptr : &*found;
+}
+
+bool is_section(std::string_view name) {
+    return !name.empty() && std::ranges::count(settings, name, &Setting::section) > 0;
+}
+
+tl::unexpected<Error> no_such_setting(std::string_view section, const toml::key& name,
+                                      const std::string& path) {
+    std::vector<std::string> known;
+    for (const Setting& setting : settings)
+        known.push_back(dotted(setting.section, setting.name));
+    const std::string given = dotted(section, name.str());
+    return refuse(
+        path, fmt::format("There is no setting {} as in line {} of {}.{}", in_quotes(given),
+                          name.source().begin.line, in_quotes(path), did_you_mean(given, known)));
+}
+
+std::optional<std::int64_t> number_in(const Setting& setting, const toml::node& value) {
+    if (setting.counted.empty()) return value.value_exact<bool>();
+    const auto number = value.value_exact<std::int64_t>();
+    const bool fits = number && *number >= setting.range.least && *number <= setting.range.most;
+    return fits ? number : std::nullopt;
+}
+
+std::string what_it_must_be(const Setting& setting) {
+    if (setting.counted.empty()) return "true or false";
+    return fmt::format("a whole number of {}, {} to {}", setting.counted, setting.range.least,
+                       setting.range.most);
+}
+
+Result<> take(const Setting& setting, const toml::node& value, const std::string& path,
+              Configuration& configuration) {
+    if (const auto number = number_in(setting, value)) {
+        setting.set(configuration, *number);
+        return {};
+    }
     return refuse(path,
-                  fmt::format("The setting '{}' in line {} of {} must be a whole number of days, "
-                              "{} to {}.",
-                              history_days, value.source().begin.line, in_quotes(path),
-                              history_range.least, history_range.most));
+                  fmt::format("The setting '{}' in line {} of {} must be {}.",
+                              dotted(setting.section, setting.name), value.source().begin.line,
+                              in_quotes(path), what_it_must_be(setting)));
+}
+
+Result<> read_setting(std::string_view section, const toml::key& name, const toml::node& value,
+                      const std::string& path, Configuration& configuration) {
+    const Setting* const setting = find_setting(section, name.str());
+    if (!setting) return no_such_setting(section, name, path);
+    return take(*setting, value, path, configuration);
+}
+
+Result<> read_section(const toml::key& section, const toml::node& content, const std::string& path,
+                      Configuration& configuration) {
+    if (!content.is_table()) {
+        return refuse(path,
+                      fmt::format("The setting '{0}' in line {1} of {2} must be a section: "
+                                  "[{0}].",
+                                  section.str(), section.source().begin.line, in_quotes(path)));
+    }
+    for (const auto& [name, value] : *content.as_table()) {
+        auto read = read_setting(section.str(), name, value, path, configuration);
+        if (!read) return read;
+    }
+    return {};
 }
 
 }  // namespace
@@ -74,15 +167,9 @@ Configuration Configuration::that_keeps_all() {
 Result<Configuration> Configuration::parse(std::string_view text, const std::string& path) try {
     Configuration configuration;
     for (const auto& [name, value] : toml::parse(text)) {
-        if (name.str() != history_days) {
-            return refuse(
-                path, fmt::format("There is no setting {} as in line {} of {}.{}",
-                                  in_quotes(name.str()), name.source().begin.line, in_quotes(path),
-                                  did_you_mean(name.str(), {history_days})));
-        }
-        auto days = days_in(value, path);
-        if (!days) return pass_on(days);
-        configuration.history = *days;
+        auto read = is_section(name.str()) ? read_section(name, value, path, configuration)
+                                           : read_setting("", name, value, path, configuration);
+        if (!read) return pass_on(read);
     }
     return configuration;
 } catch (const toml::parse_error& wrong) {

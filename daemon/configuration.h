@@ -7,12 +7,14 @@
 #include <string_view>
 
 #include "common/result.h"
+#include "daemon/proxy/proxy.h"
 
 namespace jamsock {
 
 struct Configuration {
     std::chrono::days history{30};  // how long an ended backend is remembered
     bool dev = false;               // the API also takes the token "-"
+    ProxyLimits proxy;
 
     // The file's settings (blocks); all have their defaults if there is no such file.
     static Result<Configuration> read(const std::string& path);

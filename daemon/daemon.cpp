@@ -123,7 +123,8 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
       files_(std::move(files)),
       supervisor_(loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},
                   [this](const BackendEvent& event) { registry_.on_event(event); }),
-      proxy_(proxy_sockets(inputs_), std::min(usable_processors(), most_proxy_threads), {},
+      proxy_(proxy_sockets(inputs_), std::min(usable_processors(), most_proxy_threads),
+             configuration.proxy,
              [this](std::string hash, auto answer) {
                  asio::post(loop_, [this, hash = std::move(hash), answer = std::move(answer)] {
                      answer(registry_.identity(hash));
@@ -272,7 +273,8 @@ Result<> run_worker(WorkerInputs inputs, UniqueFd& ready) {
     auto configuration = Configuration::read(inputs.config_file);
     // The keeper refuses to start with such a file; a running daemon goes on.
     if (!configuration) {
-        log::warn("{} Until then nothing of the history is swept.", configuration.error().message);
+        log::warn("{} Until then nothing of the history is swept, and all else is as if not set.",
+                  configuration.error().message);
         configuration = Configuration::that_keeps_all();
     }
     auto directory = open_state_directory(inputs.state_directory);

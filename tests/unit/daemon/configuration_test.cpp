@@ -21,7 +21,10 @@ std::string refusal_of(std::string_view text) {
 
 TEST_CASE("without a file, and without a setting in it, all have their defaults") {
     const test::TemporaryDirectory directory;
-    CHECK(Configuration::read(directory.path("none/config.toml"))->history.count() == 30);
+    const Configuration unset = Configuration::read(directory.path("none/config.toml")).value();
+    CHECK(unset.history.count() == 30);
+    CHECK(unset.proxy.max_connections == 20'000);
+    CHECK(unset.proxy.max_held_requests == 1'000);
     std::ofstream(directory.path("config.toml")) << "# nothing set\n";
     CHECK(Configuration::read(directory.path("config.toml"))->history.count() == 30);
 }
@@ -33,12 +36,48 @@ TEST_CASE("a file's settings are read") {
     CHECK(Configuration::parse("history_days = 36_500", path)->history.count() == 36500);
 }
 
+TEST_CASE("the proxy's limits are read from their section") {
+    const auto both = Configuration::parse(
+        "history_days = 1\n[proxy]\nmax_connections = 1\nmax_held_requests = 1_000_000\n", path);
+    REQUIRE(both);
+    CHECK(both->history.count() == 1);
+    CHECK(both->proxy.max_connections == 1);
+    CHECK(both->proxy.max_held_requests == 1'000'000);
+    CHECK(Configuration::parse("proxy.max_connections = 7", path)->proxy.max_connections == 7);
+    CHECK(
+        Configuration::parse("proxy = { max_held_requests = 8 }", path)->proxy.max_held_requests ==
+        8);
+    CHECK(Configuration::parse("[proxy]", path)->proxy.max_connections == 20'000);
+}
+
+TEST_CASE("dev mode is off unless the file says it is on") {
+    CHECK_FALSE(Configuration::parse("", "config.toml")->dev);
+    CHECK(Configuration::parse("dev = true", "config.toml")->dev);
+    CHECK_FALSE(Configuration::parse("dev = false", "config.toml")->dev);
+    for (const char* wrong : {"dev = 1", "dev = 'true'", "dev = []"}) {
+        CAPTURE(wrong);
+        CHECK(Configuration::parse(wrong, "config.toml")
+                  .error()
+                  .message.find("'dev' in line 1 of 'config.toml' must be true or false.") !=
+              std::string::npos);
+    }
+}
+
 TEST_CASE("a setting that there is not is refused, with its line and the nearest one") {
     CHECK(refusal_of("\n\nhistory_day = 3") ==
           "There is no setting 'history_day' as in line 3 of '/home/ann/config.toml'. "
           "Did you mean 'history_days'?");
     CHECK(refusal_of("history_days = 3\n[proxy]\nport = 9090") ==
-          "There is no setting 'proxy' as in line 2 of '/home/ann/config.toml'.");
+          "There is no setting 'proxy.port' as in line 3 of '/home/ann/config.toml'.");
+    CHECK(refusal_of("[proxy]\nmax_conections = 3") ==
+          "There is no setting 'proxy.max_conections' as in line 2 of '/home/ann/config.toml'. "
+          "Did you mean 'proxy.max_connections'?");
+    for (const char* misplaced :
+         {"max_connections = 3", "[proxy]\nhistory_days = 3", "'proxy.max_connections' = 3",
+          "[proxies]\nmax_connections = 3", "[proxy.proxy]\nmax_connections = 3", "'' = 3"}) {
+        CAPTURE(misplaced);
+        CHECK(refusal_of(misplaced).starts_with("There is no setting '"));
+    }
 }
 
 TEST_CASE("a value that a setting can't have is refused, with its line") {
@@ -47,6 +86,24 @@ TEST_CASE("a value that a setting can't have is refused, with its line") {
         CHECK(refusal_of(std::string("# how long\nhistory_days = ") + value) ==
               "The setting 'history_days' in line 2 of '/home/ann/config.toml' must be a whole "
               "number of days, 1 to 36500.");
+    }
+}
+
+TEST_CASE("a limit of the proxy that can't be one is refused, as is what is no section") {
+    for (const char* value : {"0", "-1", "1_000_001", "'7'", "1.5", "{}"}) {
+        CAPTURE(value);
+        CHECK(refusal_of(std::string("[proxy]\nmax_connections = ") + value) ==
+              "The setting 'proxy.max_connections' in line 2 of '/home/ann/config.toml' must be a "
+              "whole number of connections, 1 to 1000000.");
+        CHECK(refusal_of(std::string("[proxy]\n\nmax_held_requests = ") + value) ==
+              "The setting 'proxy.max_held_requests' in line 3 of '/home/ann/config.toml' must be "
+              "a whole number of requests, 1 to 1000000.");
+    }
+    for (const char* text : {"proxy = 3", "[[proxy]]\nmax_connections = 3", "proxy = []"}) {
+        CAPTURE(text);
+        CHECK(refusal_of(text) ==
+              "The setting 'proxy' in line 1 of '/home/ann/config.toml' must be a section: "
+              "[proxy].");
     }
 }
 
