@@ -51,9 +51,9 @@ TEST_CASE("a connection token may be given by itself or in its URL") {
         CHECK(parse_connection_token("--token", text).value() == token);
     }
     for (const std::string& text :
-         {std::string(), std::string("-"), token + "a", token.substr(1), "/" + token,
-          "http://" + token, "http://x//" + token, "http://", "http://x/", "://" + token,
-          "+" + token.substr(1), token.substr(1) + "\n"}) {
+         std::vector<std::string>{"", "-", token + "a", token.substr(1), "/" + token,
+                                  "http://" + token, "http://x//" + token, "http://", "http://x/",
+                                  "://" + token, "+" + token.substr(1), token.substr(1) + "\n"}) {
         CAPTURE(text);
         const auto refused = parse_connection_token("--token", text);
         REQUIRE_FALSE(refused);
