@@ -140,7 +140,7 @@ void add_readiness(Details& details, const ReadinessRule& rule) {
 }
 
 void add_definition(Details& details, const ServiceDefinition& definition) {
-    const auto& [command, base_environment, env, limits, readiness] = definition;
+    const auto& [command, base_environment, env, limits, readiness, allow_origins] = definition;
     if (command) {
         details.emplace_back("command", escaped(shell_line(command->argv)));
         details.emplace_back("directory", escaped(command->cwd));
@@ -157,6 +157,7 @@ void add_definition(Details& details, const ServiceDefinition& definition) {
     add_limit("grace", limits.grace);
     add_limit("startup limit", limits.startup);
     add_readiness(details, readiness);
+    if (allow_origins) details.emplace_back("allow origins", word(*allow_origins));
 }
 
 std::string describe_end(const StatusChange& end) {

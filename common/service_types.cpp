@@ -86,6 +86,14 @@ std::optional<PortRule> port_owner_in(const Json& object) {
     return rule;
 }
 
+std::optional<OriginRule> allow_origins_in(const Json& object) {
+    const auto given = text(object, "allow_origins");
+    if (!given) return std::nullopt;
+    const auto rule = origin_rule_from_word(*given);
+    if (!rule) bad_field("allow_origins", "'any' or 'strict'");
+    return rule;
+}
+
 ReadinessRule readiness_in(const Json& object) {
     refuse_two_signs(object);
     ReadinessRule rule{.listen_fd = boolean(object, "listen_fd"),
@@ -100,7 +108,8 @@ ServiceDefinition definition_in(const Json& object) {
     ServiceDefinition definition{.command = command_in(object),
                                  .base_environment = variables_in(object, "base_env"),
                                  .env = variables_in(object, "env"),
-                                 .readiness = readiness_in(object)};
+                                 .readiness = readiness_in(object),
+                                 .allow_origins = allow_origins_in(object)};
     for (const LimitField& field : limit_fields) {
         definition.limits.*field.limit =
             number_between(object, field.name, field.range.least, field.range.most);
@@ -132,13 +141,14 @@ void add_definition(Json& json, const ServiceDefinition& definition) {
         if (limit) json[field.name] = *limit;
     }
     add_readiness(json, definition.readiness);
+    if (definition.allow_origins) json["allow_origins"] = word(*definition.allow_origins);
 }
 
 void allow_only_definition(const Json& object) {
     allow_only(object,
                {"name", "command", "cwd", "base_env", "env", "max_idle_seconds",
                 "lifetime_limit_seconds", "grace_seconds", "startup_limit_seconds", "ready_log",
-                "ready_path", "ready_exec", "listen_fd", "port_owner"},
+                "ready_path", "ready_exec", "listen_fd", "port_owner", "allow_origins"},
                "A service");
 }
 
@@ -225,7 +235,8 @@ ServiceDefinition ServiceDefinition::over(const ServiceDefinition& base) const {
                             .base_environment = command ? base_environment : base.base_environment,
                             .env = env,
                             .limits = limits.over(base.limits),
-                            .readiness = readiness.over(base.readiness)};
+                            .readiness = readiness.over(base.readiness),
+                            .allow_origins = allow_origins ? allow_origins : base.allow_origins};
     whole.env.insert(base.env.begin(), base.env.end());
     return whole;
 }
@@ -258,7 +269,7 @@ bool ServiceUpdateRequest::names_program() const {
 bool ServiceUpdateRequest::is_empty() const {
     const bool has_sign = ready_log || ready_path || ready_exec;
     return !command && env.empty() && !max_idle && !lifetime && !grace && !startup && !has_sign &&
-           !listen_fd && !port_owner;
+           !listen_fd && !port_owner && !allow_origins;
 }
 
 ServiceDefinition ServiceUpdateRequest::applied_to(ServiceDefinition definition) const {
@@ -278,6 +289,7 @@ ServiceDefinition ServiceUpdateRequest::applied_to(ServiceDefinition definition)
         if (change) definition.limits.*field.limit = *change;
     }
     change_readiness(definition.readiness, *this);
+    if (allow_origins) definition.allow_origins = *allow_origins;
     return definition;
 }
 
@@ -296,6 +308,7 @@ Result<ServiceUpdateRequest> ServiceUpdateRequest::from_json(std::string_view js
                 number_between(object, field.name, field.range.least, field.range.most);
         }
         read_readiness_changes(object, request);
+        if (object.contains("allow_origins")) request.allow_origins = allow_origins_in(object);
         return request;
     });
 }
@@ -311,6 +324,9 @@ std::string ServiceUpdateRequest::to_json() const {
         if (change) object[field.name] = *change ? Json(**change) : Json();
     }
     add_readiness_changes(object, *this);
+    if (allow_origins) {
+        object["allow_origins"] = *allow_origins ? Json(word(**allow_origins)) : Json();
+    }
     return dump(object);
 }
 

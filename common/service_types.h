@@ -12,6 +12,7 @@
 
 #include "common/api_types.h"
 #include "common/limits.h"
+#include "common/origin_rule.h"
 #include "common/readiness_rule.h"
 
 namespace jamsock {
@@ -23,6 +24,7 @@ struct ServiceDefinition {
     EnvironmentMap env;
     Limits limits;
     ReadinessRule readiness;
+    std::optional<OriginRule> allow_origins;
 
     // This one, and what it doesn't set as `base` has it; variables of both.
     ServiceDefinition over(const ServiceDefinition& base) const;
@@ -40,8 +42,8 @@ struct ServiceCreateRequest {
 };
 
 // POST …/update: a JSON Merge Patch (RFC 7396). What is not named stays; null takes a variable, a
-// limit, a sign of readiness or the command back to what it was without it. A new sign takes the
-// place of another.
+// limit, a rule, a sign of readiness or the command back to what it was without it. A new sign
+// takes the place of another.
 struct ServiceUpdateRequest {
     template <class T>
     using Change = std::optional<std::optional<T>>;  // empty: stays; an empty value: taken back
@@ -53,6 +55,7 @@ struct ServiceUpdateRequest {
     Change<ReadySign> ready_log, ready_path, ready_exec;  // at most one has a value
     Change<bool> listen_fd;
     Change<PortRule> port_owner;
+    Change<OriginRule> allow_origins;
 
     bool is_empty() const;
     bool names_program() const;  // as ServiceDefinition's

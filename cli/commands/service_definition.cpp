@@ -68,6 +68,8 @@ struct DefinitionOptions {
     std::string port_owner;
     const CLI::Option* listen_fd_given = nullptr;
     const CLI::Option* port_owner_given = nullptr;
+    std::string allow_origins;
+    const CLI::Option* allow_origins_given = nullptr;
 };
 
 void add_readiness_options(CLI::App& app, DefinitionOptions& options) {
@@ -102,6 +104,10 @@ std::shared_ptr<DefinitionOptions> add_definition_options(CLI::App& app) {
                 ->type_name("SECONDS");
     }
     add_readiness_options(app, *options);
+    options->allow_origins_given =
+        app.add_option("--allow-origins", options->allow_origins,
+                       "Whose pages may open WebSockets: any; or strict, its own alone")
+            ->type_name("WHOSE");
     return options;
 }
 
@@ -185,6 +191,18 @@ Result<> read_port_owner(const DefinitionOptions& options, bool takes_default,
     return {};
 }
 
+Result<> read_allow_origins(const DefinitionOptions& options, bool takes_default,
+                            ServiceUpdateRequest& change) {
+    const std::string& text = options.allow_origins;
+    if (options.allow_origins_given->count() == 0) return {};
+    const auto rule = origin_rule_from_word(text);
+    if (!rule && !(takes_default && text == back_to_default)) {
+        return no_such_word("--allow-origins", "'any', 'strict'", takes_default, text);
+    }
+    change.allow_origins = rule;
+    return {};
+}
+
 Result<ServiceUpdateRequest> change_of(const DefinitionOptions& options, bool takes_default,
                                        const Invocation& invocation) {
     ServiceUpdateRequest change;
@@ -203,7 +221,8 @@ Result<ServiceUpdateRequest> change_of(const DefinitionOptions& options, bool ta
                         fmt::format("The variable {} is both set and taken away.", name));
         }
     }
-    for (const auto& read : {read_limits, read_sign, read_listen_fd, read_port_owner}) {
+    for (const auto& read :
+         {read_limits, read_sign, read_listen_fd, read_port_owner, read_allow_origins}) {
         if (auto sound = read(options, takes_default, change); !sound) return pass_on(sound);
     }
     if (!invocation.program) {
@@ -284,8 +303,9 @@ VerbRun prepare_service_update(CLI::App& app) {
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.footer(
-        "What is not named stays. The word 'default' takes a limit or a --ready option away\n"
-        "(--listen-fd=default). Running backends stay as they are.\n");
+        "What is not named stays. The word 'default' takes a limit, a --ready option,\n"
+        "--listen-fd, --port-owner or --allow-origins back (--listen-fd=default). Running\n"
+        "backends stay as they are: each keeps what was set when it started.\n");
     return [options](Invocation& invocation) { return run_update(*options, invocation); };
 }
 

@@ -73,6 +73,7 @@ std::string BackendRecord::encode() const {
     add_number("startup", set.startup);
     add_number("expires_at_boot", expires_at_boot);
     add_readiness(message, readiness);
+    message.add("allow_origins", word(allow_origins));
     if (key) message.add("key", key->str());
     if (tag) message.add("tag", *tag);
     for (const std::string& argument : command.argv)
@@ -91,22 +92,24 @@ std::optional<BackendRecord> BackendRecord::decode(std::string_view bytes) {
     auto mac_key = MacKey::from_bytes(unhex(text("mac_key")));
     if (!id || !service || !mac_key || text("lock").empty()) return std::nullopt;
 
-    BackendRecord record{.id = *id,
-                         .serial = static_cast<std::uint64_t>(number("serial")),
-                         .mac_key = std::move(*mac_key),
-                         .service = *service,
-                         .lock_name = std::string(text("lock")),
-                         .mark = std::string(text("mark")),
-                         .fencing_token = number("token"),
-                         .created_at = number("created_at"),
-                         .command = Command{message->all("arg"), std::string(text("cwd"))},
-                         .port = static_cast<std::uint16_t>(number("port")),
-                         .limits = LifeLimits({.max_idle = message->number("max_idle"),
-                                               .lifetime = message->number("lifetime"),
-                                               .grace = message->number("grace"),
-                                               .startup = message->number("startup")}),
-                         .readiness = readiness_in(*message),
-                         .expires_at_boot = message->number("expires_at_boot")};
+    BackendRecord record{
+        .id = *id,
+        .serial = static_cast<std::uint64_t>(number("serial")),
+        .mac_key = std::move(*mac_key),
+        .service = *service,
+        .lock_name = std::string(text("lock")),
+        .mark = std::string(text("mark")),
+        .fencing_token = number("token"),
+        .created_at = number("created_at"),
+        .command = Command{message->all("arg"), std::string(text("cwd"))},
+        .port = static_cast<std::uint16_t>(number("port")),
+        .limits = LifeLimits({.max_idle = message->number("max_idle"),
+                              .lifetime = message->number("lifetime"),
+                              .grace = message->number("grace"),
+                              .startup = message->number("startup")}),
+        .readiness = readiness_in(*message),
+        .allow_origins = origin_rule_from_word(text("allow_origins")).value_or(OriginRule::any),
+        .expires_at_boot = message->number("expires_at_boot")};
     if (const auto key = message->text("key")) {
         auto parsed = Key::parse(*key);
         if (!parsed) return std::nullopt;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/api_types.h"
+#include "common/origin_rule.h"
 #include "common/readiness_rule.h"
 #include "daemon/proxy/tokens.h"
 
@@ -27,6 +28,7 @@ struct BackendRecord {
     std::uint16_t port = 0;
     LifeLimits limits;
     ReadinessRule readiness;
+    OriginRule allow_origins = OriginRule::any;
     // With a lifetime: its end, in milliseconds of CLOCK_BOOTTIME.
     std::optional<std::int64_t> expires_at_boot;
 

@@ -332,6 +332,7 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
                          .port = port,
                          .limits = limits,
                          .readiness = definition.readiness,
+                         .allow_origins = definition.allow_origins.value_or(OriginRule::any),
                          .expires_at_boot = expires_at_boot};
 }
 
@@ -366,7 +367,8 @@ void Registry::publish(const Entry& entry) {
               .port = entry.record.port,
               .startup_limit_passed = last.reason == TerminationReason::startuptimeout,
               .activity = entry.activity,
-              .revoked = entry.revoked}));
+              .revoked = entry.revoked,
+              .refuses_foreign_origins = entry.record.allow_origins == OriginRule::strict}));
 }
 
 // A new connection token costs no write, unless it carries a user or auth data.

@@ -103,6 +103,7 @@ std::optional<BackendRecord> backend_in(const SQLite::Statement& row) {
                          .port = static_cast<std::uint16_t>(row.getColumn(14).getInt()),
                          .limits = LifeLimits(limits_in(row, 15)),
                          .readiness = readiness_in(row, 20),
+                         .allow_origins = column<OriginRule>(row, 24).value_or(OriginRule::any),
                          .expires_at_boot = column<std::int64_t>(row, 19)};
     record.key = key;
     return record;
@@ -125,6 +126,7 @@ std::optional<Store::ServiceRow> service_in(const SQLite::Statement& row) {
     service.definition.env = split_variables(row.getColumn(7).getString());
     service.definition.limits = limits_in(row, 8);
     service.definition.readiness = readiness_in(row, 12);
+    service.definition.allow_origins = column<OriginRule>(row, 16);
     return service;
 }
 

@@ -17,10 +17,11 @@ namespace jamsock::rows {
 inline constexpr const char* backend_columns =
     "id, serial, mac_key, account, service, environment, key, lock_name, mark, fencing_token, "
     "created_at, tag, argv, cwd, port, max_idle, lifetime, grace, startup, expires_at_boot, "
-    "ready_kind, ready_sign, listen_fd, port_owner";
+    "ready_kind, ready_sign, listen_fd, port_owner, allow_origins";
 inline constexpr const char* service_columns =
     "account, service, environment, created_at, argv, cwd, base_env, env, "
-    "max_idle, lifetime, grace, startup, ready_kind, ready_sign, listen_fd, port_owner";
+    "max_idle, lifetime, grace, startup, ready_kind, ready_sign, listen_fd, port_owner, "
+    "allow_origins";
 
 // As one text: each argument, or NAME=value entry, ended by a NUL byte.
 std::string joined(const std::vector<std::string>& argv);

@@ -123,6 +123,12 @@ inline constexpr std::array steps{
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX revoked_expiry ON revoked (expires_at);
     )sql",
+    // 4 → 5: whose pages may upgrade (0 any, 1 strict)
+    R"sql(
+    ALTER TABLE service ADD COLUMN allow_origins INTEGER CHECK (allow_origins BETWEEN 0 AND 1);
+    ALTER TABLE backend ADD COLUMN allow_origins INTEGER NOT NULL DEFAULT 0
+        CHECK (allow_origins BETWEEN 0 AND 1);
+    )sql",
 };
 
 }  // namespace jamsock::schema

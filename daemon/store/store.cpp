@@ -108,8 +108,8 @@ Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& sc
                         "INSERT INTO backend (id, serial, mac_key, account, service, "
                         "environment, key, lock_name, mark, fencing_token, created_at, tag, "
                         "argv, cwd, port, max_idle, lifetime, grace, startup, expires_at_boot, "
-                        "ready_kind, ready_sign, listen_fd, port_owner) "
-                        "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                        "ready_kind, ready_sign, listen_fd, port_owner, allow_origins) "
+                        "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
         const std::string mac_key(backend.mac_key.reveal());
         const std::string argv = joined(backend.command.argv);
         row.bind(1, backend.id.str());
@@ -130,6 +130,7 @@ Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& sc
         bind_limits(row, 16, backend.limits.as_set());
         bind_optional(row, 20, backend.expires_at_boot);
         bind_readiness(row, 21, backend.readiness);
+        row.bind(25, static_cast<int>(backend.allow_origins));
         row.exec();
 
         if (backend.key) {
@@ -408,7 +409,7 @@ Result<> Store::record_service(const ServiceRow& row) {
         SQLite::Statement insert(
             connection_->database,
             fmt::format(
-                "INSERT OR REPLACE INTO service ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT OR REPLACE INTO service ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 service_columns));
         const ServiceDefinition& definition = row.definition;
         const std::string argv = definition.command ? joined(definition.command->argv) : "";
@@ -426,6 +427,7 @@ Result<> Store::record_service(const ServiceRow& row) {
         bind_bytes(insert, 8, env);
         bind_limits(insert, 9, definition.limits);
         bind_readiness(insert, 13, definition.readiness);
+        bind_optional(insert, 17, as_number(definition.allow_origins));
         insert.exec();
     });
 }

@@ -480,6 +480,21 @@ TEST_CASE("what a service waits for before its backends are ready is sent as it 
         R"({"ready_exec":"test -e up","listen_fd":null,"port_owner":null})"));
 }
 
+TEST_CASE("whose pages may open WebSockets is sent as it is given, or refused") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state, {answer(200, ok_json()), answer(200, ok_json())});
+    CHECK(call({"service", "update", "editor", "--allow-origins", "strict"}).exit_code == 0);
+    CHECK(daemon.requests().at(0).ends_with(R"({"allow_origins":"strict"})"));
+    CHECK(call({"service", "update", "editor", "--allow-origins", "default"}).exit_code == 0);
+    CHECK(daemon.requests().at(1).ends_with(R"({"allow_origins":null})"));
+    const Outcome refused =
+        call({"service", "create", "editor", "--allow-origins", "default", "--", "sh"});
+    CHECK(refused.exit_code == 2);
+    CHECK(
+        refused.err.starts_with("jamsock: The option --allow-origins needs 'any', 'strict'; "
+                                "'default' is none.\n"));
+}
+
 TEST_CASE("a sign of readiness that can't be one is refused before anything is asked") {
     const StateDirectory state;
     const auto refused = [](std::vector<std::string> options) {

@@ -178,7 +178,8 @@ TEST_CASE("a service shows what each of its environments sets") {
                   .limits = {.max_idle = 60, .startup = 5},
                   .readiness = {.sign = ReadySign::parse(ReadySign::Kind::log, "up\t", "").value(),
                                 .listen_fd = true,
-                                .port_owner = PortRule::any}}},
+                                .port_owner = PortRule::any},
+                  .allow_origins = OriginRule::strict}},
             {.name = "staging", .definition = {}, .last_spawned_at = now - 1000}}};
     CHECK(render_service(editor, now) ==
           "service        editor\n"
@@ -191,6 +192,7 @@ TEST_CASE("a service shows what each of its environments sets") {
           "ready log      up\\t\n"
           "listen fd      yes\n"
           "port owner     any\n"
+          "allow origins  strict\n"
           "created        1970-01-01T00:00:00.000Z\n"
           "last start     never\n"
           "\n"

@@ -32,7 +32,8 @@ TEST_CASE("a service's definition comes back from its JSON as it went in") {
          .limits = {.max_idle = 0, .lifetime = 9, .grace = 1, .startup = 2},
          .readiness = {.sign = sign(ReadySign::Kind::path, "/health?a=b"),
                        .listen_fd = false,
-                       .port_owner = PortRule::any}}};
+                       .port_owner = PortRule::any},
+         .allow_origins = OriginRule::strict}};
     const auto out = ServiceCreateRequest::from_json(in.to_json());
     REQUIRE(out);
     CHECK(out->name == in.name);
@@ -75,6 +76,10 @@ TEST_CASE("what a definition can't be is refused by the field's name") {
     CHECK(refused(R"({"name":"x","ready_path":"//ü"})").find("at byte 3") != std::string::npos);
     CHECK(refused(R"({"name":"x","ready_exec":1})").find("'ready_exec'") != std::string::npos);
     CHECK(refused(R"({"name":"x","port_owner":"root"})").find("'port_owner'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","allow_origins":"none"})")
+              .find("'allow_origins' must be 'any' or 'strict'") != std::string::npos);
+    CHECK(refused(R"({"name":"x","allow_origins":["any"]})").find("'allow_origins'") !=
+          std::string::npos);
     CHECK(refused(R"({"name":"x","listen_fd":3})").find("'listen_fd'") != std::string::npos);
 }
 
@@ -97,6 +102,23 @@ TEST_CASE("a new sign of readiness takes the place of another; null takes back t
     CHECK(changed({.listen_fd = true}, R"({"listen_fd":null})") == ReadinessRule{});
     CHECK(changed({}, R"({"port_owner":"any"})").takes_any_owner());
     CHECK(changed({.port_owner = PortRule::any}, R"({"port_owner":null})") == ReadinessRule{});
+}
+
+TEST_CASE("whose pages may upgrade is set, inherited, changed and taken back") {
+    const auto changed = [](const ServiceDefinition& before, const char* json) {
+        const auto change = ServiceUpdateRequest::from_json(json).value();
+        CHECK_FALSE(change.is_empty());
+        CHECK(ServiceUpdateRequest::from_json(change.to_json()).value().to_json() == json);
+        return change.applied_to(before).allow_origins;
+    };
+    const ServiceDefinition strict{.allow_origins = OriginRule::strict};
+    const ServiceDefinition any{.allow_origins = OriginRule::any};
+    CHECK(ServiceDefinition{}.over(strict) == strict);
+    CHECK(any.over(strict) == any);
+    CHECK(changed({}, R"({"allow_origins":"strict"})") == OriginRule::strict);
+    CHECK(changed(strict, R"({"allow_origins":"any"})") == OriginRule::any);
+    CHECK(changed(strict, R"({"allow_origins":null})") == std::nullopt);
+    CHECK(changed(strict, R"({"env":{"A":"1"}})") == OriginRule::strict);
 }
 
 TEST_CASE("an environment inherits what shows that its backends are ready, and may replace it") {

@@ -32,6 +32,7 @@ BackendRecord a_record() {
                           ReadySign::parse(ReadySign::Kind::exec, "test -e 'a\nb' = c", "").value(),
                       .listen_fd = false,
                       .port_owner = PortRule::any},
+        .allow_origins = OriginRule::strict,
         .expires_at_boot = 99};
     return record;
 }
@@ -45,6 +46,7 @@ TEST_CASE("a backend's record survives its file") {
     CHECK(out->id == in.id);
     CHECK(out->limits == in.limits);
     CHECK(out->readiness == in.readiness);
+    CHECK(out->allow_origins == in.allow_origins);
     CHECK(out->expires_at_boot == in.expires_at_boot);
     CHECK(out->serial == in.serial);
     CHECK(out->mac_key.reveal() == in.mac_key.reveal());

@@ -312,6 +312,22 @@ TEST_CASE("a backend's record has what its service waits for") {
     CHECK(world.backends.started.at(0).record.readiness == rule);
 }
 
+TEST_CASE("a service's rule on origins is its backends' from their start to their end") {
+    World world;
+    const auto editor = ServiceName::parse("editor").value();
+    REQUIRE(world.services.create(editor, {.command = demo, .allow_origins = OriginRule::strict}));
+    const auto strict = world.connect(for_key("doc"), "editor").value();
+    CHECK(world.published.back()->refuses_foreign_origins);
+    REQUIRE(world.services.update(editor, {.allow_origins = OriginRule::any}));
+    world.happens(strict.backend_id, {.status = Status::ready});
+    CHECK(world.published.back()->refuses_foreign_origins);
+    world.connect(for_key("other"), "editor").value();
+    CHECK_FALSE(world.published.back()->refuses_foreign_origins);
+    REQUIRE(world.services.update(editor, {.allow_origins = std::optional<OriginRule>()}));
+    world.connect(for_key("third"), "editor").value();
+    CHECK_FALSE(world.published.back()->refuses_foreign_origins);
+}
+
 TEST_CASE("a reserved variable is refused and nothing changes") {
     World world;
     ConnectRequest request = for_key("doc");

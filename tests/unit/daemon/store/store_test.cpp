@@ -84,6 +84,7 @@ TEST_CASE("a backend comes back from the store as it went in") {
     in.limits = LifeLimits({.max_idle = 0, .lifetime = 1, .grace = 2, .startup = 3});
     in.expires_at_boot = 77;
     in.readiness = {.sign = sign(ReadySign::Kind::path, "/up"), .listen_fd = true};
+    in.allow_origins = OriginRule::strict;
     REQUIRE(store.acquire_key(in, scheduled));
     const auto out = store.find_backend(in.id).value();
     CHECK(out.serial == in.serial);
@@ -98,6 +99,7 @@ TEST_CASE("a backend comes back from the store as it went in") {
     CHECK(out.port == in.port);
     CHECK(out.limits == in.limits);
     CHECK(out.readiness == in.readiness);
+    CHECK(out.allow_origins == in.allow_origins);
     CHECK(out.expires_at_boot == in.expires_at_boot);
     CHECK(store.statuses(in.id) == std::vector{scheduled});
 }
@@ -391,7 +393,8 @@ TEST_CASE("services come back as they went in, and go one by one or with their e
                                     .limits = {.lifetime = 9},
                                     .readiness = {.sign = sign(ReadySign::Kind::log, "up"),
                                                   .listen_fd = false,
-                                                  .port_owner = PortRule::any}}};
+                                                  .port_owner = PortRule::any},
+                                    .allow_origins = OriginRule::strict}};
     REQUIRE(store.record_service(editor));
     REQUIRE(store.record_service({name("editor/staging"), 6, {}}));
     REQUIRE(store.record_service({name("viewer"), 7, {}}));
@@ -472,6 +475,29 @@ TEST_CASE("a database of the third version is brought up to date, and its users 
     const BackendId any = BackendId::parse("b1").value();
     CHECK(store.revoke_user(any, "ann", 100).value() == std::vector{std::string(32, '\0')});
     CHECK(std::filesystem::exists(directory.database() + ".v3"));
+}
+
+TEST_CASE("a database of the fourth version is brought up to date; what runs allows all origins") {
+    const Directory directory;
+    {
+        SQLite::Database old(directory.database(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        for (int step = 0; step < 4; ++step)
+            old.exec(schema::steps[static_cast<std::size_t>(step)]);
+        old.exec(
+            "INSERT INTO backend VALUES ('b1', 7, zeroblob(32), 'local', 'default', 'default', "
+            "'k', 'lock', 'm', 100, 5, NULL, CAST('/bin/x' || char(0) AS BLOB), '/srv', 12345, 0, "
+            "1, 2, 3, 4, 5, NULL, NULL, NULL, NULL);"
+            "INSERT INTO service VALUES ('local', 'editor', 'default', 6, NULL, NULL, x'', x'', "
+            "NULL, NULL, 7, NULL, NULL, NULL, NULL, NULL);"
+            "PRAGMA user_version=4;");
+        old.exec("PRAGMA application_id=" + std::to_string(schema::application_id));
+    }
+    const Store store = Store::open(directory.database()).value();
+    REQUIRE(store.live_backends().size() == 1);
+    CHECK(store.live_backends()[0].allow_origins == OriginRule::any);
+    REQUIRE(store.services().value().size() == 1);
+    CHECK(store.services().value()[0].definition == ServiceDefinition{.limits = {.grace = 7}});
+    CHECK(std::filesystem::exists(directory.database() + ".v4"));
 }
 
 TEST_CASE("a database of the second version is brought up to date, after a copy") {
