@@ -84,6 +84,15 @@ constexpr std::array table{
          .examples = "jamsock revoke --key document-123 --user ann --close\n"
                      "jamsock revoke knrv5 --token - < url.txt\n",
          .prepare = prepare_revoke},
+    Verb{.name = "env",
+         .alias = "",
+         .summary = "Print shell lines that point Jamsocket's CLI and SDKs to this daemon.",
+         .start = StartRule::always,
+         .takes_program = false,
+         .usage = " [SERVICE] [OPTIONS]\n",
+         .examples = "eval \"$(jamsock env)\"\n"
+                     "eval \"$(jamsock env --unset)\"\n",
+         .prepare = prepare_env},
     Verb{.name = "service create",
          .alias = "",
          .summary = "Give a program a name, for connect; or an environment of one.",

@@ -403,6 +403,10 @@ std::string VersionInfo::to_json() const {
                  {"backends", backends}});
 }
 
+std::string environment_json(const EnvironmentMap& variables) {
+    return dump(variables);
+}
+
 std::string ok_json() {
     return dump({{"status", "ok"}});
 }

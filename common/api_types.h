@@ -140,6 +140,9 @@ struct VersionInfo {
     std::string to_json() const;
 };
 
+// {"NAME":"value", …}
+std::string environment_json(const EnvironmentMap& variables);
+
 // {"status":"ok"}
 std::string ok_json();
 

@@ -88,3 +88,19 @@ TEST_CASE("a taken port of the API is replaced, said in the log and remembered")
           std::string::npos);
     CHECK(home.output_of({"daemon", "status"}).find(std::to_string(port)) != std::string::npos);
 }
+
+TEST_CASE("what jamsock env prints leads curl to the daemon") {
+    const Home home;
+    RunOptions options = home.options();
+    options.environment["PATH"] = JAMSOCK_BUILD_DIR "/bin:/usr/bin:/bin";
+    const RunResult result =
+        run({"/bin/sh", "-c",
+             "eval \"$(jamsock env)\" && curl -sf -H \"Authorization: Bearer $JAMSOCKET_TOKEN\" "
+             "\"$JAMSOCKET_API_URL/v2/service/$JAMSOCKET_ACCOUNT/$JAMSOCKET_SERVICE\" && "
+             "eval \"$(jamsock env --unset)\" && echo \"${JAMSOCKET_TOKEN-unset}\""},
+            options);
+    CAPTURE(result.err);
+    CHECK(result.exit_code == 0);
+    CHECK(result.out.find(R"("name":"default")") != std::string::npos);
+    CHECK(result.out.ends_with("unset\n"));
+}

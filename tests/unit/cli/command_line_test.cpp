@@ -314,9 +314,41 @@ TEST_CASE("terminate --no-wait says that the end has begun") {
     CHECK(daemon.requests().at(0).ends_with("{\"hard\":true}"));
 }
 
+TEST_CASE("env prints lines for the shell, JSON, or what takes them back") {
+    const StateDirectory state;
+    const std::string token = "local." + std::string(43, 't');
+    state.write("api-token", token + "\n");
+    const std::string version = answer(200, VersionInfo{"0.1.0", 20, 0, 9090, 8080, 3}.to_json());
+    const FakeDaemon daemon(state, {version, version, version, version});
+    const ScopedVariable shell("SHELL", "/bin/bash");
+    CHECK(call({"env", "editor"}).out ==
+          "export JAMSOCKET_ACCOUNT=local\n"
+          "export JAMSOCKET_API_URL=http://127.0.0.1:8080\n"
+          "export JAMSOCKET_DEV_PORT=8080\n"
+          "export JAMSOCKET_SERVER_API=http://127.0.0.1:8080\n"
+          "export JAMSOCKET_SERVICE=editor\n"
+          "export JAMSOCKET_TOKEN=" +
+              token + "\n");
+    const ScopedVariable fish("SHELL", "/usr/bin/fish");
+    CHECK(call({"env"}).out.starts_with("set -gx JAMSOCKET_ACCOUNT local\n"));
+    CHECK(call({"env", "--shell", "sh"}).out.starts_with("export JAMSOCKET_ACCOUNT=local\n"));
+    CHECK(call({"env", "--json"}).out.starts_with(R"({"JAMSOCKET_ACCOUNT":"local",)"));
+    CHECK(call({"env", "--unset"}).out.starts_with("set -e JAMSOCKET_SERVER_API\n"));
+    CHECK(
+        call({"env", "--unset", "--shell", "sh"}).out.starts_with("unset JAMSOCKET_SERVER_API\n"));
+    CHECK(call({"env", "--shell", "csh"}).exit_code == 2);
+}
+
+TEST_CASE("env fails where the daemon has no token") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state,
+                            {answer(200, VersionInfo{"0.1.0", 20, 0, 9090, 8080, 3}.to_json())});
+    CHECK(call({"env"}).exit_code == 69);
+}
+
 TEST_CASE("daemon status shows a running daemon, daemon start leaves it alone") {
     const StateDirectory state;
-    const std::string version = VersionInfo{"0.1.0", 20, 0, 9090, 3}.to_json();
+    const std::string version = VersionInfo{"0.1.0", 20, 0, 9090, 8080, 3}.to_json();
     const FakeDaemon daemon(state,
                             {answer(200, version), answer(200, version), answer(200, version)});
     const Outcome shown = call({"daemon", "status"});
@@ -326,7 +358,8 @@ TEST_CASE("daemon status shows a running daemon, daemon start leaves it alone") 
           std::string::npos);
     CHECK(call({"daemon", "status", "--json"}).out == version + "\n");
     CHECK(call({"daemon", "start"}).out ==
-          "The daemon was running already (worker pid 20, proxy on port 9090).\n");
+          "The daemon was running already (worker pid 20, proxy on port 9090, "
+          "API on port 8080).\n");
 }
 
 TEST_CASE("daemon logs prints the end of the log") {

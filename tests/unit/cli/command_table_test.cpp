@@ -34,13 +34,13 @@ TEST_CASE("only connect, what is of services, daemon start and restart may start
         if (verb.start == StartRule::always) starters.push_back(verb.name);
     }
     CHECK(starters == std::vector<std::string_view>{
-                          "connect", "service create", "service list", "service info",
+                          "connect", "env", "service create", "service list", "service info",
                           "service update", "service delete", "daemon start", "daemon restart"});
 }
 
 TEST_CASE("the names after 'jamsock' and after 'jamsock daemon' are told apart") {
     CHECK(names_in("") == std::vector<std::string>{"connect", "lookup", "list", "ls", "status",
-                                                   "logs", "terminate", "revoke", "service",
+                                                   "logs", "terminate", "revoke", "env", "service",
                                                    "daemon"});
     CHECK(names_in("daemon") ==
           std::vector<std::string>{"run", "start", "stop", "restart", "status", "logs"});

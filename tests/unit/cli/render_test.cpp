@@ -133,13 +133,14 @@ TEST_CASE("the status of a backend tells what was lost of its output") {
 }
 
 TEST_CASE("the daemon's details name both of its processes") {
-    const DaemonDetails daemon{{"0.1.0", 20, now - 1000, 9090, 3}, 10, "/home/u/jamsock"};
+    const DaemonDetails daemon{{"0.1.0", 20, now - 1000, 9090, 8080, 3}, 10, "/home/u/jamsock"};
     CHECK(render_daemon(daemon, now) ==
           "version          0.1.0\n"
           "pid              10 (keeper), 20 (worker)\n"
           "running for      1 s\n"
           "backends         3\n"
           "proxy port       9090\n"
+          "API port         8080\n"
           "state directory  /home/u/jamsock\n");
     CHECK(render_backends_go_on(1) == "1 backend goes on running");
     CHECK(render_backends_go_on(0) == "no backend was running");

@@ -22,12 +22,14 @@ struct Setting {
     Setting() {
         RawListener listening;
         port = listening.port();
-        UniqueFd socket = listening.take();
+        std::vector<UniqueFd> sockets;
+        sockets.push_back(listening.take());
+        const int socket = sockets.front().get();
         // What is accepted inherits its buffers' sizes.
         const int small = 4096;
-        ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-        ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-        proxy.emplace(std::move(socket), 1, ProxyLimits{}, [](const std::string&, const auto&) {});
+        ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+        ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        proxy.emplace(std::move(sockets), 1, ProxyLimits{}, [](const std::string&, const auto&) {});
         publish(Route::State::ready);
         proxy->start();
     }

@@ -1162,7 +1162,9 @@ TEST_CASE("routes change in the order in which they are published, whoever reads
     std::atomic<int> lookups = 0;
     Answer first;
     std::optional<Proxy> proxy;
-    proxy.emplace(listening.take(), 1, ProxyLimits{}, [&](const std::string&, Answer answer) {
+    std::vector<UniqueFd> sockets;
+    sockets.push_back(listening.take());
+    proxy.emplace(std::move(sockets), 1, ProxyLimits{}, [&](const std::string&, Answer answer) {
         switch (++lookups) {  // on the only proxy thread
             case 1:
                 first = std::move(answer);
