@@ -252,22 +252,22 @@ Flaw read_fields(Head& head, Options& options) {
     return {};
 }
 
-// Another version of HTTP behind the proxy's back could name any user, so the wish for one is
-// ignored, as every server may (RFC 9110, 7.8).
-bool is_http(std::string_view protocol) {
+// HTTP behind the proxy's back, in another version or within TLS (RFC 2817), could name any user,
+// so the wish for it is ignored, as every server may (RFC 9110, 7.8).
+bool leads_to_http(std::string_view protocol) {
     const std::string_view name = protocol.substr(0, protocol.find('/'));
     return equal_ignoring_case(name, "http") || equal_ignoring_case(name, "h2c") ||
-           equal_ignoring_case(name, "h2");
+           equal_ignoring_case(name, "h2") || equal_ignoring_case(name, "tls");
 }
 
 void read_upgrade(RequestHead& head, const Options& options) {
     bool is_empty = true;
-    bool leads_to_http = false;
+    bool is_other_than_http = true;
     for_each_element(head.upgrade, [&](std::string_view protocol) {
         is_empty = false;
-        leads_to_http |= is_http(protocol);
+        is_other_than_http &= !leads_to_http(protocol);
     });
-    head.wants_upgrade = options.upgrade && !head.is_http_1_0 && !is_empty && !leads_to_http;
+    head.wants_upgrade = options.upgrade && !head.is_http_1_0 && !is_empty && is_other_than_http;
     if (!head.wants_upgrade) head.upgrade = {};
 }
 

@@ -270,7 +270,7 @@ TEST_CASE("an upgrade is wanted by who names it in Connection, says to what, and
     CHECK(wanted(named + "Upgrade: websocket\r\n", "1.0") == "");
     CHECK(status_of(head_with("Upgrade: a\r\nUpgrade: b\r\n")) == 400);
     for (const std::string protocol :
-         {"h2c", "H2C", "h2", "HTTP/2.0", "http/1.1", "websocket, h2c"}) {
+         {"h2c", "H2C", "h2", "HTTP/2.0", "http/1.1", "websocket, h2c", "TLS/1.0", "tls"}) {
         CAPTURE(protocol);
         CHECK(wanted(named + "Upgrade: " + protocol + "\r\n") == "");
     }
