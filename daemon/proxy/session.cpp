@@ -108,6 +108,7 @@ Session::~Session() {
 }
 
 void Session::cut() {
+    if (is_open_ended() || ending_ == Ending::reset) client_.reset();
     if (exchange_) end_exchange();
     client_.close();
     state_ = State::over;
@@ -595,9 +596,13 @@ bool Session::turn_away(const Refusal& refusal) {
     return true;
 }
 
+// The end of the connection would pass for that of the body.
+bool Session::is_open_ended() const {
+    return exchange_ && exchange_->framing == Framing::until_close;
+}
+
 bool Session::close(Ending ending) {
-    const bool ends_body = exchange_ && exchange_->framing == Framing::until_close;
-    ending_ = ending == Ending::break_off && ends_body ? Ending::reset : ending;
+    ending_ = ending == Ending::break_off && is_open_ended() ? Ending::reset : ending;
     if (exchange_) end_exchange();
     state_ = State::closing;
     loop_.events().set(*this, timeouts::response_write);
@@ -615,7 +620,6 @@ bool Session::finish_closing() {
         if (got == Stream::Got::data) return true;
         if (got == Stream::Got::nothing) return false;
     }
-    if (ending_ == Ending::reset) client_.reset();
     cut();
     return false;
 }

@@ -90,6 +90,7 @@ class Session final : public Served, public Watcher, public Alarm, public Held {
         break_off,  // … sees that it was cut short
         reset,      // … where an end would pass for that of the body
     };
+    bool is_open_ended() const;
     bool close(Ending ending);
     bool finish_closing();
     void look_for_client();

@@ -3,7 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <memory>
-#include <vector>
+#include <optional>
+#include <string>
 
 #include "common/clock.h"
 #include "daemon/proxy/proxy.h"
@@ -195,6 +196,18 @@ TEST_CASE("a client that leaves in its upload frees a backend that reads none of
     CHECK(test.activity->in_flight() == 1);
     client.close();
     CHECK(eventually([&] { return test.is_idle(); }));
+}
+
+TEST_CASE("an answer that lasts until the connection's end is broken, not ended, by a cut") {
+    Setting test;
+    RawSocket client = test.connect();
+    client.send("GET /" + test.token + "/ HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    RawSocket server = take_first(test);
+    server.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+    CHECK(client.read_until("half").ends_with("half"));
+    test.proxy->stop();
+    CHECK(client.read_to_end().empty());
+    CHECK(client.is_broken());
 }
 
 }  // namespace jamsock
