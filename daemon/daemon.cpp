@@ -209,16 +209,16 @@ Task<Result<>> Worker::recover() {
     at_step(Step::live_found);
     // Of two directories for one key the newer one holds it.
     std::ranges::sort(*found, std::greater{}, [](const auto& f) { return f.record.fencing_token; });
-    for (const auto& [record, was_ready] : *found) {
+    for (const auto& [record, ready] : *found) {
         seen.insert(record.id);
-        const StatusChange last = registry_.take_in(record, was_ready);
+        const StatusChange last = registry_.take_in(record, ready);
         at_step(Step::one_taken_in);
         supervisor_.adopt(record, last);
         at_step(Step::one_adopted);
     }
     for (const BackendRecord& record : registry_.recorded_live()) {
         if (seen.contains(record.id)) continue;
-        supervisor_.adopt(record, registry_.take_in(record, false));
+        supervisor_.adopt(record, registry_.take_in(record, std::nullopt));
     }
     co_return registry_.recall_revoked();
 }

@@ -24,6 +24,7 @@ namespace {
 
 constexpr const char* identity_file = "identity";
 constexpr const char* ready_file = "ready";
+constexpr const char* ipv6_file = "ipv6";  // there: it listens on [::1] only
 constexpr std::size_t longest_tail = 16 * 1024;
 constexpr std::size_t largest_identity = 4 * 1024 * 1024;
 
@@ -35,6 +36,14 @@ UniqueFd open_directory(int parent, const std::string& name) {
 UniqueFd make_directory(int parent, const std::string& name) {
     if (::mkdirat(parent, name.c_str(), 0700) != 0 && errno != EEXIST) return UniqueFd();
     return open_directory(parent, name);
+}
+
+bool has_file(int directory, const char* name) {
+    return ::faccessat(directory, name, F_OK, 0) == 0;
+}
+
+void touch(int directory, const char* name) {
+    const UniqueFd file(::openat(directory, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
 const char* hint_for(int error) {
@@ -155,12 +164,19 @@ Result<std::optional<BackendFiles::Found>> BackendFiles::read(const BackendId& i
     errno = 0;
     auto shim = read_record(directory.get());
     if (!shim && is_blindness(errno)) return unreadable_backends(errno);
-    const bool was_ready = ::faccessat(directory.get(), ready_file, F_OK, 0) == 0;
-    return Found{std::move(directory), std::move(*record), std::move(shim), was_ready};
+    std::optional<ReadyMark> ready;
+    if (has_file(directory.get(), ready_file))
+        ready = ReadyMark{.is_ipv6 = has_file(directory.get(), ipv6_file)};
+    return Found{std::move(directory), std::move(*record), std::move(shim), ready};
 }
 
-void BackendFiles::mark_ready(int directory) {
-    const UniqueFd file(::openat(directory, ready_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+void BackendFiles::mark_ready(int directory, const ReadyMark& mark) {
+    if (mark.is_ipv6) {
+        touch(directory, ipv6_file);
+    } else {
+        ::unlinkat(directory, ipv6_file, 0);  // of a mark that nobody came to record
+    }
+    touch(directory, ready_file);
 }
 
 void BackendFiles::move_to_history(const BackendId& id) const {

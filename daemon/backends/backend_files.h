@@ -42,12 +42,12 @@ class BackendFiles {
         UniqueFd directory;
         BackendRecord record;
         std::optional<ShimRecord> shim;
-        bool was_ready = false;
+        std::optional<ReadyMark> ready;
     };
     Result<std::optional<Found>> read(const BackendId& id) const;
 
-    // Remembers that the backend became ready, for a recovery without a database.
-    static void mark_ready(int directory);
+    // Remembers that the backend became ready, and where, for recovery.
+    static void mark_ready(int directory, const ReadyMark& mark);
 
     void move_to_history(const BackendId& id) const;
     // Whether it is there.

@@ -13,6 +13,11 @@
 
 namespace jamsock {
 
+// What is remembered of a backend that became ready.
+struct ReadyMark {
+    bool is_ipv6 = false;  // it listens on [::1], not on 127.0.0.1
+};
+
 struct BackendRecord {
     BackendId id;
     std::uint64_t serial = 0;  // 48 random bits: names the backend inside connection tokens

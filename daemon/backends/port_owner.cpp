@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iterator>
 #include <tuple>
+#include <utility>
 
 #include "daemon/shim/process_table.h"
 #include "daemon/tcp_sockets.h"
@@ -24,18 +25,24 @@ constexpr std::uint16_t every_port = 0;
 
 struct ListeningSocket {
     Listener listener;
-    std::string link;  // what /proc/<pid>/fd/<n> leads to: "socket:[<inode>]"
+    std::string link;                  // what /proc/<pid>/fd/<n> leads to: "socket:[<inode>]"
+    bool takes_ipv4_loopback = false;  // 127.0.0.1:port leads to it
+    bool takes_ipv6_loopback = false;  // [::1]:port does
 };
 using ListeningSockets = std::vector<ListeningSocket>;
 
 // 127.0.0.1 itself, any address, the same written as IPv6, or the dual-stack any address.
-bool takes_loopback(const TcpListener& socket) {
+bool takes_ipv4_loopback(const TcpListener& socket) {
     const in6_addr& address = socket.at.address;
     if (!IN6_IS_ADDR_V4MAPPED(&address))
         return IN6_IS_ADDR_UNSPECIFIED(&address) && !socket.is_ipv6_only;
     in_addr_t ipv4 = 0;
     ::memcpy(&ipv4, &address.s6_addr[12], sizeof ipv4);
     return ipv4 == htonl(INADDR_ANY) || ipv4 == htonl(INADDR_LOOPBACK);
+}
+
+bool takes_ipv6_loopback(const TcpListener& socket) {
+    return IN6_IS_ADDR_LOOPBACK(&socket.at.address) || IN6_IS_ADDR_UNSPECIFIED(&socket.at.address);
 }
 
 std::string address_text(const TcpListener& socket) {
@@ -48,8 +55,10 @@ std::string address_text(const TcpListener& socket) {
 ListeningSockets listening_sockets(std::uint16_t port) {
     ListeningSockets sockets;
     for (const TcpListener& socket : tcp_listeners(port)) {
-        sockets.push_back({{address_text(socket), socket.at.port, takes_loopback(socket)},
-                           fmt::format("socket:[{}]", socket.inode)});
+        sockets.push_back({.listener = {address_text(socket), socket.at.port},
+                           .link = fmt::format("socket:[{}]", socket.inode),
+                           .takes_ipv4_loopback = takes_ipv4_loopback(socket),
+                           .takes_ipv6_loopback = takes_ipv6_loopback(socket)});
     }
     return sockets;
 }
@@ -73,11 +82,20 @@ bool has_one_of(pid_t pid, const ListeningSockets& sockets) {
     return !open_sockets(pid, sockets).empty();
 }
 
-ListeningSockets where_loopback_leads(ListeningSockets sockets, std::uint16_t port) {
-    std::erase_if(sockets, [port](const ListeningSocket& socket) {
-        return socket.listener.port != port || !socket.listener.takes_loopback;
+// Those that connections to the port get to.
+struct Reached {
+    ListeningSockets sockets;
+    bool is_ipv6 = false;
+};
+
+Reached reached_by(std::uint16_t port, ListeningSockets sockets) {
+    std::erase_if(sockets, [port](const auto& socket) { return socket.listener.port != port; });
+    const bool is_ipv4 = std::ranges::any_of(sockets, &ListeningSocket::takes_ipv4_loopback);
+    std::erase_if(sockets, [is_ipv4](const ListeningSocket& socket) {
+        return is_ipv4 ? !socket.takes_ipv4_loopback : !socket.takes_ipv6_loopback;
     });
-    return sockets;
+    const bool is_ipv6 = !is_ipv4 && !sockets.empty();
+    return {std::move(sockets), is_ipv6};
 }
 
 PortOwner owner_of(const ListeningSockets& sockets, const std::vector<Process>& tree) {
@@ -118,18 +136,18 @@ std::vector<Listener> listeners_of(const std::vector<Process>& tree,
 
 }  // namespace
 
-PortOwner port_owner(std::uint16_t port, pid_t root) {
-    const ListeningSockets sockets = where_loopback_leads(listening_sockets(port), port);
-    if (sockets.empty()) return PortOwner::nobody;
-    const bool is_a_childs = std::ranges::any_of(
-        children_of(root), [&](pid_t child) { return has_one_of(child, sockets); });
-    if (is_a_childs) return PortOwner::tree;
-    return owner_of(sockets, descendants(all_processes(), root));
+PortPlace port_place(std::uint16_t port, pid_t root) {
+    const auto [sockets, is_ipv6] = reached_by(port, listening_sockets(port));
+    if (sockets.empty()) return {};
+    for (const pid_t child : children_of(root)) {
+        if (has_one_of(child, sockets)) return {PortOwner::tree, is_ipv6};
+    }
+    return {owner_of(sockets, descendants(all_processes(), root)), is_ipv6};
 }
 
 PortReport report_on_port(std::uint16_t port, pid_t root) {
     const ListeningSockets sockets = listening_sockets(every_port);
-    const ListeningSockets on_port = where_loopback_leads(sockets, port);
+    const ListeningSockets on_port = reached_by(port, sockets).sockets;
     const std::vector<Process> all = all_processes();
     const std::vector<Process> tree = descendants(all, root);
     PortReport report{.owner = owner_of(on_port, tree), .listeners = listeners_of(tree, sockets)};

@@ -14,18 +14,24 @@
 namespace jamsock {
 
 enum class PortOwner {
-    nobody,    // no socket listens where 127.0.0.1:port leads
+    nobody,    // no socket listens where the port leads
     tree,      // a process below `root` listens there
     stranger,  // somebody else does
 };
 
-PortOwner port_owner(std::uint16_t port, pid_t root);
+// Where a port of this machine leads: to who listens on 127.0.0.1; to who listens on [::1] where
+// nobody does.
+struct PortPlace {
+    PortOwner owner = PortOwner::nobody;
+    bool is_ipv6 = false;  // [::1] it is
+};
+
+PortPlace port_place(std::uint16_t port, pid_t root);
 
 // A listening TCP socket.
 struct Listener {
     std::string address;  // "127.0.0.1", "0.0.0.0", "::1"
     std::uint16_t port = 0;
-    bool takes_loopback = false;  // 127.0.0.1:port leads to it
     friend bool operator==(const Listener&, const Listener&) = default;
 };
 

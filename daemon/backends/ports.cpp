@@ -1,9 +1,7 @@
 #include "daemon/backends/ports.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <sodium.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -13,6 +11,8 @@
 #include <fstream>
 #include <string>
 #include <utility>
+
+#include "daemon/loopback_address.h"
 
 namespace jamsock {
 
@@ -26,16 +26,20 @@ constexpr int smallest_useful_range = 1000;
 enum class Remnants { are_in_the_way, are_ignored };
 
 // Empty, with errno, if that can't be.
-UniqueFd bound_to(std::uint16_t port, Remnants remnants) {
-    UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+UniqueFd bound_to(int family, std::uint16_t port, Remnants remnants) {
+    UniqueFd socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket) return socket;
     const int reuse = remnants == Remnants::are_ignored;
     ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return {};
+    const LoopbackAddress address(family, port);
+    if (::bind(socket.get(), address.get(), address.size()) != 0) return {};
     return socket;
+}
+
+// On both addresses, as a backend may take either; a machine may have no IPv6.
+bool is_free(std::uint16_t port) {
+    return bound_to(AF_INET, port, Remnants::are_in_the_way) &&
+           (bound_to(AF_INET6, port, Remnants::are_in_the_way) || errno != EADDRINUSE);
 }
 
 // A socket's name in the network namespace, as are the ports: all users of the machine see it,
@@ -54,7 +58,7 @@ UniqueFd reserve(std::uint16_t port) {
 }  // namespace
 
 ListeningSocket listen_on(std::uint16_t port) {
-    ListeningSocket listening{.fd = bound_to(port, Remnants::are_ignored)};
+    ListeningSocket listening{.fd = bound_to(AF_INET, port, Remnants::are_ignored)};
     if (listening.fd && ::listen(listening.fd.get(), SOMAXCONN) == 0) return listening;
     return {.error = errno};
 }
@@ -80,8 +84,7 @@ std::optional<PickedPort> Ports::pick() {
         const std::uint16_t port = next_;
         next_ = port == last_ ? first_ : static_cast<std::uint16_t>(port + 1);
         UniqueFd reservation = reserve(port);
-        if (reservation && bound_to(port, Remnants::are_in_the_way))
-            return PickedPort{port, std::move(reservation)};
+        if (reservation && is_free(port)) return PickedPort{port, std::move(reservation)};
     }
     return std::nullopt;
 }

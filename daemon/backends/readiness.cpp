@@ -23,12 +23,12 @@ using asio::ip::tcp;
 constexpr std::string_view http = "HTTP/";
 constexpr std::size_t status_end = std::string_view("HTTP/1.1 200").size();
 
-Task<std::string> exchange(tcp::socket& socket, std::uint16_t port, const std::string& request,
-                           std::size_t length) {
+// Nothing: no connection came about.
+Task<std::optional<std::string>> exchange(tcp::socket& socket, const tcp::endpoint& place,
+                                          const std::string& request, std::size_t length) {
     error_code failed;
-    const tcp::endpoint endpoint(asio::ip::address_v4::loopback(), port);
-    co_await socket.async_connect(endpoint, catching(failed));
-    if (failed) co_return std::string();
+    co_await socket.async_connect(place, catching(failed));
+    if (failed) co_return std::nullopt;
     co_await asio::async_write(socket, asio::buffer(request), catching(failed));
     if (failed) co_return std::string();
     std::string answer(length, '\0');
@@ -38,8 +38,8 @@ Task<std::string> exchange(tcp::socket& socket, std::uint16_t port, const std::s
     co_return answer;
 }
 
-Task<PortOwner> ask_owner(std::uint16_t port, pid_t shim, HelperThread& helper) {
-    return helper.run([port, shim] { return port_owner(port, shim); });
+Task<PortPlace> ask_place(std::uint16_t port, pid_t shim, HelperThread& helper) {
+    return helper.run([port, shim] { return port_place(port, shim); });
 }
 
 Task<bool> look_at(std::shared_ptr<LogWatch> log, HelperThread& helper) {
@@ -56,7 +56,7 @@ std::optional<int> small_number(const Message& message, std::string_view name) {
 
 Verdict judge(const ReadinessRule& rule, const Seen& seen, std::int64_t now,
               std::int64_t give_up_at) {
-    const bool is_its_own = rule.takes_any_owner() || seen.owner == PortOwner::tree;
+    const bool is_its_own = rule.takes_any_owner() || seen.place.owner == PortOwner::tree;
     if (seen.has_sign && is_its_own) return Verdict::ready;
     return now < give_up_at ? Verdict::waiting : Verdict::too_late;
 }
@@ -96,7 +96,8 @@ Task<Verdict> ReadinessWatch::wait(Place place, std::int64_t give_up_at, HelperT
     while (!is_over()) {
         const Seen seen = co_await look(helper);
         last_.has_sign = seen.has_sign;
-        last_.met_stranger = last_.met_stranger || seen.owner == PortOwner::stranger;
+        last_.met_stranger = last_.met_stranger || seen.place.owner == PortOwner::stranger;
+        last_.is_ipv6 = seen.place.is_ipv6;
         const Verdict verdict = judge(rule_, seen, boot_milliseconds(), give_up_at_);
         if (verdict != Verdict::waiting) co_return verdict;
         const Deadline next_look = after(pause);
@@ -110,8 +111,7 @@ Task<Seen> ReadinessWatch::look(HelperThread& helper) {
     Seen seen;
     seen.has_sign = co_await has_sign(helper);
     seen.has_sign = seen.has_sign || shim_says_ready_;
-    if (!seen.has_sign || rule_.takes_any_owner()) co_return seen;
-    seen.owner = co_await ask_owner(port_, place_.shim, helper);
+    if (seen.has_sign) seen.place = co_await ask_place(port_, place_.shim, helper);
     co_return seen;
 }
 
@@ -146,26 +146,39 @@ Task<bool> ReadinessWatch::answers_http() {
     co_return answer == http;
 }
 
-// Up to `length` bytes of the answer; what could not be asked has none.
+// Up to `length` bytes of the answer; what could not be asked has none. On [::1] only where nobody
+// listens on 127.0.0.1.
 Task<std::string> ReadinessWatch::ask(std::string_view method, std::string_view path,
                                       std::size_t length) {
+    const std::string question = fmt::format("{} {} HTTP/1.1\r\n", method, path);
+    const tcp::endpoint ipv4(asio::ip::address_v4::loopback(), port_);
+    const tcp::endpoint ipv6(asio::ip::address_v6::loopback(), port_);
+    std::optional<std::string> answer = co_await ask_at(ipv4, question, length);
+    if (!answer && !shim_says_ready_) answer = co_await ask_at(ipv6, question, length);
+    co_return answer.value_or(std::string());
+}
+
+Task<std::optional<std::string>> ReadinessWatch::ask_at(const tcp::endpoint& place,
+                                                        std::string_view question,
+                                                        std::size_t length) {
     Socket socket(co_await asio::this_coro::executor);
     error_code failed;
-    socket.open(tcp::v4(), failed);
-    if (failed) co_return std::string();
+    socket.open(place.protocol(), failed);
+    if (failed) co_return std::nullopt;
     ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
-    const std::string request = fmt::format(
-        "{} {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", method, path, port_);
+    const char* host = place.protocol() == tcp::v6() ? "[::1]" : "127.0.0.1";
+    const std::string request =
+        fmt::format("{}Host: {}:{}\r\nConnection: close\r\n\r\n", question, host, place.port());
     const std::chrono::milliseconds left(
         std::max<std::int64_t>(1, give_up_at_ - boot_milliseconds()));
     struct Asking {
-        Asking(Socket*& place, Socket& socket) : place_(place) { place_ = &socket; }
+        Asking(Socket*& now, Socket& socket) : now_(now) { now_ = &socket; }
         Asking(const Asking&) = delete;
-        ~Asking() { place_ = nullptr; }
-        Socket*& place_;
+        ~Asking() { now_ = nullptr; }
+        Socket*& now_;
     } const asking(asking_, socket);
     const auto limit = std::min<std::chrono::nanoseconds>(left, timeouts::probe_answer);
-    co_return co_await with_deadline(socket, limit, exchange(socket, port_, request, length));
+    co_return co_await with_deadline(socket, limit, exchange(socket, place, request, length));
 }
 
 }  // namespace jamsock

@@ -28,7 +28,7 @@ namespace jamsock {
 // What one look at a backend found.
 struct Seen {
     bool has_sign = false;
-    PortOwner owner = PortOwner::nobody;  // asked only where the sign is there
+    PortPlace place = {};  // asked only where the sign is there
 };
 
 enum class Verdict {
@@ -58,6 +58,7 @@ struct LastLook {
     };
     std::optional<CommandTry> command;  // its last try that failed
     bool met_stranger = false;          // ever: who gave the sign was somebody else on its port
+    bool is_ipv6 = false;               // its port leads to [::1], not to 127.0.0.1
 };
 
 // The wait of one backend, which owns it.
@@ -89,6 +90,8 @@ class ReadinessWatch {
     Task<bool> answers_well(const std::string& path);
     Task<bool> answers_http();
     Task<std::string> ask(std::string_view method, std::string_view path, std::size_t length);
+    Task<std::optional<std::string>> ask_at(const asio::ip::tcp::endpoint& place,
+                                            std::string_view question, std::size_t length);
 
     ReadinessRule rule_;
     std::uint16_t port_;

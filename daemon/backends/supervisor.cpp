@@ -154,6 +154,7 @@ struct Supervisor::Supervised {
     bool lost_port = false;
     bool is_watched = false;  // until it is ready
     bool was_ready = false;
+    bool is_ipv6 = false;     // … on [::1]
     bool is_killing = false;  // its shim said so
 
     void remember_shim(pid_t pid) {
@@ -467,7 +468,8 @@ Task<> Supervisor::watch_readiness(Ref backend) {
     const Verdict verdict = co_await backend->readiness.wait(place, give_up_at, helper_, is_over);
     if (is_over()) co_return;
     if (verdict == Verdict::ready) {
-        BackendFiles::mark_ready(backend->directory.get());
+        backend->is_ipv6 = backend->readiness.last_look().is_ipv6;
+        BackendFiles::mark_ready(backend->directory.get(), {.is_ipv6 = backend->is_ipv6});
         at_step(Step::ready_marked);
         backend->was_ready = true;
         change(*backend, {.status = Status::ready});
@@ -588,7 +590,7 @@ Supervisor::Found Supervisor::take_in(BackendFiles::Found found) {
     backend->channel = std::move(reached.channel);
     if (reached.is_gone) backend->found_dead = found.shim.value_or(ShimRecord{});
     supervised_.emplace(found.record.id, backend);
-    return {found.record, found.was_ready};
+    return {found.record, found.ready};
 }
 
 void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
@@ -804,7 +806,7 @@ void Supervisor::change(Supervised& backend, StatusChange change) {
               change.exit ? fmt::format(", {}", describe(*change.exit)) : "");
     const bool is_last = change.status == Status::terminated;
     on_event_({backend.record.id, change, is_last ? backend.failure : std::nullopt,
-               is_last && backend.lost_port});
+               is_last && backend.lost_port, backend.is_ipv6});
 }
 
 }  // namespace jamsock

@@ -47,7 +47,7 @@ class Supervisor final : public Backends {
     // status that it knows of (`starting` if it knows none).
     struct Found {
         BackendRecord record;
-        bool was_ready = false;
+        std::optional<ReadyMark> ready;
     };
     Task<Result<std::vector<Found>>> find_live();
     void adopt(const BackendRecord& record, const StatusChange& last);

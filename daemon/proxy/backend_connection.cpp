@@ -1,13 +1,13 @@
 #include "daemon/proxy/backend_connection.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 
 #include "common/timeouts.h"
 #include "daemon/descriptor_share.h"
+#include "daemon/loopback_address.h"
 
 namespace jamsock {
 
@@ -15,12 +15,9 @@ namespace {
 
 constexpr std::size_t most_idle = 512;
 
-int begin_to_connect(int fd, std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const int done = ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+// 0, or the error of connect(2).
+int begin_to_connect(int fd, const LoopbackAddress& address) {
+    const int done = ::connect(fd, address.get(), address.size());
     return done == 0 || errno == EINPROGRESS ? 0 : errno;
 }
 
@@ -28,11 +25,12 @@ int begin_to_connect(int fd, std::uint16_t port) {
 
 std::unique_ptr<BackendConnection> BackendConnection::open(EventLoop& loop, const Route& route,
                                                            bool is_last_resort) {
-    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int family = route.is_ipv6 ? AF_INET6 : AF_INET;
+    UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return nullptr;
     const auto number = static_cast<std::size_t>(fd.get());
     if (must_leave_free(DescriptorUse::exchange, number) && !is_last_resort) return nullptr;
-    const int failed = begin_to_connect(fd.get(), route.port);
+    const int failed = begin_to_connect(fd.get(), {family, route.port});
     auto connection = std::make_unique<BackendConnection>(loop, std::move(fd));
     if (!connection->stream_.watch(loop, *connection)) return nullptr;
     if (failed != 0) connection->stream_.fail(failed);

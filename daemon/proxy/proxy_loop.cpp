@@ -176,7 +176,7 @@ void ProxyLoop::tell_held(RouteEntry& entry) {
 void ProxyLoop::put(std::shared_ptr<const Route> route) {
     std::shared_ptr<RouteEntry>& entry = entries_[route->serial];
     if (!entry) entry = std::make_shared<RouteEntry>(events_);
-    const bool has_moved = entry->route && entry->route->port != route->port;
+    const bool has_moved = entry->route && !entry->route->is_where(*route);
     entry->route = std::move(route);
     if (has_moved || entry->route->state == Route::State::ending) entry->pool.clear();
     tell_held(*entry);

@@ -25,12 +25,16 @@ struct Route {
     std::uint64_t serial = 0;  // the one in its connection tokens
     MacKey key;
     State state = State::pending;
-    std::uint16_t port = 0;             // on 127.0.0.1
+    std::uint16_t port = 0;
+    bool is_ipv6 = false;               // the backend listens on [::1], not on 127.0.0.1
     bool startup_limit_passed = false;  // it ends because it never became ready
     std::shared_ptr<Activity> activity;
     std::shared_ptr<const RevokedTokens> revoked;  // null: none
     bool refuses_foreign_origins = false;
 
+    bool is_where(const Route& other) const {
+        return port == other.port && is_ipv6 == other.is_ipv6;
+    }
     // `user` as the token's identity has it.
     bool revokes(const ConnectionToken& token, const std::optional<std::string>& user) const {
         return revoked && revoked->contains(token, user);

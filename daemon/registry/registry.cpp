@@ -116,6 +116,7 @@ struct Registry::Entry {
 
     const BackendRecord record;
     UniqueFd port_reservation;  // until it is ready or ends
+    bool is_ipv6 = false;       // it listens on [::1]
     std::vector<StatusChange> statuses;
     const std::shared_ptr<Activity> activity;
     // Those that have expired stay: a connection that one opened may last as long as the backend.
@@ -365,6 +366,7 @@ void Registry::publish(const Entry& entry) {
                        : last.status == Status::ready ? Route::State::ready
                                                       : Route::State::pending,
               .port = entry.record.port,
+              .is_ipv6 = entry.is_ipv6,
               .startup_limit_passed = last.reason == TerminationReason::startuptimeout,
               .activity = entry.activity,
               .revoked = entry.revoked,
@@ -679,8 +681,9 @@ std::unordered_set<std::string> Registry::locks_in_use() const {
     return names;
 }
 
-StatusChange Registry::take_in(const BackendRecord& record, bool was_ready) {
+StatusChange Registry::take_in(const BackendRecord& record, const std::optional<ReadyMark>& ready) {
     auto entry = std::make_shared<Entry>(record, settings_.now);
+    entry->is_ipv6 = ready && ready->is_ipv6;
     entry->statuses = store_.statuses(record.id);
     if (entry->statuses.empty()) {
         log::warn("backend {}: unknown to the database; taken from its directory", record.id.str());
@@ -688,8 +691,8 @@ StatusChange Registry::take_in(const BackendRecord& record, bool was_ready) {
         if (auto recorded = store_.acquire_key(record, entry->statuses.back()); !recorded) {
             log::error("backend {}: {}", record.id.str(), recorded.error().message);
         }
-        enter(*entry, {.status = was_ready ? Status::ready : Status::starting,
-                       .time = wall_milliseconds()});
+        enter(*entry,
+              {.status = ready ? Status::ready : Status::starting, .time = wall_milliseconds()});
     }
     if (entry->status() != Status::terminated) add(entry);
     return entry->statuses.back();
@@ -729,6 +732,7 @@ void Registry::on_event(const BackendEvent& event) {
     enter(*entry, event.change);
     if (event.failure) entry->failure = event.failure;
     if (event.lost_port) entry->lost_port = true;
+    if (event.change.status == Status::ready) entry->is_ipv6 = event.is_ipv6;
     if (event.change.status >= Status::ready) entry->port_reservation.reset();
     if (event.change.status == Status::ready) entry->activity->touch();
     if (event.change.status == Status::terminated) {

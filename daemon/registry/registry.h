@@ -93,9 +93,9 @@ class Registry {
     // The lock files of all backends that have not ended, also of those that are yet to start.
     std::unordered_set<std::string> locks_in_use() const;
 
-    // Takes in what recovery found, before anything else is asked (DESIGN, Recovery). `was_ready`
+    // Takes in what recovery found, before anything else is asked (DESIGN, Recovery). `ready`
     // as the backend's directory has it. Gives the last status known of the backend.
-    StatusChange take_in(const BackendRecord& record, bool was_ready);
+    StatusChange take_in(const BackendRecord& record, const std::optional<ReadyMark>& ready);
     // After that: no token that was revoked is good again.
     Result<> recall_revoked();
     // The live backends that the store names.

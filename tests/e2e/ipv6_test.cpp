@@ -246,3 +246,60 @@ TEST_CASE("without IPv6 the daemon goes on IPv4 alone") {
     kill_worker(home);
     CHECK(eventually([&] { return fetch(url).status == 200; }));
 }
+
+TEST_CASE("a backend that listens on [::1] alone is ready and reached, also after recovery") {
+    if (skips()) return;
+    const Home home;
+    const std::string url = connect(home, {"--listen-at", "::1"});
+    const BackendInfo backend = home.backend(home.keys().at(0).backend_id);
+    CHECK(fetch(url + "pid").body == fmt::format("{}\n", backend.pid.value()));
+    CHECK(answers_by_ipv6(url));
+    kill_worker(home);
+    CHECK(eventually([&] { return fetch(url).status == 200; }));
+    kill_all(home);
+    for (const char* name : {"/jamsock.db", "/jamsock.db-wal", "/jamsock.db-shm"})
+        std::filesystem::remove(home.path() + name);
+    home.output_of({"daemon", "start"});
+    CHECK(fetch(url + "pid").body == fmt::format("{}\n", backend.pid.value()));
+}
+
+TEST_CASE("a backend on [::1] alone is ready by each sign") {
+    if (skips()) return;
+    const Home home;
+    const auto url_of = [&](const std::string& name, std::vector<std::string> options) {
+        std::vector<std::string> words{"service", "create", name};
+        words.insert(words.end(), options.begin(), options.end());
+        home.output_of(words);
+        return home.output_of({"connect", name, "--key", home.own_key("k")});
+    };
+    const std::vector<std::string> on_ipv6{"--", test_backend(), "--listen-at", "::1"};
+    const auto with = [&](std::vector<std::string> options, std::vector<std::string> more = {}) {
+        options.insert(options.end(), on_ipv6.begin(), on_ipv6.end());
+        options.insert(options.end(), more.begin(), more.end());
+        return options;
+    };
+    CHECK(fetch(url_of("path", with({"--ready-path", "/ready"}))).status == 200);
+    CHECK(fetch(url_of("any", with({"--port-owner", "any"}))).status == 200);
+    CHECK(
+        fetch(url_of("exec", with({"--ready-exec", "curl -gfs \"http://[::1]:$PORT/\""}))).status ==
+        200);
+    CHECK(fetch(url_of("log", with({"--ready-log", "^HEAD|GET"}, {"--log-requests"}))).status ==
+          200);
+}
+
+TEST_CASE("a stranger that answers on [::1] makes no backend ready") {
+    if (skips()) return;
+    const Home home;
+    home.output_of(
+        {"service", "create", "robbed", "--startup", "4", "--", test_backend(), "--never-listen"});
+    Child robbed = home.start_jamsock({"connect", "robbed", "--key", home.own_key("k")});
+    REQUIRE(eventually([&] { return home.keys().size() == 1; }));
+    const std::uint16_t port = home.backend(home.keys().at(0).backend_id).port;
+    home.output_of({"connect", "--key", home.own_key("stranger"), "--no-wait", "--", test_backend(),
+                    "--listen-on", std::to_string(port), "--listen-at", "::1"});
+    const RunResult ended = robbed.wait();
+    CHECK(ended.exit_code == 5);
+    INFO(ended.err);
+    CHECK(ended.err.find(fmt::format("its port {} belongs to another process", port)) !=
+          std::string::npos);
+}

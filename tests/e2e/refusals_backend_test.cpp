@@ -214,25 +214,20 @@ TEST_CASE("a key held by the same command in another directory is KeyHeld") {
 TEST_CASE("a backend that isn't ready at the limit is told what it did in place of that") {
     const Bystander bystander;
     const Home& home = bystander.home;
-    const bool ipv6 = has_ipv6_loopback();
-    if (!ipv6) MESSAGE("without the case of [::1]: this machine has no IPv6");
     const std::uint16_t other_port = Listener().port();  // free again
 
     Child silent = connect_with_short_startup(home, "silent", {test_backend(), "--never-listen"});
     Child elsewhere = connect_with_short_startup(
         home, "elsewhere", {test_backend(), "--listen-on", std::to_string(other_port)});
     Child mute = connect_with_short_startup(home, "mute", {test_backend(), "--mute"});
-    std::optional<Child> on_ipv6;
-    if (ipv6) {
-        on_ipv6.emplace(
-            connect_with_short_startup(home, "ipv6", {test_backend(), "--listen-at", "::1"}));
-    }
+    Child beside =
+        connect_with_short_startup(home, "beside", {test_backend(), "--listen-at", "127.0.0.2"});
     Child robbed = connect_with_short_startup(home, "robbed", {test_backend(), "--never-listen"});
     const Listener stranger(started(home, "robbed").port);
     const BackendInfo silent_backend = started(home, "silent");
     const std::uint16_t elsewhere_port = started(home, "elsewhere").port;
     const std::uint16_t mute_port = started(home, "mute").port;
-    const std::uint16_t ipv6_port = ipv6 ? started(home, "ipv6").port : 0;
+    const std::uint16_t beside_port = started(home, "beside").port;
 
     check_refused(silent.wait(), 5,
                   {"was not ready within", "it listens on no port",
@@ -248,15 +243,13 @@ TEST_CASE("a backend that isn't ready at the limit is told what it did in place 
     check_refused(robbed.wait(), 5,
                   {fmt::format("its port {} belongs to another process, {} ('e2e_tests')",
                                stranger.port(), ::getpid())});
-    if (on_ipv6) {
-        check_refused(on_ipv6->wait(), 5,
-                      {fmt::format("it listens on [::1]:{}, where 127.0.0.1:{} doesn't lead",
-                                   ipv6_port, ipv6_port),
-                       "HOST"});
-    }
+    check_refused(beside.wait(), 5,
+                  {fmt::format("it listens on 127.0.0.2:{}, where 127.0.0.1:{} doesn't lead",
+                               beside_port, beside_port),
+                   "HOST"});
     CHECK(home.backend(silent_backend.id).statuses.back().reason ==
           TerminationReason::startuptimeout);
-    for (const char* name : {"silent", "elsewhere", "mute", "ipv6", "robbed"})
+    for (const char* name : {"silent", "elsewhere", "mute", "beside", "robbed"})
         CHECK(processes_with("SESSION_BACKEND_KEY=" + home.own_key(name)).empty());
     bystander.check_alone();
 }

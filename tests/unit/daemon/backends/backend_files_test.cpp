@@ -78,9 +78,13 @@ TEST_CASE("a live directory is found with what was written, and moves to history
     REQUIRE(found);
     CHECK(found->record.fencing_token == record.fencing_token);
     CHECK_FALSE(found->shim);
-    CHECK_FALSE(found->was_ready);
-    BackendFiles::mark_ready(directory.get());
-    CHECK(files.read(record.id).value()->was_ready);
+    CHECK_FALSE(found->ready);
+    for (const bool is_ipv6 : {true, false}) {
+        BackendFiles::mark_ready(directory.get(), {.is_ipv6 = is_ipv6});
+        const auto marked = files.read(record.id).value();
+        REQUIRE(marked->ready);
+        CHECK(marked->ready->is_ipv6 == is_ipv6);
+    }
 
     files.move_to_history(record.id);
     CHECK(files.live()->empty());

@@ -13,6 +13,7 @@
 
 #include "common/unique_fd.h"
 #include "tests/support/eventually.h"
+#include "tests/support/raw_socket.h"
 
 using namespace jamsock;
 
@@ -88,7 +89,7 @@ TEST_CASE("the owner of a listening port is told: the tree, somebody else, or no
     for (const in_addr_t address : {INADDR_LOOPBACK, INADDR_ANY}) {
         std::uint16_t port = 0;
         UniqueFd listener = listen_on(address, port);
-        CHECK(port_owner(port, ::getppid()) == PortOwner::tree);
+        CHECK(port_place(port, ::getppid()).owner == PortOwner::tree);
 
         const pid_t child = ::fork();  // a tree that has no part in it, once it closed its copy
         if (child == 0) {
@@ -96,19 +97,19 @@ TEST_CASE("the owner of a listening port is told: the tree, somebody else, or no
             for (;;)
                 ::pause();
         }
-        CHECK(port_owner(port, child) == PortOwner::stranger);
+        CHECK(port_place(port, child).owner == PortOwner::stranger);
         ::kill(child, SIGKILL);
         ::waitpid(child, nullptr, 0);
 
         listener.reset();
-        CHECK(port_owner(port, ::getppid()) == PortOwner::nobody);
+        CHECK(port_place(port, ::getppid()).owner == PortOwner::nobody);
     }
 }
 
 TEST_CASE("a listener on another address of the machine is not where 127.0.0.1 leads") {
     std::uint16_t port = 0;
     const UniqueFd listener = listen_on(INADDR_LOOPBACK + 1, port);
-    CHECK(port_owner(port, ::getppid()) == PortOwner::nobody);
+    CHECK(port_place(port, ::getppid()).owner == PortOwner::nobody);
 }
 
 TEST_CASE("a report names every socket that the tree listens on, and where it leads") {
@@ -121,13 +122,13 @@ TEST_CASE("a report names every socket that the tree listens on, and where it le
     const PortReport report = report_on_port(loopback_port, ::getppid());
     CHECK(report.owner == PortOwner::tree);
     CHECK_FALSE(report.stranger);
-    CHECK(names(report, {"127.0.0.1", loopback_port, true}));
-    CHECK(names(report, {"0.0.0.0", any_port, true}));
-    CHECK(names(report, {"127.0.0.2", other_port, false}));
+    CHECK(names(report, {"127.0.0.1", loopback_port}));
+    CHECK(names(report, {"0.0.0.0", any_port}));
+    CHECK(names(report, {"127.0.0.2", other_port}));
     CHECK(report_on_port(other_port, ::getppid()).owner == PortOwner::nobody);
 }
 
-TEST_CASE("of IPv6 sockets only the dual-stack one is where 127.0.0.1 leads") {
+TEST_CASE("where nobody listens on 127.0.0.1, a port leads to [::1]") {
     std::uint16_t loopback_port = 0;
     std::uint16_t dual_port = 0;
     std::uint16_t only_port = 0;
@@ -143,13 +144,31 @@ TEST_CASE("of IPv6 sockets only the dual-stack one is where 127.0.0.1 leads") {
         return;
     }
     const PortReport report = report_on_port(loopback_port, ::getppid());
-    CHECK(report.owner == PortOwner::nobody);
-    CHECK(names(report, {"::1", loopback_port, false}));
-    CHECK(names(report, {"::", dual_port, true}));
-    CHECK(names(report, {"::", only_port, false}));
-    CHECK(port_owner(dual_port, ::getppid()) == PortOwner::tree);
-    CHECK(port_owner(only_port, ::getppid()) == PortOwner::nobody);
-    CHECK(port_owner(mapped_port, ::getppid()) == PortOwner::tree);
+    CHECK(report.owner == PortOwner::tree);
+    CHECK(names(report, {"::1", loopback_port}));
+    CHECK(names(report, {"::", dual_port}));
+    CHECK(names(report, {"::", only_port}));
+    CHECK(names(report, {"::ffff:127.0.0.1", mapped_port}));
+    for (const auto& [port, is_ipv6] : {std::pair{loopback_port, true},
+                                        {only_port, true},
+                                        {dual_port, false},
+                                        {mapped_port, false}}) {
+        const PortPlace place = port_place(port, ::getppid());
+        CHECK(place.owner == PortOwner::tree);
+        CHECK(place.is_ipv6 == is_ipv6);
+    }
+}
+
+TEST_CASE("who listens on 127.0.0.1 has the port, whoever does on [::1]") {
+    std::uint16_t port = 0;
+    const UniqueFd on_ipv6 = listen_on_ipv6(in6addr_loopback, true, port);
+    if (!on_ipv6) {
+        MESSAGE("skipped: this machine has no IPv6");
+        return;
+    }
+    CHECK(port_place(port, ::getppid()).is_ipv6);
+    const RawListener on_ipv4(AF_INET, port);
+    CHECK_FALSE(port_place(port, ::getppid()).is_ipv6);
 }
 
 TEST_CASE("a stranger on the port is named, and the tree's own sockets still are") {

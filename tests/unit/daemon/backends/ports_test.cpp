@@ -22,7 +22,7 @@ TEST_CASE("a port that was picked can be listened on once, and blocks as from sy
     REQUIRE(first.fd);
     CHECK((::fcntl(first.fd.get(), F_GETFL) & O_NONBLOCK) == 0);
     CHECK((::fcntl(first.fd.get(), F_GETFD) & FD_CLOEXEC) != 0);
-    CHECK(port_owner(port, ::getppid()) == PortOwner::tree);
+    CHECK(port_place(port, ::getppid()).owner == PortOwner::tree);
 
     const ListeningSocket second = listen_on(port);
     CHECK_FALSE(second.fd);
@@ -74,5 +74,15 @@ TEST_CASE("a port that a backend could not bind for what is left of old connecti
         accepted.reset();  // who closes first keeps the remnant
         REQUIRE(client.is_at_end());
     }
+    CHECK(Ports(port).pick().value().number != port);
+}
+
+TEST_CASE("a port that somebody has on [::1] is not given") {
+    if (!has_ipv6_loopback()) {
+        MESSAGE("skipped: this machine has no IPv6");
+        return;
+    }
+    const std::uint16_t port = Ports().pick().value().number;
+    const RawListener stranger(AF_INET6, port);
     CHECK(Ports(port).pick().value().number != port);
 }

@@ -16,22 +16,22 @@ Verdict judged(const Seen& seen, std::int64_t now, PortRule owner = PortRule::tr
 
 TEST_CASE("ready takes the sign and a port of its own, whatever the order") {
     for (const auto owner : {PortOwner::nobody, PortOwner::stranger}) {
-        CHECK(judged({.has_sign = true, .owner = owner}, 0) == Verdict::waiting);
-        CHECK(judged({.has_sign = false, .owner = owner}, 0) == Verdict::waiting);
-        CHECK(judged({.has_sign = true, .owner = owner}, 0, PortRule::any) == Verdict::ready);
-        CHECK(judged({.has_sign = false, .owner = owner}, 0, PortRule::any) == Verdict::waiting);
+        CHECK(judged({.has_sign = true, .place = {owner}}, 0) == Verdict::waiting);
+        CHECK(judged({.has_sign = false, .place = {owner}}, 0) == Verdict::waiting);
+        CHECK(judged({.has_sign = true, .place = {owner}}, 0, PortRule::any) == Verdict::ready);
+        CHECK(judged({.has_sign = false, .place = {owner}}, 0, PortRule::any) == Verdict::waiting);
     }
-    CHECK(judged({.has_sign = false, .owner = PortOwner::tree}, 0) == Verdict::waiting);
-    CHECK(judged({.has_sign = true, .owner = PortOwner::tree}, 0) == Verdict::ready);
-    CHECK(judge({}, {.has_sign = true, .owner = PortOwner::stranger}, 0, limit) ==
+    CHECK(judged({.has_sign = false, .place = {PortOwner::tree}}, 0) == Verdict::waiting);
+    CHECK(judged({.has_sign = true, .place = {PortOwner::tree}}, 0) == Verdict::ready);
+    CHECK(judge({}, {.has_sign = true, .place = {PortOwner::stranger}}, 0, limit) ==
           Verdict::waiting);
 }
 
 TEST_CASE("at the limit it is too late, but for what is ready just then") {
     CHECK(judged({}, limit - 1) == Verdict::waiting);
     CHECK(judged({}, limit) == Verdict::too_late);
-    CHECK(judged({.has_sign = true, .owner = PortOwner::stranger}, limit) == Verdict::too_late);
-    CHECK(judged({.has_sign = true, .owner = PortOwner::tree}, limit) == Verdict::ready);
+    CHECK(judged({.has_sign = true, .place = {PortOwner::stranger}}, limit) == Verdict::too_late);
+    CHECK(judged({.has_sign = true, .place = {PortOwner::tree}}, limit) == Verdict::ready);
 }
 
 TEST_CASE("the startup limit counts from the process's start, whoever watches it since when") {

@@ -27,8 +27,8 @@ using namespace std::chrono_literals;
 
 // A backend whose side of the conversation the test plays.
 struct TestBackend {
-    explicit TestBackend(std::string name, std::uint64_t number)
-        : id(std::move(name)), serial(number) {}
+    explicit TestBackend(std::string name, std::uint64_t number, int family = AF_INET)
+        : id(std::move(name)), serial(number), is_ipv6(family == AF_INET6), listener(family) {}
 
     std::shared_ptr<const Route> route(Route::State state,
                                        bool startup_limit_passed = false) const {
@@ -37,6 +37,7 @@ struct TestBackend {
                                                    .key = key,
                                                    .state = state,
                                                    .port = listener.port(),
+                                                   .is_ipv6 = is_ipv6,
                                                    .startup_limit_passed = startup_limit_passed,
                                                    .activity = activity,
                                                    .revoked = revoked});
@@ -50,6 +51,7 @@ struct TestBackend {
 
     std::string id;
     std::uint64_t serial;
+    bool is_ipv6;
     MacKey key = MacKey::generate();
     // From the next route on.
     void revoke(const std::string& token) {
@@ -160,6 +162,22 @@ TEST_CASE("clients come by IPv4 and by IPv6, and the backend is told from where"
         server.send(ok);
         CHECK(client.read_response().ends_with("\r\n\r\nok"));
     }
+}
+
+TEST_CASE("a backend that listens on [::1] is reached there") {
+    if (!has_ipv6_loopback()) {
+        MESSAGE("skipped: this machine has no IPv6");
+        return;
+    }
+    TestProxy proxy;
+    const TestBackend backend("ipv6x", 2, AF_INET6);
+    proxy.proxy->publish(backend.route(Route::State::ready));
+    RawSocket client = proxy.connect();
+    client.send("GET /" + backend.token() + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    RawSocket server = backend.listener.accept();
+    server.read_until("\r\n\r\n");
+    server.send(ok);
+    CHECK(client.read_response().ends_with("\r\n\r\nok"));
 }
 
 TEST_CASE("who comes before the start waits, and is served by the routes published until then") {

@@ -782,12 +782,30 @@ TEST_CASE("recovery takes a backend that the database forgot, and keeps its key 
     const BackendRecord record = before.backends.started[0].record;
 
     World after_loss;
-    const StatusChange last = after_loss.registry.take_in(record, true);
+    const StatusChange last = after_loss.registry.take_in(record, ReadyMark{});
     CHECK(last.status == Status::ready);
     const auto found = after_loss.connect(look_up("doc")).value();
     CHECK(found.backend_id == backend.backend_id);
     CHECK(after_loss.published.back()->state == Route::State::ready);
     CHECK(after_loss.store.find_backend(record.id)->fencing_token == record.fencing_token);
+}
+
+TEST_CASE("a route says where its backend listens, from ready on and after recovery") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    world.registry.on_event({backend.backend_id, {.status = Status::waiting}});
+    CHECK_FALSE(world.published.back()->is_ipv6);
+    world.registry.on_event(
+        {.id = backend.backend_id, .change = {.status = Status::ready}, .is_ipv6 = true});
+    CHECK(world.published.back()->is_ipv6);
+    world.registry.on_event({backend.backend_id, {.status = Status::terminating}});
+    CHECK(world.published.back()->is_ipv6);
+
+    for (const bool is_ipv6 : {true, false}) {
+        World next;
+        next.registry.take_in(world.backends.started[0].record, ReadyMark{.is_ipv6 = is_ipv6});
+        CHECK(next.published.back()->is_ipv6 == is_ipv6);
+    }
 }
 
 TEST_CASE("recovery goes on from what the database says") {
@@ -797,7 +815,7 @@ TEST_CASE("recovery goes on from what the database says") {
     Registry next(world.store, world.services, world.backends,
                   {[](auto) {}, [](auto) {}, [](auto) {}}, {"http://x/"});
     for (const BackendRecord& record : next.recorded_live()) {
-        CHECK(next.take_in(record, false).status == Status::waiting);
+        CHECK(next.take_in(record, std::nullopt).status == Status::waiting);
     }
     CHECK(next.live_count() == 1);
 }
@@ -982,7 +1000,7 @@ TEST_CASE("a daemon that starts anew gives an adopted backend its whole idle tim
     const BackendRecord record = world.backends.started[0].record;
     pass(3600s);
     World next;
-    next.registry.take_in(record, true);
+    next.registry.take_in(record, ReadyMark{});
     pass(299s);
     next.registry.look_after();
     CHECK(next.backends.terminated.empty());
@@ -1010,7 +1028,7 @@ TEST_CASE("a status that contradicts the database keeps no other from being reco
     BackendRecord older = world.backends.started[0].record;
     older.id = BackendId::parse("older").value();
     older.serial += 1;
-    world.registry.take_in(older, false);  // its key is another's, so it gets no row
+    world.registry.take_in(older, std::nullopt);  // its key is another's, so it gets no row
 
     world.happens(holder.backend_id, {.status = Status::ready});
     CHECK(world.store.statuses(holder.backend_id).back().status == Status::ready);
