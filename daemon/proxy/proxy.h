@@ -3,6 +3,7 @@
 // the control thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/timeouts.h"
 #include "common/unique_fd.h"
 #include "daemon/proxy/routes.h"
 
@@ -27,6 +29,7 @@ class ProxyLoop;
 struct ProxyLimits {
     std::size_t max_connections = 20'000;  // of clients at a time
     std::size_t max_held_requests = 1'000;
+    std::chrono::nanoseconds slow_head = timeouts::slow_head;  // for a whole request head
 };
 
 class Proxy {

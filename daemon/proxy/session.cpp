@@ -225,7 +225,7 @@ bool Session::take_head() {
     seen_ = text.size() > 1 ? text.size() : 0;
     inflow_.keep(text, true);
     if (!text.empty() && !std::exchange(head_has_begun_, true)) {
-        loop_.events().set(*this, timeouts::slow_head);
+        loop_.events().set(*this, loop_.limits().slow_head);
     }
     return true;
 }

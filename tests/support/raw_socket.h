@@ -114,6 +114,12 @@ class RawSocket {
         return take(std::min(size, input_.size()));
     }
 
+    // What comes next, as much of it as there is; empty at the end.
+    std::string read_some() {
+        if (input_.empty()) receive();
+        return take(input_.size());
+    }
+
     std::string read_to_end() {
         while (receive()) {
         }

@@ -362,6 +362,16 @@ bool keeps_its_meaning(const std::string& text) {
            values_of(fields, "x-forwarded-").size() == 2;
 }
 
+// Every one that could end or part something, and of the letters, the digits and what is beyond
+// ASCII, which are alike, a few.
+const std::string telling_bytes = [] {
+    std::string bytes = "05AHxz\x80\xFF";
+    for (char c = 0; c < 0x7F; ++c) {
+        if (!std::isalnum(static_cast<unsigned char>(c))) bytes += c;
+    }
+    return bytes + '\x7F';
+}();
+
 const std::vector<std::string> sound_heads{
     "POST /a?b HTTP/1.1\r\nHost: a:1\r\nX-B: c\r\nContent-Length: 12\r\nA_b:d \r\n\r\n",
     "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close, x\r\nX: y\r\nTransfer-Encoding: "
@@ -376,9 +386,9 @@ TEST_CASE("a head with any byte put in, anywhere, is refused or passes on with o
         REQUIRE(parse_request_head(sound).has_value());
         REQUIRE(keeps_its_meaning(sound));
         for (std::size_t at = 0; at <= sound.size(); ++at) {
-            for (int byte = 0; byte < 256; ++byte) {
+            for (const char byte : telling_bytes) {
                 std::string changed = sound;
-                changed.insert(at, 1, static_cast<char>(byte));
+                changed.insert(at, 1, byte);
                 CAPTURE(changed);
                 REQUIRE(keeps_its_meaning(changed));
             }
@@ -393,9 +403,9 @@ TEST_CASE("a head with any byte changed or left out is refused or passes on with
             shorter.erase(at, 1);
             CAPTURE(shorter);
             REQUIRE(keeps_its_meaning(shorter));
-            for (int byte = 0; byte < 256; ++byte) {
+            for (const char byte : telling_bytes) {
                 std::string changed = sound;
-                changed[at] = static_cast<char>(byte);
+                changed[at] = byte;
                 CAPTURE(changed);
                 REQUIRE(keeps_its_meaning(changed));
             }

@@ -135,7 +135,10 @@ TEST_CASE("a peer of which the kernel keeps nothing any more is gone") {
     ::setsockopt(connection.client.get(), IPPROTO_TCP, TCP_LINGER2, &kept_seconds, sizeof(int));
     Name name(AF_INET, "0.0.0.0");
     REQUIRE(::getsockname(connection.client.get(), name.get(), &name.size) == 0);
-    const std::string in_table = fmt::format(": 0100007F:{:04X} ", ntohs(name.port()));
+    Name other(AF_INET, "0.0.0.0");
+    REQUIRE(::getpeername(connection.client.get(), other.get(), &other.size) == 0);
+    const std::string in_table =
+        fmt::format(": 0100007F:{:04X} 0100007F:{:04X} ", ntohs(name.port()), ntohs(other.port()));
     connection.client.reset();
     REQUIRE(eventually([&] {
         std::ifstream table("/proc/net/tcp");

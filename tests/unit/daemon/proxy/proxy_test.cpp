@@ -17,124 +17,14 @@
 #include "common/clock.h"
 #include "common/timeouts.h"
 #include "daemon/descriptor_share.h"
-#include "tests/support/raw_socket.h"
+#include "tests/support/eventually.h"
+#include "tests/support/proxy_scene.h"
 
-namespace jamsock {
+namespace jamsock::test {
 
 namespace {
 
 using namespace std::chrono_literals;
-
-// A backend whose side of the conversation the test plays.
-struct TestBackend {
-    explicit TestBackend(std::string name, std::uint64_t number, int family = AF_INET)
-        : id(std::move(name)), serial(number), is_ipv6(family == AF_INET6), listener(family) {}
-
-    std::shared_ptr<const Route> route(Route::State state,
-                                       bool startup_limit_passed = false) const {
-        return std::make_shared<const Route>(Route{.id = BackendId::parse(id).value(),
-                                                   .serial = serial,
-                                                   .key = key,
-                                                   .state = state,
-                                                   .port = listener.port(),
-                                                   .is_ipv6 = is_ipv6,
-                                                   .startup_limit_passed = startup_limit_passed,
-                                                   .activity = activity,
-                                                   .revoked = revoked});
-    }
-    std::string token(bool has_identity = false, std::int64_t age = 0) const {
-        const auto now = static_cast<std::int64_t>(wall_milliseconds() / 1000);
-        return ConnectionToken::issue(key, serial, static_cast<std::uint32_t>(now - age),
-                                      has_identity)
-            .reveal();
-    }
-
-    std::string id;
-    std::uint64_t serial;
-    bool is_ipv6;
-    MacKey key = MacKey::generate();
-    // From the next route on.
-    void revoke(const std::string& token) {
-        revoke(revoked->with({ConnectionToken::decode(token)->hash()}));
-    }
-    void revoke(RevokedTokens all) {
-        revoked = std::make_shared<const RevokedTokens>(std::move(all));
-    }
-
-    std::shared_ptr<Activity> activity = std::make_shared<Activity>();
-    std::shared_ptr<const RevokedTokens> revoked = std::make_shared<const RevokedTokens>();
-    RawListener listener;
-};
-
-// A proxy with one ready backend.
-struct TestProxy {
-    explicit TestProxy(unsigned threads = 1, bool starts = true, ProxyLimits limits = {}) {
-        RawListener listening;
-        port = listening.port();
-        std::vector<UniqueFd> sockets;
-        sockets.push_back(listening.take());
-        if (has_ipv6_loopback()) {
-            RawListener listening_ipv6(AF_INET6);
-            ipv6_port = listening_ipv6.port();
-            sockets.push_back(listening_ipv6.take());
-        }
-        proxy.emplace(
-            std::move(sockets), threads, limits,
-            [this](std::string hash, std::function<void(std::optional<Identity>)> answer) {
-                const std::lock_guard lock(mutex);
-                ++lookups;
-                last_hash = std::move(hash);
-                answer(identity);
-            });
-        proxy->publish(backend.route(Route::State::ready));
-        if (starts) proxy->start();
-    }
-
-    RawSocket connect() const { return RawSocket::connect(port); }
-    std::string get(const std::string& path = "/", const std::string& lines = "") const {
-        return "GET /" + token + path + " HTTP/1.1\r\nHost: localhost\r\n" + lines + "\r\n";
-    }
-    std::string post(const std::string& lines) const {
-        return "POST /" + token + "/ HTTP/1.1\r\nHost: localhost\r\n" + lines + "\r\n";
-    }
-    // A request that passes all the way: nothing before it broke the proxy.
-    void check_that_it_serves() const {
-        RawSocket client = connect();
-        client.send(get());
-        RawSocket server = backend.listener.accept();
-        CHECK(server.read_until("\r\n\r\n").starts_with("GET / HTTP/1.1\r\n"));
-        server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-        CHECK(client.read_response().ends_with("\r\n\r\nok"));
-    }
-
-    TestBackend backend{"knrv5", 1};
-    std::string token = backend.token();
-    std::uint16_t port = 0;
-    std::uint16_t ipv6_port = 0;  // 0: this machine has no IPv6
-    std::mutex mutex;
-    std::optional<Identity> identity;
-    int lookups = 0;
-    std::string last_hash;
-    std::optional<Proxy> proxy;
-};
-
-// Waits until it holds, or for the deadline.
-bool becomes_true(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + raw_deadline;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::yield();
-    }
-    return true;
-}
-
-bool has(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
-
-std::string status_line(const std::string& response) {
-    return response.substr(0, response.find("\r\n"));
-}
 
 std::size_t resident_bytes() {
     std::size_t total = 0;
@@ -143,7 +33,6 @@ std::size_t resident_bytes() {
     return resident * 4096;
 }
 
-constexpr const char* ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 constexpr const char* chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 }  // namespace
@@ -219,7 +108,7 @@ TEST_CASE("a request reaches the backend without its token and with what the dae
     CHECK(has(response, "\r\nX-Own: 2\r\nx-jamsock-backend-id: knrv5\r\n"));
     CHECK(has(response, "access-control-allow-origin: *\r\n"));
     CHECK(response.ends_with("\r\n\r\nhello"));
-    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+    CHECK(eventually([&] { return test.backend.activity->in_flight() == 0; }));
 }
 
 TEST_CASE("an event passes on before the next one is sent") {
@@ -348,47 +237,6 @@ TEST_CASE("a large body arrives whole both ways") {
     CHECK(arrived_down);
 }
 
-TEST_CASE("what is refused reaches no backend, and the next client is served") {
-    TestProxy test;
-    const std::string t = test.token;
-    const std::string host = " HTTP/1.1\r\nHost: localhost\r\n";
-    const std::vector<std::pair<std::string, int>> refused{
-        {"GET /" + host + "\r\n", 400},
-        {"GET /index.html" + host + "\r\n", 400},
-        {"GET /" + t + "x/" + host + "\r\n", 400},
-        {"GET /" + t + "/ HTTP/1.1\r\n\r\n", 400},
-        {"GET /" + t + "/ HTTP/1.1\nHost: localhost\n\n", 400},
-        {"GET http://example.com/" + t + "/" + host + "\r\n", 400},
-        {"POST /" + t + "/" + host +
-             "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-         400},
-        {"POST /" + t + "/" + host + "Content-Length: 1\r\nContent-Length: 1\r\n\r\na", 400},
-        {"POST /" + t + "/" + host + "Transfer-Encoding: chunked, identity\r\n\r\n", 400},
-        {"GET /" + t + "/" + host + "A: b\r\n c\r\n\r\n", 400},
-        {"GET /" + t + "/" + host + "A : b\r\n\r\n", 400},
-        {"GET /" + t + "/" + host + "A: b\rc\r\n\r\n", 400},
-        {"GET /" + t + "/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403},
-        {"CONNECT localhost:1" + host + "\r\n", 501},
-        {"GET /" + t + "/ HTTP/2.0\r\n\r\n", 505},
-        {"GET /" + t + "/" + host + "A: " + std::string(70'000, 'x') + "\r\n\r\n", 431},
-        {"GET /" + std::string(43, 'A') + "/" + host + "\r\n", 410},
-        {"GET /" + std::string(43, 't') + "/" + host + "\r\n", 410},
-        {"GET /" + test.backend.token(false, timeouts::token_life.count()) + "/" + host + "\r\n",
-         410},
-        {"GET /" + TestBackend("other", 1).token() + "/" + host + "\r\n", 410},
-        {"GET /" + TestBackend("other", 2).token() + "/" + host + "\r\n", 410},
-    };
-    for (const auto& [request, status] : refused) {
-        CAPTURE(request.substr(0, 200));
-        RawSocket client = test.connect();
-        client.send(request);
-        CHECK(client.read_response().starts_with("HTTP/1.1 " + std::to_string(status) + " "));
-    }
-    CHECK_FALSE(test.backend.listener.has_client(50ms));
-    CHECK(test.backend.activity->in_flight() == 0);
-    test.check_that_it_serves();
-}
-
 TEST_CASE("an absolute target that names the Host is forwarded as its path") {
     TestProxy test;
     RawSocket client = test.connect();
@@ -474,7 +322,7 @@ TEST_CASE("a client that leaves while it is held is forgotten") {
     client.send(test.get());
     CHECK(client.is_silent());
     client.close();
-    CHECK(becomes_true([&] { return open_descriptors() == before; }));
+    CHECK(eventually([&] { return open_descriptors() == before; }));
 }
 
 TEST_CASE("a client that has only ended its sending is held, and gets its answer") {
@@ -504,7 +352,7 @@ TEST_CASE("a client that leaves frees its backend although that has nothing to s
     CHECK(test.backend.activity->in_flight() == 1);
     client.close();
     CHECK(server.read_to_end().empty());
-    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+    CHECK(eventually([&] { return test.backend.activity->in_flight() == 0; }));
 }
 
 TEST_CASE("a closed, ending or removed backend is gone, also for an open connection") {
@@ -533,7 +381,7 @@ TEST_CASE("a backend that does not accept is a 502") {
     RawSocket client = test.connect();
     client.send(test.get());
     CHECK(status_line(client.read_response()) == "HTTP/1.1 502 Bad Gateway");
-    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+    CHECK(eventually([&] { return test.backend.activity->in_flight() == 0; }));
 }
 
 TEST_CASE("a backend that does not answer with HTTP is a 502") {
@@ -803,25 +651,25 @@ TEST_CASE("a tunnel ends when either side closes, and each may end its sending a
     SUBCASE("the client closes") {
         tunnel.client.close();
         CHECK(tunnel.server.is_at_end());
-        CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+        CHECK(eventually([&] { return test.backend.activity->in_flight() == 0; }));
     }
     SUBCASE("the backend closes") {
         tunnel.server.send("last");
         tunnel.server.close();
         CHECK(tunnel.client.read_to_end() == "last");
-        CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+        CHECK(eventually([&] { return test.backend.activity->in_flight() == 0; }));
     }
     SUBCASE("the backend breaks off") {
         break_off(tunnel.server);
         CHECK(tunnel.client.read_to_end().empty());
         CHECK(tunnel.client.is_broken());
-        CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+        CHECK(eventually([&] { return test.backend.activity->in_flight() == 0; }));
     }
     SUBCASE("the client breaks off") {
         break_off(tunnel.client);
         CHECK(tunnel.server.read_to_end().empty());
         CHECK(tunnel.server.is_broken());
-        CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+        CHECK(eventually([&] { return test.backend.activity->in_flight() == 0; }));
     }
     SUBCASE("the client ends its sending") {
         tunnel.client.send("that's all");
@@ -832,7 +680,7 @@ TEST_CASE("a tunnel ends when either side closes, and each may end its sending a
         CHECK(tunnel.client.read_until("answer") == "late answer");
         tunnel.server.shutdown_sending();
         CHECK(tunnel.client.is_at_end());
-        CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+        CHECK(eventually([&] { return test.backend.activity->in_flight() == 0; }));
     }
 }
 
@@ -867,28 +715,6 @@ TEST_CASE("an upgrade that the backend declines is a plain answer on a plain con
     CHECK(has(server.read_until("\r\n\r\n"), "GET /next "));
 }
 
-TEST_CASE("an upgrade of a page from elsewhere passes unless the service refuses it") {
-    TestProxy test;
-    const std::string upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
-    Route strict = *test.backend.route(Route::State::ready);
-    strict.refuses_foreign_origins = true;
-    RawSocket client = test.connect();
-    client.send(test.get("/", upgrade + "Origin: http://elsewhere.example\r\n"));
-    test.backend.listener.accept().send(ok);
-    CHECK(client.read_response().ends_with("ok"));
-    test.proxy->publish(std::make_shared<const Route>(strict));
-    client.send(test.get("/", upgrade + "Origin: http://elsewhere.example\r\n"));
-    CHECK(status_line(client.read_response()) == "HTTP/1.1 403 Forbidden");
-    CHECK(client.is_at_end());
-    client = test.connect();
-    for (const std::string& lines : {upgrade + "Origin: http://localhost\r\n", upgrade,
-                                     std::string("Origin: http://elsewhere.example\r\n")}) {
-        client.send(test.get("/", lines));
-        test.backend.listener.accept().send(ok);
-        CHECK(client.read_response().ends_with("ok"));
-    }
-}
-
 TEST_CASE("a page's own origin may have the name by which it came") {
     TestProxy test;
     const std::uint16_t port = test.ipv6_port == 0 ? test.port : test.ipv6_port;
@@ -911,46 +737,6 @@ TEST_CASE("a page's own origin may have the name by which it came") {
     CHECK(status_line(client.read_response()) == "HTTP/1.1 403 Forbidden");
 }
 
-TEST_CASE("one connection too many is answered so, and the next one after an end is served") {
-    TestProxy test(1, true, {.max_connections = 2});
-    RawSocket first = test.connect();
-    RawSocket second = test.connect();
-    RawSocket third = test.connect();
-    CHECK(status_line(third.read_response()) == "HTTP/1.1 429 Too Many Requests");
-    CHECK(third.is_at_end());
-    third.close();
-    first.close();
-    CHECK(becomes_true([&] {
-        RawSocket next = test.connect();
-        next.send(test.get());
-        if (!test.backend.listener.has_client(20ms)) return false;
-        test.backend.listener.accept().send(ok);
-        return next.read_response().ends_with("ok");
-    }));
-}
-
-TEST_CASE("one held request too many is answered so, and the others are held") {
-    TestProxy test(1, true, {.max_held_requests = 2});
-    test.proxy->publish(test.backend.route(Route::State::pending));
-    std::vector<RawSocket> held;
-    for (int i = 0; i < 2; ++i) {
-        held.push_back(test.connect());
-        held.back().send(test.get());
-        CHECK(held.back().is_silent());
-    }
-    RawSocket third = test.connect();
-    third.send(test.get());
-    CHECK(status_line(third.read_response()) == "HTTP/1.1 429 Too Many Requests");
-    CHECK(third.is_at_end());
-    test.proxy->publish(test.backend.route(Route::State::ready));
-    for (RawSocket& client : held) {
-        RawSocket server = test.backend.listener.accept();
-        server.read_until("\r\n\r\n");
-        server.send(ok);
-        CHECK(client.read_response().ends_with("ok"));
-    }
-}
-
 TEST_CASE("an answer before the end of the upload reaches the client, whose connection then ends") {
     TestProxy test;
     RawSocket client = test.connect();
@@ -966,7 +752,7 @@ TEST_CASE("an answer before the end of the upload reaches the client, whose conn
     CHECK(has(response, "Connection: close\r\n"));
     CHECK(client.send(std::string(16 << 20, 'x')));
     CHECK(client.is_at_end());
-    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+    CHECK(eventually([&] { return test.backend.activity->in_flight() == 0; }));
 }
 
 TEST_CASE(
@@ -984,7 +770,7 @@ TEST_CASE(
         broken.close();
     }
     CHECK_FALSE(has(server.read_to_end(), "0\r\n\r\n"));
-    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+    CHECK(eventually([&] { return test.backend.activity->in_flight() == 0; }));
 }
 
 TEST_CASE("two tokens on one connection reach their own backends") {
@@ -1128,7 +914,7 @@ TEST_CASE("cut_revoked ends the connections of revoked tokens and no other, runn
     }
     other_server.send("4\r\nmore\r\n0\r\n\r\n");
     CHECK(others.read_until("0\r\n\r\n") == "4\r\nmore\r\n0\r\n\r\n");
-    CHECK(becomes_true([&] { return test.backend.activity->in_flight() == 0; }));
+    CHECK(eventually([&] { return test.backend.activity->in_flight() == 0; }));
 }
 
 TEST_CASE("cut_revoked leaves the backends alone that it does not name") {
@@ -1235,4 +1021,4 @@ TEST_CASE("a proxy that stops cuts all connections and lets go of its backends")
     test.proxy->stop();
 }
 
-}  // namespace jamsock
+}  // namespace jamsock::test
