@@ -67,7 +67,7 @@ void Connection::on_timer() {
     }
 }
 
-Task<std::optional<HeadResult<RequestHead>>> Connection::read_head() {
+Task<std::optional<tl::expected<RequestHead, HeadFault>>> Connection::read_head() {
     set_deadline(after(timeouts::keep_alive));
     std::size_t seen = 0;
     bool has_begun = false;

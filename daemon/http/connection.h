@@ -49,7 +49,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     // The next request's head, whose views are into the input: the caller consumes it. Nothing: the
     // client is gone, or was idle or slow for too long.
-    Task<std::optional<HeadResult<RequestHead>>> read_head();
+    Task<std::optional<tl::expected<RequestHead, HeadFault>>> read_head();
 
     // Reads once, to the end of the input. False: no more will come.
     Task<bool> read_more();

@@ -428,15 +428,9 @@ std::optional<HeadFault> parse_response_head(std::string_view text, ResponseHead
     return to_fault(parse(text, head));
 }
 
-HeadResult<RequestHead> parse_request_head(std::string_view text) {
+tl::expected<RequestHead, HeadFault> parse_request_head(std::string_view text) {
     RequestHead head;
     if (auto bad = parse_request_head(text, head)) return tl::unexpected(std::move(*bad));
-    return head;
-}
-
-HeadResult<ResponseHead> parse_response_head(std::string_view text) {
-    ResponseHead head;
-    if (auto bad = parse_response_head(text, head)) return tl::unexpected(std::move(*bad));
     return head;
 }
 

@@ -85,9 +85,6 @@ struct ResponseHead {
     bool names_hop_fields = false;
 };
 
-template <class Head>
-using HeadResult = tl::expected<Head, HeadFault>;
-
 // How many of `bytes` are ready to be judged: a whole head, or one up to a line end that no head
 // may have (so that it is refused without a wait for more). The first `seen` bytes were looked at
 // before.
@@ -97,8 +94,7 @@ std::optional<std::size_t> head_size(std::string_view bytes, std::size_t seen = 
 // storage of its fields; it is of no use after a fault.
 std::optional<HeadFault> parse_request_head(std::string_view text, RequestHead& head);
 std::optional<HeadFault> parse_response_head(std::string_view text, ResponseHead& head);
-HeadResult<RequestHead> parse_request_head(std::string_view text);
-HeadResult<ResponseHead> parse_response_head(std::string_view text);
+tl::expected<RequestHead, HeadFault> parse_request_head(std::string_view text);
 
 // Header lines up to and including the empty line, behind those that `fields` has: a head without
 // its first line, or a trailer section.

@@ -6,7 +6,6 @@
 #include <array>
 #include <exception>
 #include <list>
-#include <span>
 
 #include "common/error.h"
 #include "common/timeouts.h"
@@ -70,16 +69,10 @@ Task<BodyEnd> read_body(Connection& connection, BodyReader reader, bool expects_
         co_return BodyEnd::client_gone;
     }
     while (!reader.is_done()) {
-        const std::size_t size = body.size();
-        body.resize(size + input.text().size());  // no body is longer than its framing
-        const std::span<char> room(body.data() + size, body.size() - size);
-        const BodyReader::Step step = reader.read(input.text(), room);
+        const ChunkedReader::Step step = reader.read(input.text(), body);
         input.consume(step.consumed);
-        body.resize(size + step.produced);
         if (step.is_malformed) co_return BodyEnd::malformed;
-        if (body.size() > limit || input.text().size() > longest_head) {
-            co_return BodyEnd::too_large;
-        }
+        if (body.size() > limit) co_return BodyEnd::too_large;
         if (step.consumed == 0 && !co_await connection.read_more()) co_return BodyEnd::client_gone;
     }
     co_return BodyEnd::complete;

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <array>
+#include <algorithm>
 #include <string>
 
 namespace jamsock {
@@ -16,18 +16,16 @@ struct Outcome {
     bool is_malformed = false;
 };
 
-// Feeds `input` in steps of `step` bytes, with room for `room` bytes of output each time.
-Outcome feed(BodyReader reader, const std::string& input, std::size_t step, std::size_t room) {
+// Feeds `input` in steps of `step` bytes.
+Outcome feed(BodyReader reader, const std::string& input, std::size_t step) {
     Outcome outcome;
     std::string pending;
-    std::array<char, 64> output;
     std::size_t given = 0;
     while (!reader.is_done() && !outcome.is_malformed) {
-        const auto taken = reader.read(pending, std::span(output).first(room));
-        outcome.body.append(output.data(), taken.produced);
+        const auto taken = reader.read(pending, outcome.body);
         pending.erase(0, taken.consumed);
         outcome.is_malformed = taken.is_malformed;
-        if (taken.consumed > 0 || taken.produced > 0) continue;
+        if (taken.consumed > 0) continue;
         if (given == input.size()) break;
         pending += input.substr(given, step);
         given = std::min(given + step, input.size());
@@ -42,21 +40,14 @@ BodyReader of_request(const std::string& framing) {
     return BodyReader(parse_request_head(text).value());
 }
 
-BodyReader of_response(const std::string& lines, bool answers_head = false) {
-    const std::string text = "HTTP/1.1 " + lines + "\r\n";
-    return BodyReader(parse_response_head(text).value(), answers_head);
-}
-
 }  // namespace
 
 TEST_CASE("a body of a length ends after that many bytes, however they come") {
     for (const std::size_t step : {1, 2, 64}) {
-        for (const std::size_t room : {1, 3, 64}) {
-            const Outcome outcome = feed(of_request("Content-Length: 5"), "helloNEXT", step, room);
-            CHECK(outcome.body == "hello");
-            CHECK(outcome.is_done);
-            CHECK(outcome.rest == "NEXT");
-        }
+        const Outcome outcome = feed(of_request("Content-Length: 5"), "helloNEXT", step);
+        CHECK(outcome.body == "hello");
+        CHECK(outcome.is_done);
+        CHECK(outcome.rest == "NEXT");
     }
 }
 
@@ -64,13 +55,10 @@ TEST_CASE("a chunked body loses its framing and its trailers, however it comes")
     const std::string input =
         "5;x=\"y\"\r\nhello\r\nA\r\n, world...\r\n0\r\nTrailer: x\r\n\r\nNEXT";
     for (const std::size_t step : {1, 2, 7, 64}) {
-        for (const std::size_t room : {1, 3, 64}) {
-            const Outcome outcome =
-                feed(of_request("Transfer-Encoding: chunked"), input, step, room);
-            CHECK(outcome.body == "hello, world...");
-            CHECK(outcome.is_done);
-            CHECK(outcome.rest == "NEXT");
-        }
+        const Outcome outcome = feed(of_request("Transfer-Encoding: chunked"), input, step);
+        CHECK(outcome.body == "hello, world...");
+        CHECK(outcome.is_done);
+        CHECK(outcome.rest == "NEXT");
     }
 }
 
@@ -80,44 +68,13 @@ TEST_CASE("broken chunks are malformed") {
           "11111111111111111\r\n", "\r\n", " 5\r\nhello\r\n", "0x5\r\nhello\r\n\r\n",
           "5 5\r\nhello\r\n"}) {
         CAPTURE(input);
-        CHECK(feed(of_request("Transfer-Encoding: chunked"), input, 64, 64).is_malformed);
+        CHECK(feed(of_request("Transfer-Encoding: chunked"), input, 64).is_malformed);
     }
 }
 
 TEST_CASE("a request without length or chunks has no body") {
     CHECK(of_request("A: b").is_done());
     CHECK(of_request("Content-Length: 0").is_done());
-}
-
-TEST_CASE("a response without length or chunks lasts until the connection ends") {
-    BodyReader reader = of_response("200 OK\r\n");
-    CHECK_FALSE(reader.is_done());
-    CHECK(reader.lasts_until_close());
-    std::array<char, 8> output;
-    const auto step = reader.read("abc", output);
-    CHECK(step.produced == 3);
-    CHECK_FALSE(reader.is_done());
-    CHECK(reader.finish());
-}
-
-TEST_CASE("a body that is cut short is not finished by its connection's end") {
-    std::array<char, 8> output;
-    BodyReader with_length = of_response("200 OK\r\nContent-Length: 5\r\n");
-    with_length.read("abc", output);
-    CHECK_FALSE(with_length.lasts_until_close());
-    CHECK_FALSE(with_length.finish());
-
-    BodyReader chunked = of_response("200 OK\r\nTransfer-Encoding: chunked\r\n");
-    chunked.read("3\r\nabc\r\n", output);
-    CHECK_FALSE(chunked.lasts_until_close());
-    CHECK_FALSE(chunked.finish());
-}
-
-TEST_CASE("responses that never have a body have none whatever their head says") {
-    CHECK(of_response("204 No Content\r\nContent-Length: 5\r\n").is_done());
-    CHECK(of_response("304 Not Modified\r\nContent-Length: 5\r\n").is_done());
-    CHECK(of_response("200 OK\r\nContent-Length: 5\r\n", true).is_done());
-    CHECK(of_response("200 OK\r\nTransfer-Encoding: chunked\r\n", true).is_done());
 }
 
 }  // namespace jamsock
