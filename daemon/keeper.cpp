@@ -20,6 +20,7 @@
 #include "common/timeouts.h"
 #include "common/unique_fd.h"
 #include "daemon/configuration.h"
+#include "daemon/loopback_address.h"
 #include "daemon/shim/keeper.h"
 
 namespace jamsock {
@@ -91,37 +92,26 @@ Result<UniqueFd> listen_for_clients(int directory, const std::string& state_dire
 }
 
 // Empty, with errno, if that can't be.
-template <class Address>
-UniqueFd listen_at(int family, const Address& address) {
+UniqueFd listen_on_loopback(int family, std::uint16_t port) {
     UniqueFd listener(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!listener) return listener;
     const int on = 1;
     ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (family == AF_INET6) ::setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    const auto* generic = reinterpret_cast<const sockaddr*>(&address);
-    if (::bind(listener.get(), generic, sizeof address) != 0 ||
+    const LoopbackAddress address(family, port);
+    if (::bind(listener.get(), address.get(), address.size()) != 0 ||
         ::listen(listener.get(), SOMAXCONN) != 0) {
         return UniqueFd();
     }
     return listener;
 }
 
-UniqueFd listen_on_loopback(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return listen_at(AF_INET, address);
+UniqueFd listen_on_ipv4(std::uint16_t port) {
+    return listen_on_loopback(AF_INET, port);
 }
 
-// Who means [::1] by "localhost" gets here, too, and to no stranger. Goes without where that can't
-// be.
-UniqueFd listen_on_ipv6_loopback(const PortUse& use, std::uint16_t port) {
-    sockaddr_in6 address{};
-    address.sin6_family = AF_INET6;
-    address.sin6_port = htons(port);
-    address.sin6_addr = in6addr_loopback;
-    UniqueFd listener = listen_at(AF_INET6, address);
+// Who means [::1] by "localhost" gets here, too, and to no stranger. Empty where that can't be.
+UniqueFd listen_on_ipv6(const PortUse& use, std::uint16_t port) {
+    UniqueFd listener = listen_on_loopback(AF_INET6, port);
     if (!listener) {
         note(fmt::format("{} listens on 127.0.0.1 only: on [::1], port {} can't be had: {}",
                          use.name, port, ::strerror(errno)));
@@ -151,12 +141,12 @@ Result<UniqueFd> listen_for(const PortUse& use, int directory,
     std::uint16_t first = wanted.value_or(use.standard);
     if (remembered != 0 && wanted.value_or(0) == 0) first = remembered;
 
-    UniqueFd listener = listen_on_loopback(first);
+    UniqueFd listener = listen_on_ipv4(first);
     const int last = first == 0 ? 0 : first + neighbouring_ports;
     for (int port = first + 1; !listener && port <= last && port <= UINT16_MAX; ++port) {
-        listener = listen_on_loopback(static_cast<std::uint16_t>(port));
+        listener = listen_on_ipv4(static_cast<std::uint16_t>(port));
     }
-    if (!listener) listener = listen_on_loopback(0);
+    if (!listener) listener = listen_on_ipv4(0);
     if (!listener) {
         return refuse(
             fmt::format("No port on 127.0.0.1 can be listened on: {}.", ::strerror(errno)));
@@ -211,7 +201,7 @@ Result<> add_missing(Holdings& holdings, int directory, const DaemonOptions& opt
         holdings.api_tcp = std::move(*listener);
     }
     const auto also_on_ipv6 = [](const PortUse& use, const UniqueFd& ipv4, UniqueFd& ipv6) {
-        if (!ipv6) ipv6 = listen_on_ipv6_loopback(use, port_of(ipv4));
+        if (!ipv6) ipv6 = listen_on_ipv6(use, port_of(ipv4));
     };
     also_on_ipv6(proxy_use, holdings.proxy_socket, holdings.proxy_socket_ipv6);
     also_on_ipv6(api_use, holdings.api_tcp, holdings.api_tcp_ipv6);

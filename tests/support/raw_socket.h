@@ -18,35 +18,15 @@
 #include <string_view>
 
 #include "common/unique_fd.h"
+#include "daemon/loopback_address.h"
 
 namespace jamsock {
 
 inline constexpr std::chrono::seconds raw_deadline{10};
 
-// 127.0.0.1 or [::1].
-class LoopbackName {
-  public:
-    LoopbackName(int family, std::uint16_t port) {
-        bytes_.ss_family = static_cast<sa_family_t>(family);
-        if (family == AF_INET6) {
-            reinterpret_cast<sockaddr_in6&>(bytes_).sin6_addr = in6addr_loopback;
-        } else {
-            reinterpret_cast<sockaddr_in&>(bytes_).sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        }
-        reinterpret_cast<sockaddr_in&>(bytes_).sin_port = htons(port);  // the same place in both
-    }
-    const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&bytes_); }
-    socklen_t size() const {
-        return bytes_.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-    }
-
-  private:
-    sockaddr_storage bytes_{};
-};
-
 inline bool has_ipv6_loopback() {
     const UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const LoopbackName any_port(AF_INET6, 0);
+    const LoopbackAddress any_port(AF_INET6, 0);
     return socket && ::bind(socket.get(), any_port.get(), any_port.size()) == 0;
 }
 
@@ -56,7 +36,7 @@ class RawSocket {
 
     static RawSocket connect(std::uint16_t port, int family = AF_INET) {
         RawSocket socket(UniqueFd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)));
-        const LoopbackName name(family, port);
+        const LoopbackAddress name(family, port);
         if (::connect(socket.fd_.get(), name.get(), name.size()) != 0) {
             throw std::runtime_error("a test can't connect");
         }
@@ -181,7 +161,7 @@ class RawListener {
   public:
     explicit RawListener(int family = AF_INET, std::uint16_t port = 0)
         : fd_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        const LoopbackName name(family, port);
+        const LoopbackAddress name(family, port);
         sockaddr_in6 got{};
         socklen_t size = sizeof got;
         if (::bind(fd_.get(), name.get(), name.size()) != 0 ||
