@@ -989,7 +989,7 @@ TEST_CASE("routes change in the order in which they are published, whoever reads
     };
     RawSocket waiting = RawSocket::connect(port);
     waiting.send(get(true));
-    CHECK(becomes_true([&] { return lookups == 1; }));
+    CHECK(eventually([&] { return lookups == 1; }));
     RawSocket asking = RawSocket::connect(port);
     asking.send(get(true) + get(true));
     CHECK(status_line(waiting.read_response()) == "HTTP/1.1 410 Gone");

@@ -768,7 +768,7 @@ TEST_CASE("a daemon that starts anew knows what was revoked before it serves") {
         {[&](auto route) { published.push_back(std::move(route)); }, [](auto) {}, [](auto) {}},
         {"http://x/"});
     for (const BackendRecord& record : next.recorded_live())
-        next.take_in(record, false);
+        next.take_in(record, std::nullopt);
     REQUIRE(next.recall_revoked());
     REQUIRE(published.back()->revoked);
     CHECK(published.back()->id == revoked.backend_id);
