@@ -44,6 +44,7 @@ bool ends_connection(const Refusal& refusal) {
     switch (refusal.code) {
         case ErrorCode::forbidden:
         case ErrorCode::invalid_request:
+        case ErrorCode::unsupported:
         case ErrorCode::usage_limit:
             return true;
         default:

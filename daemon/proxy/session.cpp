@@ -19,6 +19,7 @@ namespace jamsock {
 namespace {
 
 constexpr int steps_per_turn = 32;
+constexpr std::size_t usual_head = 4096;
 
 std::string text_of(const sockaddr_storage& address) {
     std::array<char, INET6_ADDRSTRLEN> text{};
@@ -261,6 +262,11 @@ std::optional<Refusal> Session::let_in(const RequestHead& head,
     }
     if (!is_loopback_host(head.host)) {
         return refusal(ErrorCode::forbidden, "The Host is not a name of this machine's loopback.");
+    }
+    if (head.method == "TRACE") {
+        return refusal(
+            ErrorCode::unsupported,
+            "TRACE is not passed on: its answer would show what only the backend may see.");
     }
     if (auto refused = present(target->token)) return refused;
     const bool is_foreign =
@@ -577,6 +583,7 @@ void Session::end_exchange() {
     held_.reset();
     Hook<HeldTag>::unlink();
     exchange_.reset();
+    if (backend_head_.capacity() > usual_head) std::string().swap(backend_head_);
 }
 
 bool Session::turn_away(const Refusal& refusal) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace jamsock {
 
@@ -146,12 +147,13 @@ void Stream::reset() {
 }
 
 Inflow::Incoming Inflow::next(Stream& stream, std::span<char> scratch) {
-    if (!needs_more()) return {Stream::Got::data, kept_};
+    if (!needs_more()) return {Stream::Got::data, kept()};
     const Stream::Read read = stream.read(scratch);
-    if (read.got != Stream::Got::data) return {read.got, kept_};
+    if (read.got != Stream::Got::data) return {read.got, kept()};
     needs_more_ = false;
     const std::string_view fresh(scratch.data(), read.size);
     if (kept_.empty()) return {read.got, fresh};
+    kept_.erase(0, std::exchange(used_, 0));
     kept_.append(fresh);
     return {read.got, kept_};
 }
@@ -161,10 +163,12 @@ void Inflow::keep(std::string_view rest, bool needs_more) {
     const bool is_ours = rest.data() >= kept_.data() && rest.data() <= kept_.data() + kept_.size();
     if (rest.empty()) {
         std::string().swap(kept_);
+        used_ = 0;
     } else if (is_ours) {
-        kept_.erase(0, kept_.size() - rest.size());
+        used_ = kept_.size() - rest.size();
     } else {
         kept_.assign(rest);
+        used_ = 0;
     }
 }
 

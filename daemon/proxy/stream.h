@@ -87,11 +87,12 @@ class Inflow {
     Incoming next(Stream& stream, std::span<char> scratch);
     // `rest`: the end of the last text. `needs_more`: it can't be used as it is.
     void keep(std::string_view rest, bool needs_more);
-    std::string_view kept() const { return kept_; }
+    std::string_view kept() const { return std::string_view(kept_).substr(used_); }
     bool needs_more() const { return needs_more_ || kept_.empty(); }
 
   private:
     std::string kept_;
+    std::size_t used_ = 0;  // of it, from its begin
     bool needs_more_ = false;
 };
 

@@ -166,6 +166,7 @@ std::vector<RefusedKind> refused_destinations(const std::string& t) {
          {to("/"), to("/index.html"), to("/" + t + "x/"), to("//" + t + "/"), to("/./" + t + "/"),
           to("/%2f" + t + "/")}},
         {"CONNECT", 501, {"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n"}},
+        {"TRACE", 501, {"TRACE /" + t + "/ HTTP/1.1\r\nHost: localhost\r\n\r\n"}},
         {"two origins or upgrades",
          400,
          {get + "Origin: http://a\r\nOrigin: http://b\r\n\r\n",
