@@ -40,6 +40,7 @@ inline constexpr auto request_body = 60s;     // for a whole API request body
 inline constexpr auto response_write = 60s;   // for a client to take an answer of our own
 inline constexpr auto subscriber_look = 15s;  // between looks whether a subscriber is still there
 inline constexpr auto linger = 2s;            // for a refused client to read why, before we close
+inline constexpr auto longest_linger = 30s;   // … while it goes on sending
 inline constexpr auto accept_pause = 50ms;    // when no descriptor is free for a new connection
 inline constexpr auto server_stop = 2s;       // for the answers in hand when the API stops
 inline constexpr auto identity_answer = 5s;   // a proxy thread on the control thread
@@ -63,5 +64,6 @@ static_assert(first_probe_pause < last_probe_pause && last_probe_pause < startup
 static_assert(first_try_pause < last_try_pause && ready_try < startup_limit);
 static_assert(lock_retry < locked_message && locked_message < startup_limit);
 static_assert(worker_stop < daemon_stop);
+static_assert(linger < longest_linger);
 
 }  // namespace jamsock::timeouts

@@ -619,16 +619,23 @@ bool Session::close(Ending ending) {
 bool Session::finish_closing() {
     if (client_.has_pending()) return false;
     if (ending_ == Ending::linger && !client_.is_broken()) {
-        if (!std::exchange(is_shut_down_, true)) {
+        if (!lingers_until_) {
             client_.shut_down_sending();
+            lingers_until_ = loop_.events().now() + timeouts::longest_linger;
             loop_.events().set(*this, timeouts::linger);
         }
         const Stream::Got got = client_.read(loop_.events().scratch()).got;
-        if (got == Stream::Got::data) return true;
+        if (got == Stream::Got::data) return linger_on();
         if (got == Stream::Got::nothing) return false;
     }
     cut();
     return false;
+}
+
+// Many a client looks for the answer only when it has sent all.
+bool Session::linger_on() {
+    if (loop_.events().now() < *lingers_until_) loop_.events().set(*this, timeouts::linger);
+    return true;
 }
 
 }  // namespace jamsock

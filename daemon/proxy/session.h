@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,6 +94,7 @@ class Session final : public Served, public Watcher, public Alarm, public Held {
     bool is_open_ended() const;
     bool close(Ending ending);
     bool finish_closing();
+    bool linger_on();
     void look_for_client();
     bool client_is_gone() const;
 
@@ -103,7 +105,7 @@ class Session final : public Served, public Watcher, public Alarm, public Held {
     std::optional<Counted> held_;
     State state_ = State::head;
     Ending ending_ = Ending::linger;
-    bool is_shut_down_ = false;
+    std::optional<std::chrono::steady_clock::time_point> lingers_until_;
     bool head_has_begun_ = false;
     std::size_t seen_ = 0;  // of a head that is not whole yet
     std::string client_address_;

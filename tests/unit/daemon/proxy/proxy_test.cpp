@@ -266,6 +266,23 @@ TEST_CASE(
     CHECK(client.is_at_end());
 }
 
+TEST_CASE("who takes long to send the rest of a refused request can send it, and read the answer") {
+    TestProxy test;
+    RawSocket silent = test.connect();
+    RawSocket client = test.connect();
+    client.send("POST /" + std::string(43, 'A') +
+                "/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n");
+    const auto until = std::chrono::steady_clock::now() + timeouts::linger + 500ms;
+    bool is_taken = true;
+    while (is_taken && std::chrono::steady_clock::now() < until) {
+        silent.is_silent();
+        is_taken = client.send("some");
+    }
+    CHECK(is_taken);
+    CHECK(status_line(client.read_response()) == "HTTP/1.1 410 Gone");
+    CHECK(client.is_at_end());
+}
+
 TEST_CASE("an error is a page, or JSON for a program, or nothing but a head for HEAD") {
     TestProxy test;
     const std::string gone = " /" + std::string(43, 'A') + "/ HTTP/1.1\r\nHost: localhost\r\n";
