@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace jamsock {
 
@@ -30,5 +32,9 @@ std::int64_t wall_milliseconds();
 
 // "2026-11-23T09:30:00.125Z" (ISO 8601, UTC, milliseconds: CONTRACT, Backends).
 std::string iso_time(std::int64_t wall_milliseconds);
+
+// Wall milliseconds of a time with "T" and a zone (RFC 3339): "2026-11-23T09:30:00Z", with any
+// fraction of a second and any offset. Nothing if `text` is none, or no such day or hour exists.
+std::optional<std::int64_t> parse_iso_time(std::string_view text);
 
 }  // namespace jamsock

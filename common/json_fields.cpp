@@ -4,25 +4,15 @@
 
 #include <algorithm>
 #include <array>
-#include <iomanip>
 #include <limits>
 #include <set>
-#include <sstream>
 
+#include "common/clock.h"
 #include "common/text.h"
 
 namespace jamsock::json {
 
 namespace {
-
-std::int64_t time_from_iso(const std::string& iso) {
-    std::istringstream stream(iso);
-    std::tm parts{};
-    int milliseconds = 0;
-    char dot = 0;
-    stream >> std::get_time(&parts, "%Y-%m-%dT%H:%M:%S") >> dot >> milliseconds;
-    return static_cast<std::int64_t>(::timegm(&parts)) * 1000 + milliseconds;
-}
 
 constexpr std::size_t deepest = 64;        // handling it must not exhaust the stack
 constexpr std::size_t most_names = 1'024;  // of one object: to read it takes their square
@@ -179,7 +169,9 @@ std::optional<bool> boolean(const Json& object, const char* field) {
 }
 
 std::int64_t time(const Json& object, const char* field) {
-    return time_from_iso(required_text(object, field));
+    const auto time = parse_iso_time(required_text(object, field));
+    if (!time) bad_field(field, "a time such as 2026-11-23T09:30:00Z");
+    return *time;
 }
 
 void check_variable(const std::string& name, const std::string& content, const char* field) {
