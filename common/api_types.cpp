@@ -14,6 +14,7 @@ namespace {
 
 using namespace json;
 
+constexpr std::string_view cluster = "local";  // the one there is
 constexpr int signal_exit_base = 128;  // a shell's exit code for "killed by signal n" is 128 + n
 
 void refuse_unsupported(const Json& object, const char* field, std::string_view what) {
@@ -115,8 +116,8 @@ void read_spawn(const Json& spawn, ConnectRequest& request) {
     request.limits.lifetime = number_between(
         spawn, "lifetime_limit_seconds", limit_range::lifetime.least, limit_range::lifetime.most);
     request.tag = plain_text(spawn, "tag", "spawn.tag");
-    const auto cluster = plain_text(spawn, "cluster", "spawn.cluster");
-    if (cluster && *cluster != "local") bad_field("spawn.cluster", "'local'");
+    const auto wanted = plain_text(spawn, "cluster", "spawn.cluster");
+    if (wanted && *wanted != cluster) bad_field("spawn.cluster", in_quotes(cluster));
     if (const Json* executable = find(spawn, "executable")) read_executable(*executable, request);
 }
 
@@ -222,15 +223,18 @@ Result<ConnectResponse> ConnectResponse::from_json(std::string_view json) {
                                .status = status_in(object),
                                .token = required_text(object, "token"),
                                .url = required_text(object, "url"),
-                               .secret_token = required_text(object, "secret_token")};
+                               .secret_token = required_text(object, "secret_token"),
+                               .status_url = required_text(object, "status_url"),
+                               .ready_url = required_text(object, "ready_url")};
     });
 }
 
 // Written by hand, as the one answer that many wait for: no text in it has anything to escape.
 std::string ConnectResponse::to_json() const {
-    return fmt::format(
-        R"({{"backend_id":"{}","spawned":{},"status":"{}","token":"{}","url":"{}","secret_token":"{}"}})",
-        backend_id.str(), spawned, word(status), token, url, secret_token);
+    return fmt::format(R"({{"backend_id":"{}","spawned":{},"status":"{}","token":"{}","url":"{}",)"
+                       R"("secret_token":"{}","status_url":"{}","ready_url":"{}"}})",
+                       backend_id.str(), spawned, word(status), token, url, secret_token,
+                       status_url, ready_url);
 }
 
 Result<KeyList> KeyList::from_json(std::string_view json) {
@@ -249,6 +253,7 @@ Result<KeyList> KeyList::from_json(std::string_view json) {
                 .connections = static_cast<std::uint32_t>(number(entry, "connections").value_or(0)),
                 .idle_seconds = number(entry, "idle_seconds").value_or(0)});
         }
+        list.next_cursor = text(object, "next_cursor");
         return list;
     });
 }
@@ -268,7 +273,24 @@ std::string KeyList::to_json() const {
         json["idle_seconds"] = entry.idle_seconds;
         list.push_back(std::move(json));
     }
-    return dump({{"keys", std::move(list)}});
+    Json json{{"keys", std::move(list)}};
+    if (next_cursor) json["next_cursor"] = *next_cursor;
+    return dump(json);
+}
+
+std::string RunningBackends::to_json() const {
+    Json list = Json::array();
+    for (const RunningBackend& backend : backends) {
+        Json json{{"id", backend.id.str()},
+                  {"created_at", iso_time(backend.created_at)},
+                  {"service_name", backend.service.service()},
+                  {"cluster_name", cluster},
+                  {"account_name", backend.service.account()},
+                  {"status", to_full_json(backend.status)}};
+        if (backend.key) json["key"] = backend.key->str();
+        list.push_back(std::move(json));
+    }
+    return dump({{"running_backends", std::move(list)}});
 }
 
 Result<BackendInfo> BackendInfo::from_json(std::string_view json) {
@@ -307,7 +329,7 @@ std::string BackendInfo::to_json() const {
     Json json{{"id", id.str()},
               {"created_at", iso_time(created_at)},
               {"service_name", service.service()},
-              {"cluster_name", "local"},
+              {"cluster_name", cluster},
               {"account_name", service.account()},
               {"environment_name", service.environment()},
               {"image_digest", ""},
@@ -347,6 +369,22 @@ std::string TerminateRequest::to_json() const {
     Json json{{"hard", kind == TerminationKind::hard}};
     if (grace_seconds) json["grace_seconds"] = *grace_seconds;
     return dump(json);
+}
+
+Result<TerminateBackendsRequest> TerminateBackendsRequest::from_json(std::string_view json) {
+    return read<TerminateBackendsRequest>(json, [](const Json& object) {
+        const bool hard = boolean(object, "hard").value_or(false);
+        return TerminateBackendsRequest{
+            .before = time(object, "before"),
+            .kind = hard ? TerminationKind::hard : TerminationKind::soft,
+            .dry_run = boolean(object, "dry_run").value_or(false)};
+    });
+}
+
+std::string TerminateBackendsResponse::to_json() const {
+    return dump({{"backend_count", found},
+                 {"terminated_count", terminated},
+                 {"is_complete", terminated == found}});
 }
 
 Result<RevokeRequest> RevokeRequest::from_json(std::string_view json) {
@@ -409,6 +447,11 @@ std::string environment_json(const EnvironmentMap& variables) {
 
 std::string ok_json() {
     return dump({{"status", "ok"}});
+}
+
+std::string auth_json() {
+    return dump(
+        {{"status", "ok"}, {"accounts", {ServiceName::local_account}}, {"is_admin", false}});
 }
 
 std::string error_json(const Error& error, std::string_view request_id) {

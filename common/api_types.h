@@ -50,6 +50,8 @@ struct ConnectResponse {
     std::string token;
     std::string url;
     std::string secret_token;
+    std::string status_url = {};  // no query, no last slash: SDKs append "/stream"
+    std::string ready_url = {};
 
     static Result<ConnectResponse> from_json(std::string_view json);
     std::string to_json() const;
@@ -69,6 +71,7 @@ struct KeyEntry {
 
 struct KeyList {
     std::vector<KeyEntry> keys;
+    std::optional<std::string> next_cursor = {};  // asks for those that a limit left out
 
     static Result<KeyList> from_json(std::string_view json);
     std::string to_json() const;
@@ -95,6 +98,21 @@ struct BackendInfo {
     std::string to_json() const;
 };
 
+// The backends that have not ended, as Jamsocket's API lists them.
+struct RunningBackend {
+    BackendId id;
+    ServiceName service = ServiceName::standard();
+    std::optional<Key> key;
+    std::int64_t created_at = 0;  // wall milliseconds
+    StatusChange status;
+};
+
+struct RunningBackends {
+    std::vector<RunningBackend> backends;
+
+    std::string to_json() const;
+};
+
 // A status as the public endpoint gives it: how it ended only as `exit_error`.
 std::string public_status_json(const StatusChange& change);
 
@@ -103,6 +121,23 @@ struct TerminateRequest {
     std::optional<std::int64_t> grace_seconds;
 
     static Result<TerminateRequest> from_json(std::string_view json);
+    std::string to_json() const;
+};
+
+// Ends the backends of a service that were started before a time. "2026-11-23T09:30:00Z", with any
+// fraction of a second and any offset.
+struct TerminateBackendsRequest {
+    std::int64_t before = 0;  // wall milliseconds
+    TerminationKind kind = TerminationKind::soft;
+    bool dry_run = false;  // only counts them
+
+    static Result<TerminateBackendsRequest> from_json(std::string_view json);
+};
+
+struct TerminateBackendsResponse {
+    std::size_t found = 0;       // that had not ended
+    std::size_t terminated = 0;  // of those, how many were told to end
+
     std::string to_json() const;
 };
 
@@ -145,6 +180,9 @@ std::string environment_json(const EnvironmentMap& variables);
 
 // {"status":"ok"}
 std::string ok_json();
+
+// What a good API token may do: all, for the one account.
+std::string auth_json();
 
 // The answer to a failed request; `request_id` is also in the daemon's log.
 std::string error_json(const Error& error, std::string_view request_id);

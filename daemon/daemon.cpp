@@ -137,6 +137,7 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
                  [this](std::uint64_t serial) { proxy_.remove(serial); },
                  [this](std::uint64_t serial) { proxy_.cut_revoked(serial); }},
                 {fmt::format("http://127.0.0.1:{}/", proxy_port_),
+                 fmt::format("http://127.0.0.1:{}", api_port_),
                  inputs_.state_directory + "/" + state_file::mounts}),
       api_(
           registry_, services_, [this] { return version_info(); },

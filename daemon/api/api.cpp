@@ -16,6 +16,7 @@ namespace {
 // Longer than any backend may take to become ready, or to end after that: its own limits end the
 // wait before.
 constexpr std::chrono::seconds longest_wait{limit_range::startup.most + limit_range::grace.most};
+constexpr long long most_keys = 1000;  // in one piece of the list
 
 // Over TCP `error` is told without what is for this user alone.
 Response failure(const Error& error, Peer peer) {
@@ -82,6 +83,32 @@ Result<> check_may_give_command(const Request& request, bool gives_command) {
                 "jamsock service create --help");
 }
 
+Result<std::optional<std::size_t>> limit_in(const Request& request) {
+    const auto text = query_parameter(request.query, "limit");
+    if (!text) return std::nullopt;
+    long long limit = 0;
+    if (parse_number(*text, limit) && limit >= 1 && limit <= most_keys) {
+        return static_cast<std::size_t>(limit);
+    }
+    return fail(
+        ErrorCode::invalid_request,
+        fmt::format("The parameter 'limit' must be 1 to {}, not {}.", most_keys, in_quotes(*text)));
+}
+
+Result<KeyFilter> key_filter_in(const Request& request) {
+    KeyFilter filter{query_parameter(request.query, "service").value_or(""),
+                     query_parameter(request.query, "prefix").value_or("")};
+    auto limit = limit_in(request);
+    if (!limit) return pass_on(limit);
+    filter.limit = *limit;
+    if (const auto cursor = query_parameter(request.query, "cursor")) {
+        auto after = KeyCursor::parse(*cursor);
+        if (!after) return pass_on(after);
+        filter.after = *after;
+    }
+    return filter;
+}
+
 Result<std::optional<Deadline>> ready_by(const Request& request) {
     if (const auto wait = query_parameter(request.query, "wait")) {
         if (*wait == "ready") return after(longest_wait);
@@ -118,12 +145,16 @@ std::vector<Endpoint> Api::table() {
          "the same in an environment of the service"},
         {"GET", "/v2/account/{account}/keys", handler(&Api::keys),
          "the backends that have not ended"},
+        {"GET", "/v2/account/{account}/backends", handler(&Api::running_backends),
+         "the same as Jamsocket lists them"},
         {"GET", "/v2/backend/{id}", handler(&Api::backend), "all about one backend"},
         {"GET", "/v2/backend/{id}/status", handler(&Api::backend_status),
          "a backend's present status", true},
         {"GET", "/v2/backend/{id}/status/stream", handler(&Api::backend_status_stream),
          "all its statuses, as they come (server-sent events)", true},
         {"POST", "/v2/backend/{id}/terminate", handler(&Api::terminate), "end a backend"},
+        {"POST", "/service/{account}/{service}/terminate-backends",
+         handler(&Api::terminate_backends), "end the backends of a service that are older"},
         {"POST", "/v2/backend/{id}/revoke", handler(&Api::revoke),
          "end connection tokens of a backend: one, or all of a user"},
         {"POST", "/v2/account/{account}/service", handler(&Api::create_service),
@@ -143,6 +174,7 @@ std::vector<Endpoint> Api::table() {
          "no images: services run commands"},
         {"GET", "/service/{account}/{service}/image-name", handler(&Api::image_name),
          "unsupported: services run commands"},
+        {"GET", "/auth", handler(&Api::auth), "what the caller's token may do"},
         {"GET", "/healthz", handler(&Api::healthz), "whether the daemon answers", true},
         {"GET", "/version", handler(&Api::version), "which daemon this is"},
     };
@@ -220,9 +252,25 @@ Task<Result<Response>> Api::connect(const Request& request, const PathParameters
 Task<Result<Response>> Api::keys(const Request& request, const PathParameters& path) {
     if (auto known = check_account(path["account"]); !known)
         co_return tl::unexpected(known.error());
-    const KeyFilter filter{query_parameter(request.query, "service").value_or(""),
-                           query_parameter(request.query, "prefix").value_or("")};
-    co_return Response{.body = registry_.keys(filter).to_json()};
+    const auto filter = key_filter_in(request);
+    if (!filter) co_return tl::unexpected(filter.error());
+    co_return Response{.body = registry_.keys(*filter).to_json()};
+}
+
+Task<Result<Response>> Api::running_backends(const Request&, const PathParameters& path) {
+    if (auto known = check_account(path["account"]); !known)
+        co_return tl::unexpected(known.error());
+    co_return Response{.body = registry_.running_backends().to_json()};
+}
+
+Task<Result<Response>> Api::terminate_backends(const Request& request, const PathParameters& path) {
+    const auto service = service_in(path);
+    if (!service) co_return tl::unexpected(service.error());
+    const auto wanted = TerminateBackendsRequest::from_json(request.body);
+    if (!wanted) co_return tl::unexpected(wanted.error());
+    const auto told = registry_.terminate_backends(*service, *wanted);
+    if (!told) co_return tl::unexpected(told.error());
+    co_return Response{.body = told->to_json()};
 }
 
 Task<Result<Response>> Api::backend(const Request&, const PathParameters& path) {
@@ -367,6 +415,10 @@ Task<Result<Response>> Api::image_name(const Request&, const PathParameters& pat
     co_return fail(ErrorCode::unsupported,
                    "Services run commands here, so there is no image to push.",
                    give_command(*name));
+}
+
+Task<Result<Response>> Api::auth(const Request&, const PathParameters&) {
+    co_return Response{.body = auth_json()};
 }
 
 Task<Result<Response>> Api::healthz(const Request&, const PathParameters&) {

@@ -33,6 +33,7 @@ class Api {
     Task<Result<Response>> answer(const Request& request, const Match& match);
     Task<Result<Response>> connect(const Request& request, const PathParameters& path);
     Task<Result<Response>> keys(const Request& request, const PathParameters& path);
+    Task<Result<Response>> running_backends(const Request& request, const PathParameters& path);
     Task<Result<Response>> backend(const Request& request, const PathParameters& path);
     Task<Result<Response>> backend_status(const Request& request, const PathParameters& path);
     Task<Result<Response>> backend_status_stream(const Request& request,
@@ -40,6 +41,7 @@ class Api {
     Response status_stream(const BackendId& id);
     Task<> send_statuses(const BackendId& id, EventStream& stream);
     Task<Result<Response>> terminate(const Request& request, const PathParameters& path);
+    Task<Result<Response>> terminate_backends(const Request& request, const PathParameters& path);
     Task<Result<Response>> revoke(const Request& request, const PathParameters& path);
     Task<Result<Response>> create_service(const Request& request, const PathParameters& path);
     Task<Result<Response>> services(const Request& request, const PathParameters& path);
@@ -48,6 +50,7 @@ class Api {
     Task<Result<Response>> delete_service(const Request& request, const PathParameters& path);
     Task<Result<Response>> images(const Request& request, const PathParameters& path);
     Task<Result<Response>> image_name(const Request& request, const PathParameters& path);
+    Task<Result<Response>> auth(const Request& request, const PathParameters& path);
     Task<Result<Response>> healthz(const Request& request, const PathParameters& path);
     Task<Result<Response>> version(const Request& request, const PathParameters& path);
 

@@ -100,6 +100,13 @@ bool matches(const BackendRecord& record, const KeyFilter& filter) {
     return filter.prefix.empty() || (record.key && record.key->str().starts_with(filter.prefix));
 }
 
+void cut_to(std::size_t limit, KeyList& list) {
+    if (list.keys.size() <= limit) return;
+    list.keys.erase(list.keys.begin() + static_cast<std::ptrdiff_t>(limit), list.keys.end());
+    const KeyEntry& last = list.keys.back();
+    list.next_cursor = KeyCursor{last.key, last.backend_id}.str();
+}
+
 std::vector<StatusChange> without_first(const std::vector<StatusChange>& all, std::size_t count) {
     return {all.begin() + static_cast<std::ptrdiff_t>(std::min(count, all.size())), all.end()};
 }
@@ -388,12 +395,16 @@ Result<ConnectResponse> Registry::grant(Entry& entry, bool spawned, const Connec
     entry.activity->touch();
     const std::string text = token.reveal();
     at_step(Step::connect_granted);
-    return ConnectResponse{.backend_id = record.id,
-                           .spawned = spawned,
-                           .status = entry.status(),
-                           .token = text,
-                           .url = settings_.url_base + text + "/",
-                           .secret_token = secret_token(record.mac_key, token)};
+    const std::string& api = settings_.api_base;
+    return ConnectResponse{
+        .backend_id = record.id,
+        .spawned = spawned,
+        .status = entry.status(),
+        .token = text,
+        .url = settings_.url_base + text + "/",
+        .secret_token = secret_token(record.mac_key, token),
+        .status_url = fmt::format("{}/v2/backend/{}/status", api, record.id.str()),
+        .ready_url = fmt::format("{}/ready/{}/{}/", api, record.id.str(), text)};
 }
 
 Task<Result<>> Registry::wait_until_ready(const Ref& entry, Deadline deadline) {
@@ -442,6 +453,7 @@ KeyList Registry::keys(const KeyFilter& filter) const {
     for (const auto& [id, entry] : by_id_) {
         const BackendRecord& record = entry->record;
         if (!matches(record, filter)) continue;
+        if (filter.after && KeyCursor{record.key, id} <= *filter.after) continue;
         list.keys.push_back({.key = record.key,
                              .service = record.service,
                              .backend_id = id,
@@ -451,10 +463,26 @@ KeyList Registry::keys(const KeyFilter& filter) const {
                              .connections = entry->activity->in_flight(),
                              .idle_seconds = entry->activity->idle_seconds()});
     }
-    std::ranges::sort(list.keys, [](const KeyEntry& a, const KeyEntry& b) {
-        return std::tie(a.key, a.backend_id) < std::tie(b.key, b.backend_id);
-    });
+    std::ranges::sort(list.keys, {},
+                      [](const KeyEntry& entry) { return std::tie(entry.key, entry.backend_id); });
+    cut_to(filter.limit.value_or(list.keys.size()), list);
     return list;
+}
+
+RunningBackends Registry::running_backends() const {
+    RunningBackends running;
+    for (const auto& [id, entry] : by_id_) {
+        const BackendRecord& record = entry->record;
+        running.backends.push_back({.id = id,
+                                    .service = record.service,
+                                    .key = record.key,
+                                    .created_at = record.created_at,
+                                    .status = entry->statuses.back()});
+    }
+    std::ranges::sort(running.backends, {}, [](const RunningBackend& backend) {
+        return std::pair(backend.created_at, backend.id);
+    });
+    return running;
 }
 
 Result<BackendInfo> Registry::backend(const BackendId& id) const {
@@ -563,6 +591,22 @@ void Registry::begin_ending(Entry& entry, const Termination& termination) {
         entry.end_by = after(termination.grace + timeouts::ending_margin);
     }
     backends_.terminate(entry.record.id, termination);
+}
+
+Result<TerminateBackendsResponse> Registry::terminate_backends(
+    const ServiceName& service, const TerminateBackendsRequest& request) {
+    if (auto known = services_.info(service); !known) return pass_on(known);
+    std::vector<Ref> chosen = backends_of(service);
+    std::erase_if(chosen,
+                  [&](const Ref& entry) { return entry->record.created_at >= request.before; });
+    if (request.dry_run) return TerminateBackendsResponse{.found = chosen.size()};
+    log::info("service {}: {} termination of {} backends asked for", in_quotes(service.str()),
+              word(request.kind), chosen.size());
+    for (const Ref& entry : chosen) {
+        begin_ending(*entry,
+                     {request.kind, TerminationReason::external, entry->record.limits.grace});
+    }
+    return TerminateBackendsResponse{.found = chosen.size(), .terminated = chosen.size()};
 }
 
 Result<RevokeResponse> Registry::revoke(const BackendId& id, const RevokeRequest& request) {

@@ -20,6 +20,7 @@
 #include "daemon/backends/backends.h"
 #include "daemon/backends/ports.h"
 #include "daemon/proxy/routes.h"
+#include "daemon/registry/key_cursor.h"
 #include "daemon/registry/services.h"
 #include "daemon/store/store.h"
 
@@ -34,6 +35,7 @@ struct RouteSink {
 
 struct RegistrySettings {
     std::string url_base;  // "http://127.0.0.1:9090/": a connection token and "/" make the URL
+    std::string api_base;  // "http://127.0.0.1:8080": the API's paths follow
     std::string mounts;    // the absolute path of the state directory's `mounts`
     BootNow now = &BootClock::now;
 };
@@ -42,6 +44,8 @@ struct RegistrySettings {
 struct KeyFilter {
     std::string service;
     std::string prefix;  // of the key; with one, backends without a key are left out
+    std::optional<std::size_t> limit = {};
+    std::optional<KeyCursor> after = {};  // those behind this place of the order
 };
 
 class Registry {
@@ -58,8 +62,12 @@ class Registry {
     Task<Result<ConnectResponse>> connect(const ServiceName& service, const ConnectRequest& request,
                                           std::optional<Deadline> ready_by);
 
-    // The backends that have not ended, ordered by key, then id.
+    // The backends that have not ended, ordered by key, then id; those without a key first. With a
+    // limit that leaves some out, `next_cursor` is where they begin: whoever asks on from there
+    // sees each backend that lives all the while once, whatever comes and goes.
     KeyList keys(const KeyFilter& filter) const;
+    // The same, ordered by age, oldest first.
+    RunningBackends running_backends() const;
 
     // Also of ended backends, as long as the store remembers them.
     Result<BackendInfo> backend(const BackendId& id) const;
@@ -74,6 +82,11 @@ class Registry {
     // With `wait`, answers when the backend has ended; Conflict if it is still ending at the
     // grace's end plus a margin.
     Task<Result<>> terminate(const BackendId& id, const TerminateRequest& request, bool wait);
+
+    // Tells all backends of a service (or of one environment) to end that were scheduled before the
+    // given time, each with its own grace. ServiceNotFound.
+    Result<TerminateBackendsResponse> terminate_backends(const ServiceName& service,
+                                                         const TerminateBackendsRequest& request);
 
     // Ends connection tokens of a backend that has not ended; with `close`, also the connections
     // that use them. One that has expired or was revoked before is fine. InvalidRequest for a token

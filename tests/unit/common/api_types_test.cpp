@@ -298,6 +298,30 @@ TEST_CASE("the list of keys survives its own JSON, keyless backends too") {
     CHECK(list.to_json().find("null") == std::string::npos);
 }
 
+TEST_CASE("the list of keys tells where it goes on, if it does") {
+    CHECK(KeyList{}.to_json() == R"({"keys":[]})");
+    const KeyList list{.keys = {}, .next_cursor = "knrv5.ZG9j"};
+    CHECK(list.to_json() == R"({"keys":[],"next_cursor":"knrv5.ZG9j"})");
+    CHECK(KeyList::from_json(list.to_json())->next_cursor == "knrv5.ZG9j");
+}
+
+TEST_CASE("what is to end is told by a time, and what came of it by numbers") {
+    const auto request = TerminateBackendsRequest::from_json(
+        R"({"before":"1970-01-01T01:00:00.5+01:00","hard":true,"dry_run":true})");
+    REQUIRE(request);
+    CHECK(request->before == 500);
+    CHECK(request->kind == TerminationKind::hard);
+    CHECK(request->dry_run);
+    const auto plain = TerminateBackendsRequest::from_json(R"({"before":"1970-01-01T00:00:00Z"})");
+    REQUIRE(plain);
+    CHECK(plain->kind == TerminationKind::soft);
+    CHECK_FALSE(plain->dry_run);
+    CHECK(TerminateBackendsRequest::from_json(R"({"before":"yesterday"})").error().message ==
+          "The field 'before' must be a time such as 2026-11-23T09:30:00Z.");
+    CHECK(TerminateBackendsResponse{.found = 3, .terminated = 2}.to_json() ==
+          R"({"backend_count":3,"terminated_count":2,"is_complete":false})");
+}
+
 TEST_CASE("an error survives its way over the API") {
     const Error error{ErrorCode::key_held, "Held.", "jamsock list", {"line 1", "line 2"}};
     const std::string json = error_json(error, "e8f2k1");

@@ -28,8 +28,11 @@ struct Served {
     Store store = Store::open(":memory:").value();
     NoBackends backends;
     Services services{store, {}, {{"/demo"}, "/"}, [](const Command&) { return Result<>(); }};
-    Registry registry{
-        store, services, backends, {[](auto) {}, [](auto) {}, [](auto) {}}, {"http://x/"}};
+    Registry registry{store,
+                      services,
+                      backends,
+                      {[](auto) {}, [](auto) {}, [](auto) {}},
+                      {"http://127.0.0.1:9090/", "http://127.0.0.1:8080", "/state/mounts"}};
     Api api{registry,
             services,
             [] { return VersionInfo{.version = "1.2.3", .pid = 7}; },
@@ -84,7 +87,9 @@ TEST_CASE("connect answers with the backend, its URL and its tokens, and nothing
     REQUIRE(connected);
     CHECK(connected->spawned);
     CHECK(response.body.find("null") == std::string::npos);
-    CHECK(response.body.find("status_url") == std::string::npos);
+    CHECK(connected->status_url.starts_with("http://127.0.0.1:8080/v2/backend/"));
+    CHECK(connected->status_url.ends_with("/status"));
+    CHECK(connected->ready_url.ends_with("/" + connected->token + "/"));
 }
 
 TEST_CASE("'-' and an environment lead to the same table") {
@@ -132,6 +137,69 @@ TEST_CASE("the list, a backend, its status, health and version are answered") {
     CHECK(*find_header(status.headers, "access-control-allow-origin") == "*");
     CHECK(served.ask("GET", "/healthz").body == R"({"status":"ok"})");
     CHECK(VersionInfo::from_json(served.ask("GET", "/version").body)->version == "1.2.3");
+}
+
+TEST_CASE("the list of keys comes in pieces, whose cursor leads on") {
+    Served served;
+    for (const char* body : {R"({"key":"a"})", R"({"key":"ö b"})", R"({"key":"ö c"})"})
+        served.ask("POST", connect_path, body);
+    const char* path = "/v2/account/local/keys";
+    const auto first = KeyList::from_json(served.ask("GET", path, "", "limit=2").body);
+    REQUIRE(first);
+    CHECK(first->keys.size() == 2);
+    REQUIRE(first->next_cursor);
+    const std::string query = "limit=2&cursor=" + *first->next_cursor;
+    const Response second = served.ask("GET", path, "", query.c_str());
+    const auto rest = KeyList::from_json(second.body);
+    REQUIRE(rest);
+    REQUIRE(rest->keys.size() == 1);
+    CHECK(rest->keys[0].key->str() == "ö c");
+    CHECK(second.body.find("next_cursor") == std::string::npos);
+    for (const char* bad : {"limit=0", "limit=1001", "limit=-1", "limit=x", "limit=", "cursor=.",
+                            "cursor=", "cursor=a.b"}) {
+        CAPTURE(bad);
+        CHECK(served.refused("GET", path, "", bad) == ErrorCode::invalid_request);
+    }
+}
+
+TEST_CASE("running backends are listed with their whole status, as the npm CLI reads it") {
+    Served served;
+    served.ask("POST", connect_path, R"({"key":"doc"})");
+    const Response list = served.ask("GET", "/v2/account/-/backends");
+    CHECK(list.status == 200);
+    CHECK(list.body.starts_with(R"({"running_backends":[{"id":")"));
+    CHECK(
+        list.body.find(R"("service_name":"default","cluster_name":"local","account_name":"local",)"
+                       R"("status":{"status":"scheduled","time":")") != std::string::npos);
+    CHECK(list.body.find(R"("key":"doc")") != std::string::npos);
+    CHECK(list.body.find("null") == std::string::npos);
+    CHECK(served.refused("GET", "/v2/account/acme/backends") == ErrorCode::forbidden);
+}
+
+TEST_CASE("whoever may ask is told which accounts there are") {
+    Served served;
+    CHECK(served.ask("GET", "/auth").body ==
+          R"({"status":"ok","accounts":["local"],"is_admin":false})");
+}
+
+TEST_CASE("the backends of a service are ended together, or only counted") {
+    Served served;
+    served.ask("POST", connect_path, R"({"key":"doc"})");
+    const char* path = "/service/local/default/terminate-backends";
+    const auto end = [&](const char* body) { return served.ask("POST", path, body).body; };
+    CHECK(end(R"({"before":"2999-01-01T00:00:00.000Z","hard":false,"dry_run":true})") ==
+          R"({"backend_count":1,"terminated_count":0,"is_complete":false})");
+    CHECK(end(R"({"before":"2999-01-01T00:00:00.000Z","hard":true,"dry_run":false})") ==
+          R"({"backend_count":1,"terminated_count":1,"is_complete":true})");
+    CHECK(end(R"({"before":"2020-01-01T00:00:00.000Z"})") ==
+          R"({"backend_count":0,"terminated_count":0,"is_complete":true})");
+    for (const char* bad : {"", "{}", R"({"before":"yesterday"})", R"({"before":5})",
+                            R"({"before":"2999-01-01T00:00:00Z","dry_run":1})"}) {
+        CAPTURE(bad);
+        CHECK(served.refused("POST", path, bad) == ErrorCode::invalid_request);
+    }
+    CHECK(served.refused("POST", "/service/local/nothing/terminate-backends",
+                         R"({"before":"2999-01-01T00:00:00Z"})") == ErrorCode::service_not_found);
 }
 
 TEST_CASE("tokens are revoked by themselves or by their user") {

@@ -78,7 +78,7 @@ struct World {
         {[this](auto route) { published.push_back(std::move(route)); },
          [this](std::uint64_t serial) { removed.push_back(serial); },
          [this](std::uint64_t serial) { cut.emplace_back(serial, published.size()); }},
-        {"http://127.0.0.1:9090/", "/state/mounts", &now}};
+        {"http://127.0.0.1:9090/", "http://127.0.0.1:8080", "/state/mounts", &now}};
     asio::io_context loop;
 
     using Connected = std::shared_ptr<std::optional<Result<ConnectResponse>>>;
@@ -1088,4 +1088,112 @@ TEST_CASE("limits that can't be kept are refused before anything is recorded") {
     // Only a new backend would be limited.
     world.backends.cant_limit = Error{ErrorCode::unsupported, "No.", {}, {}};
     CHECK_FALSE(world.connect(request)->spawned);
+}
+
+TEST_CASE("a list in pieces has each backend that lives all the while once") {
+    World world;
+    for (const char* key : {"c", "a", "e", "b", "d"})
+        world.connect(for_key(key)).value();
+    world.connect({}).value();
+    world.connect({}).value();
+
+    std::vector<KeyEntry> seen;
+    KeyFilter filter{.limit = 2};
+    for (int piece = 0; piece < 3; ++piece) {
+        const KeyList list = world.registry.keys(filter);
+        REQUIRE(list.keys.size() == 2);
+        seen.insert(seen.end(), list.keys.begin(), list.keys.end());
+        REQUIRE(list.next_cursor);
+        filter.after = KeyCursor::parse(*list.next_cursor).value();
+        // The one at the cursor ends, and others come before and behind it.
+        world.happens(list.keys.back().backend_id, {.status = Status::terminated});
+        if (piece == 1) world.connect(for_key("aa")).value();
+    }
+    const KeyList rest = world.registry.keys(filter);
+    REQUIRE(rest.keys.size() == 1);
+    CHECK(rest.keys[0].key->str() == "e");
+    CHECK_FALSE(rest.next_cursor);
+
+    CHECK_FALSE(seen[0].key);
+    CHECK_FALSE(seen[1].key);
+    CHECK(seen[0].backend_id != seen[1].backend_id);
+    CHECK(seen[2].key->str() == "a");
+    CHECK(seen[3].key->str() == "b");
+    CHECK(seen[4].key->str() == "c");
+    CHECK(seen[5].key->str() == "d");
+}
+
+TEST_CASE("the last piece names no other, also when it is full") {
+    World world;
+    world.connect(for_key("a")).value();
+    world.connect(for_key("b")).value();
+    CHECK_FALSE(world.registry.keys({.limit = 2}).next_cursor);
+    CHECK_FALSE(world.registry.keys({}).next_cursor);
+    CHECK(world.registry.keys({.prefix = "a", .limit = 1}).keys.size() == 1);
+    CHECK_FALSE(world.registry.keys({.prefix = "a", .limit = 1}).next_cursor);
+}
+
+TEST_CASE("a backend's URLs: its own, and those of the API about it") {
+    World world;
+    const auto connected = world.connect(for_key("doc")).value();
+    const std::string& id = connected.backend_id.str();
+    CHECK(connected.url == "http://127.0.0.1:9090/" + connected.token + "/");
+    CHECK(connected.status_url == "http://127.0.0.1:8080/v2/backend/" + id + "/status");
+    CHECK(connected.ready_url == "http://127.0.0.1:8080/ready/" + id + "/" + connected.token + "/");
+}
+
+TEST_CASE("the running backends are those that have not ended, with what they are at") {
+    World world;
+    const auto first = world.connect(for_key("doc")).value().backend_id;
+    const auto second = world.connect({}).value().backend_id;
+    const auto third = world.connect(for_key("gone")).value().backend_id;
+    world.happens(first, {.status = Status::terminating, .reason = TerminationReason::external});
+    world.happens(third, {.status = Status::terminated});
+    const auto running = world.registry.running_backends().backends;
+    REQUIRE(running.size() == 2);
+    const auto& of_key = running[0].id == first ? running[0] : running[1];
+    const auto& keyless = running[0].id == second ? running[0] : running[1];
+    CHECK(of_key.key->str() == "doc");
+    CHECK(of_key.status.status == Status::terminating);
+    CHECK(of_key.status.reason == TerminationReason::external);
+    CHECK_FALSE(keyless.key);
+    CHECK(keyless.status.status == Status::scheduled);
+}
+
+TEST_CASE("the backends of a service that are older than a time are told to end, no others") {
+    World world;
+    REQUIRE(world.services.create(ServiceName::parse("editor").value(), {.command = demo}));
+    REQUIRE(world.services.create(ServiceName::parse("editor/staging").value(), {}));
+    world.connect(for_key("other")).value();
+    const auto plain = world.connect(for_key("a"), "editor").value().backend_id;
+    const auto staging = world.connect(for_key("b"), "editor/staging").value().backend_id;
+    const auto ended = world.connect(for_key("c"), "editor").value().backend_id;
+    world.happens(ended, {.status = Status::terminated});
+    const auto editor = ServiceName::parse("editor").value();
+    const std::int64_t later = wall_milliseconds() + 1;
+
+    const auto dry = world.registry.terminate_backends(editor, {.before = later, .dry_run = true});
+    CHECK(dry->found == 2);
+    CHECK(dry->terminated == 0);
+    const auto none = world.registry.terminate_backends(editor, {.before = 1});
+    CHECK(none->found == 0);
+    CHECK(world.backends.terminated.empty());
+
+    const auto told =
+        world.registry.terminate_backends(editor, {.before = later, .kind = TerminationKind::hard});
+    CHECK(told->found == 2);
+    CHECK(told->terminated == 2);
+    REQUIRE(world.backends.terminated.size() == 2);
+    for (const auto& [id, termination] : world.backends.terminated) {
+        CHECK((id == plain || id == staging));
+        CHECK(termination.kind == TerminationKind::hard);
+        CHECK(termination.reason == TerminationReason::external);
+    }
+    const auto one = world.registry.terminate_backends(ServiceName::parse("editor/staging").value(),
+                                                       {.before = later});
+    CHECK(one->terminated == 1);
+    const auto unknown =
+        world.registry.terminate_backends(ServiceName::parse("nothing").value(), {.before = later});
+    REQUIRE_FALSE(unknown);
+    CHECK(unknown.error().code == ErrorCode::service_not_found);
 }
