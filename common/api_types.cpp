@@ -445,6 +445,10 @@ std::string environment_json(const EnvironmentMap& variables) {
     return dump(variables);
 }
 
+bool is_whole_json(std::string_view text) {
+    return Json::accept(text);
+}
+
 std::string ok_json() {
     return dump({{"status", "ok"}});
 }

@@ -178,6 +178,9 @@ struct VersionInfo {
 // {"NAME":"value", …}
 std::string environment_json(const EnvironmentMap& variables);
 
+// Whether `text` is one JSON value, and not the beginning of one or anything else.
+bool is_whole_json(std::string_view text);
+
 // {"status":"ok"}
 std::string ok_json();
 

@@ -37,6 +37,7 @@ inline constexpr auto peer_look =
     250ms;  // between looks whether who ended its sending still listens
 inline constexpr auto memory_trim = 2s;       // from a wave of ends until its memory is given back
 inline constexpr auto request_body = 60s;     // for a whole API request body
+inline constexpr auto missing_bytes = 5s;     // for what a client sends beyond its Content-Length
 inline constexpr auto response_write = 60s;   // for a client to take an answer of our own
 inline constexpr auto subscriber_look = 15s;  // between looks whether a subscriber is still there
 inline constexpr auto linger = 2s;            // for a refused client to read why, before we close

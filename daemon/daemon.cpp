@@ -16,6 +16,7 @@
 #include "common/timeouts.h"
 #include "common/version.h"
 #include "daemon/api/api.h"
+#include "daemon/api/short_body.h"
 #include "daemon/api_token.h"
 #include "daemon/asio.h"
 #include "daemon/backends/program_check.h"
@@ -164,6 +165,7 @@ ServerOptions Worker::server_options(Peer peer) const {
         .refuse = &Api::refuse,
         .peer = peer,
         .on_exception = [](const std::string& what) { log::error("api: {}", what); },
+        .missing_bytes = &missing_bytes,
         .most_connections = most_api_connections(descriptor_limit())};
     if (peer == Peer::same_user) options.accept_filter = &is_same_user;
     return options;

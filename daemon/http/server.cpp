@@ -60,7 +60,13 @@ std::string head_of(const Response& response, Framing framing, bool keep_alive) 
     return head;
 }
 
-enum class BodyEnd { complete, too_large, malformed, client_gone };
+enum class BodyEnd {
+    complete,
+    longer,  // than was declared, and taken all the same
+    too_large,
+    malformed,
+    client_gone,
+};
 
 Task<BodyEnd> read_body(Connection& connection, BodyReader reader, bool expects_continue,
                         std::size_t limit, std::string& body) {
@@ -94,6 +100,7 @@ struct Server::State : std::enable_shared_from_this<State> {
     Task<> serve(Client& client);
     Task<bool> answer_next(Client& client);
     Task<BodyEnd> take_body(Connection& connection, const RequestHead& head, Request& request);
+    Task<BodyEnd> take_missing(Connection& connection, Request& request);
     Task<Response> ask_service(const Request& request);
     Task<bool> send(Connection& connection, const Response& response, bool answers_head,
                     bool keep_alive);
@@ -162,11 +169,16 @@ Task<bool> Server::State::answer_next(Client& client) {
     }
     const RequestHead& head = **incoming;
     const bool answers_head = head.method == "HEAD";
-    const bool keep_alive = head.keep_alive;
+    bool keep_alive = head.keep_alive;
+    bool may_send_more = false;
     const bool is_http_1_0 = head.is_http_1_0;
     Request request = to_request(head, options.peer);
     switch (co_await take_body(connection, head, request)) {
         case BodyEnd::complete:
+            break;
+        case BodyEnd::longer:
+            keep_alive = false;
+            may_send_more = true;
             break;
         case BodyEnd::client_gone:
             co_return false;
@@ -184,7 +196,9 @@ Task<bool> Server::State::answer_next(Client& client) {
         co_await send_events(client.connection, response, answers_head, is_http_1_0);
         co_return false;
     }
-    co_return co_await send(connection, response, answers_head, keep_alive);
+    const bool may_go_on = co_await send(connection, response, answers_head, keep_alive);
+    if (may_send_more) co_await connection.linger();
+    co_return may_go_on;
 }
 
 // Uses the head up: its views end here.
@@ -193,15 +207,38 @@ Task<BodyEnd> Server::State::take_body(Connection& connection, const RequestHead
     const bool has_body = head.has_body();
     const bool too_large = head.content_length.value_or(0) > options.body_limit;
     const bool expects_continue = head.expects_continue;
+    const bool has_length = head.content_length.has_value();
     BodyReader reader(head);
     connection.input().consume(head.text.size());
     if (too_large) co_return BodyEnd::too_large;
     if (!has_body) co_return BodyEnd::complete;
 
     connection.set_deadline(after(timeouts::request_body));
-    const BodyEnd end = co_await read_body(connection, std::move(reader), expects_continue,
-                                           options.body_limit, request.body);
+    BodyEnd end = co_await read_body(connection, std::move(reader), expects_continue,
+                                     options.body_limit, request.body);
+    if (end == BodyEnd::complete && has_length && options.missing_bytes) {
+        end = co_await take_missing(connection, request);
+    }
     connection.set_deadline(never);
+    co_return end;
+}
+
+// A client that ends its sending first is told what its body is worth as it is.
+Task<BodyEnd> Server::State::take_missing(Connection& connection, Request& request) {
+    BodyEnd end = BodyEnd::complete;
+    InputBuffer& input = connection.input();
+    bool may_come = true;
+    while (may_come) {
+        const std::size_t missing = options.missing_bytes(request);
+        if (missing == 0) co_return end;
+        if (request.body.size() + missing > options.body_limit) co_return BodyEnd::too_large;
+        if (end == BodyEnd::complete) connection.set_deadline(after(timeouts::missing_bytes));
+        end = BodyEnd::longer;
+        if (input.text().empty()) may_come = co_await connection.read_more();
+        const std::size_t taken = std::min(missing, input.text().size());
+        request.body.append(input.text().substr(0, taken));
+        input.consume(taken);
+    }
     co_return end;
 }
 

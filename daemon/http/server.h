@@ -28,6 +28,10 @@ struct ServerOptions {
     // Told of an exception out of the service, which is a bug: "GET /path: what". For the log.
     std::function<void(const std::string& what)> on_exception = {};
     std::size_t body_limit = 1 << 20;
+    // How many bytes at least the body lacks that came as long as its Content-Length says, where a
+    // client is known to declare too few. They are read as well, then it is asked again; such a
+    // connection ends with the answer. Empty: none ever.
+    std::function<std::size_t(const Request& so_far)> missing_bytes = {};
     // At a time; who connects while there are so many waits, and none stays after its answer.
     std::size_t most_connections = std::numeric_limits<std::size_t>::max();
 };

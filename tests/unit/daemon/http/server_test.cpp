@@ -28,6 +28,12 @@ std::string large_body() {
     return body;
 }
 
+// A body that begins with "lacks" must have ten bytes, whatever its Content-Length says.
+std::size_t missing_bytes_of_test(const Request& so_far) {
+    if (!so_far.body.starts_with("lacks")) return 0;
+    return so_far.body.size() < 10 ? 10 - so_far.body.size() : 0;
+}
+
 // A server on a free port, with a service that answers what it was asked.
 class TestServer {
   public:
@@ -43,6 +49,7 @@ class TestServer {
                           .accept_filter = [this](int) { return accepts_.load(); },
                           .on_exception = [this](const std::string& what) { exception_ = what; },
                           .body_limit = 1000,
+                          .missing_bytes = &missing_bytes_of_test,
                           .most_connections = most_connections});
         server_->start();
         thread_ = std::thread([this] { loop_.run(); });
@@ -135,6 +142,57 @@ TEST_CASE("a server answers one request after the other on a connection") {
     client.send(post("body"));
     CHECK(client.read_response().ends_with("\r\n\r\nPOST /p ?  : body"));
     CHECK(client.is_silent());
+}
+
+TEST_CASE("what a body is known to lack is read as well, and its connection ends") {
+    TestServer server;
+    for (const bool at_once : {true, false}) {
+        CAPTURE(at_once);
+        RawSocket client = server.connect();
+        client.send(post("lacks"));
+        if (!at_once) CHECK(client.is_silent());
+        client.send("12");
+        if (!at_once) CHECK(client.is_silent());
+        client.send("345" + get("/smuggled"));
+        const std::string answer = client.read_response();
+        CHECK(answer.find("Connection: close") != std::string::npos);
+        CHECK(answer.ends_with("POST /p ?  : lacks12345"));
+        CHECK(client.read_to_end().empty());
+    }
+    CHECK(server.served() == 2);
+}
+
+TEST_CASE("a body that is as long as declared ends there, and the next request begins") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(post("plain") + get("/next"));
+    CHECK(client.read_response().ends_with(" : plain"));
+    CHECK(client.read_response().ends_with("GET /next ?  : "));
+    client.send(post("lacks, but not now") + get("/next"));
+    CHECK(client.read_response().ends_with(" : lacks, but not now"));
+    CHECK(client.read_response().ends_with("GET /next ?  : "));
+}
+
+TEST_CASE("chunks tell a body's end themselves: nothing is lacking behind the last one") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(
+        "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nlacks\r\n"
+        "0\r\n\r\n" +
+        get("/next"));
+    CHECK(client.read_response().ends_with(" : lacks"));
+    CHECK(client.read_response().ends_with("GET /next ?  : "));
+}
+
+TEST_CASE("a client that sends no more than it declared is answered as it is") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(post("lacks12"));
+    client.shutdown_sending();
+    const std::string answer = client.read_response();
+    CHECK(answer.ends_with(" : lacks12"));
+    CHECK(answer.find("Connection: close") != std::string::npos);
+    CHECK(client.read_to_end().empty());
 }
 
 TEST_CASE("events are sent as they happen, one to a chunk, and the end is told") {
