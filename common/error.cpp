@@ -58,6 +58,8 @@ std::string_view http_reason(int http_status) {
     switch (http_status) {
         case 200:
             return "OK";
+        case 303:
+            return "See Other";
         case 400:
             return "Bad Request";
         case 401:

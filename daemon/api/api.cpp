@@ -13,9 +13,6 @@ namespace jamsock {
 
 namespace {
 
-// Longer than any backend may take to become ready, or to end after that: its own limits end the
-// wait before.
-constexpr std::chrono::seconds longest_wait{limit_range::startup.most + limit_range::grace.most};
 constexpr long long most_keys = 1000;  // in one piece of the list
 
 // Over TCP `error` is told without what is for this user alone.
@@ -152,6 +149,8 @@ std::vector<Endpoint> Api::table() {
          "a backend's present status", true},
         {"GET", "/v2/backend/{id}/status/stream", handler(&Api::backend_status_stream),
          "all its statuses, as they come (server-sent events)", true},
+        {"GET", "/ready/{id}/{token}/", handler(&Api::ready),
+         "a page that goes to a backend's URL when it is ready", true},
         {"POST", "/v2/backend/{id}/terminate", handler(&Api::terminate), "end a backend"},
         {"POST", "/service/{account}/{service}/terminate-backends",
          handler(&Api::terminate_backends), "end the backends of a service that are older"},

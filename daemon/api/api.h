@@ -15,6 +15,11 @@
 
 namespace jamsock {
 
+// Longer than any backend may take to become ready, or to end after that: its own limits end the
+// wait before.
+inline constexpr std::chrono::seconds longest_wait{limit_range::startup.most +
+                                                   limit_range::grace.most};
+
 class Api {
   public:
     // `most_streams`: of statuses, at a time; one more is refused.
@@ -53,6 +58,9 @@ class Api {
     Task<Result<Response>> auth(const Request& request, const PathParameters& path);
     Task<Result<Response>> healthz(const Request& request, const PathParameters& path);
     Task<Result<Response>> version(const Request& request, const PathParameters& path);
+
+    // In ready.cpp.
+    Task<Result<Response>> ready(const Request& request, const PathParameters& path);
 
     std::vector<Endpoint> table();
 

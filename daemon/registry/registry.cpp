@@ -548,6 +548,48 @@ Task<Result<std::vector<StatusChange>>> Registry::statuses_after(const BackendId
     co_return without_first(entry->statuses, seen);
 }
 
+Result<std::string> Registry::url(const BackendId& id, const std::string& text) const {
+    const auto live = by_id_.find(id);
+    const auto ended = live == by_id_.end() ? store_.find_backend(id) : std::nullopt;
+    const BackendRecord* record = ended                  ? &*ended
+                                  : live != by_id_.end() ? &live->second->record
+                                                         : nullptr;
+    const auto token = ConnectionToken::decode(text);
+    if (!record || !token || token->serial() != record->serial ||
+        !token->is_genuine(record->mac_key)) {
+        return fail(ErrorCode::backend_not_found,
+                    fmt::format("There is no backend {} with this token.", in_quotes(id.str())),
+                    "jamsock list");
+    }
+    if (is_good(*record, *token)) return settings_.url_base + text + "/";
+    return fail(ErrorCode::backend_gone,
+                fmt::format("This token of the backend {} has expired or was revoked.", id.str()),
+                fmt::format("jamsock status {}", id.str()));
+}
+
+// As the proxy has it. Of a backend that has ended nothing is left to be revoked.
+bool Registry::is_good(const BackendRecord& record, const ConnectionToken& token) const {
+    if (token.is_expired(now_seconds())) return false;
+    const auto live = by_id_.find(record.id);
+    if (live == by_id_.end()) return true;
+    const auto known = token.has_identity() ? identity(token.hash()) : Identity{};
+    const auto& revoked = live->second->revoked;
+    return known && !(revoked && revoked->contains(token, known->user));
+}
+
+Task<Result<StatusChange>> Registry::ready_or_ended(const BackendId& id, Deadline limit) {
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end()) co_return status(id);
+    const Ref entry = found->second;
+    bool may_come = !stopping_;
+    while (entry->status() != Status::ready && entry->status() != Status::terminated && may_come) {
+        const bool changed = co_await entry->changed.wait_until(limit);
+        may_come = changed && !stopping_;
+    }
+    if (stopping_) co_return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
+    co_return entry->statuses.back();
+}
+
 // Also what the store could not take yet.
 std::vector<StatusChange> Registry::statuses_of_ended(const BackendId& id) const {
     std::vector<StatusChange> statuses = store_.statuses(id);

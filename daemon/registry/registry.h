@@ -79,6 +79,15 @@ class Registry {
     Task<Result<std::vector<StatusChange>>> statuses_after(const BackendId& id, std::size_t seen,
                                                            Deadline limit);
 
+    // The URL that a connection token of this backend is good for, also of one that has ended.
+    // BackendNotFound if it is none of its tokens; BackendGone if it is no longer good.
+    Result<std::string> url(const BackendId& id, const std::string& token) const;
+    const std::string& api_base() const { return settings_.api_base; }
+
+    // The status at which a backend is ready or has ended; the present one if it is neither until
+    // `limit`.
+    Task<Result<StatusChange>> ready_or_ended(const BackendId& id, Deadline limit);
+
     // With `wait`, answers when the backend has ended; Conflict if it is still ending at the
     // grace's end plus a margin.
     Task<Result<>> terminate(const BackendId& id, const TerminateRequest& request, bool wait);
@@ -150,6 +159,7 @@ class Registry {
     Result<std::size_t> revoke_user(Entry& entry, const std::string& user);
     Result<std::size_t> revoke_token(Entry& entry, const std::string& text);
     Task<bool> wait_until_ended(const Ref& entry, Deadline deadline);
+    bool is_good(const BackendRecord& record, const ConnectionToken& token) const;
     void add(const Ref& entry);
     void publish(const Entry& entry);
     void enter(Entry& entry, const StatusChange& change);

@@ -250,6 +250,40 @@ TEST_CASE("one status stream too many is refused until another one ends") {
     CHECK(served.ask("GET", path.c_str()).events);
 }
 
+TEST_CASE("the page that waits keeps its token to itself") {
+    Served served;
+    const auto connected = ConnectResponse::from_json(served.ask("POST", connect_path).body);
+    const std::string path = "/ready/" + connected->backend_id.str() + "/" + connected->token + "/";
+    const Response page = served.ask("GET", path.c_str());
+    CHECK(page.status == 200);
+    CHECK(page.body.starts_with("<!doctype html>"));
+    CHECK(page.body.find(connected->url) != std::string::npos);
+    CHECK(*find_header(page.headers, "content-type") == "text/html; charset=utf-8");
+    CHECK(*find_header(page.headers, "referrer-policy") == "no-referrer");
+    CHECK(*find_header(page.headers, "cache-control") == "no-store");
+    const std::string policy = *find_header(page.headers, "content-security-policy");
+    CHECK(policy.starts_with("default-src 'none'; script-src 'nonce-"));
+    const std::string again =
+        *find_header(served.ask("GET", path.c_str()).headers, "content-security-policy");
+    CHECK(again != policy);
+}
+
+TEST_CASE("a page that waits needs a token of its own backend") {
+    Served served;
+    const auto one = ConnectResponse::from_json(served.ask("POST", connect_path).body);
+    const auto two = ConnectResponse::from_json(served.ask("POST", connect_path).body);
+    const auto refused = [&](const std::string& id, const std::string& token) {
+        return served.refused("GET", ("/ready/" + id + "/" + token + "/").c_str());
+    };
+    const std::string id = one->backend_id.str();
+    CHECK(refused(id, two->token) == ErrorCode::backend_not_found);
+    CHECK(refused(id, "x") == ErrorCode::backend_not_found);
+    CHECK(refused("nobody", one->token) == ErrorCode::backend_not_found);
+    const std::string body = R"({"token":")" + one->token + "\"}";
+    served.ask("POST", ("/v2/backend/" + id + "/revoke").c_str(), body.c_str());
+    CHECK(refused(id, one->token) == ErrorCode::backend_gone);
+}
+
 TEST_CASE("no two endpoints are the same, and each says what it is for") {
     Served served;
     std::set<std::pair<std::string_view, std::string_view>> seen;

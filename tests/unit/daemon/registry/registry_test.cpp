@@ -1197,3 +1197,39 @@ TEST_CASE("the backends of a service that are older than a time are told to end,
     REQUIRE_FALSE(unknown);
     CHECK(unknown.error().code == ErrorCode::service_not_found);
 }
+
+TEST_CASE("a token gives the URL of its own backend, as long as it is good") {
+    World world;
+    ConnectRequest request = for_key("doc");
+    request.user = "ann";
+    const auto of_ann = world.connect(request).value();
+    const auto plain = world.connect(for_key("doc")).value();
+    const auto other = world.connect(for_key("other")).value();
+    const BackendId& id = plain.backend_id;
+    const auto refused = [&](const BackendId& backend, const std::string& token) {
+        const auto url = world.registry.url(backend, token);
+        REQUIRE_FALSE(url);
+        return url.error().code;
+    };
+    CHECK(world.registry.url(id, plain.token).value() == plain.url);
+    CHECK(world.registry.url(id, of_ann.token).value() == of_ann.url);
+    CHECK(refused(id, other.token) == ErrorCode::backend_not_found);
+    CHECK(refused(other.backend_id, plain.token) == ErrorCode::backend_not_found);
+    CHECK(refused(BackendId::parse("nobody").value(), plain.token) == ErrorCode::backend_not_found);
+    std::string forged = plain.token;
+    forged[20] = forged[20] == 'A' ? 'B' : 'A';
+    for (const std::string& bad : {std::string(), std::string("x"), plain.token + "A", forged})
+        CHECK(refused(id, bad) == ErrorCode::backend_not_found);
+
+    REQUIRE(world.registry.revoke(id, {RevokeRequest::By::user, "ann", false}));
+    CHECK(refused(id, of_ann.token) == ErrorCode::backend_gone);
+    REQUIRE(world.registry.revoke(id, {RevokeRequest::By::token, plain.token, false}));
+    CHECK(refused(id, plain.token) == ErrorCode::backend_gone);
+    const auto old = ConnectionToken::issue(world.backends.started[0].record.mac_key,
+                                            world.backends.started[0].record.serial, 1000, false);
+    CHECK(refused(id, old.reveal()) == ErrorCode::backend_gone);
+
+    world.happens(other.backend_id, {.status = Status::terminated});
+    CHECK(world.registry.url(other.backend_id, other.token).value() == other.url);
+    CHECK(refused(other.backend_id, plain.token) == ErrorCode::backend_not_found);
+}
