@@ -5,6 +5,7 @@
 #include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
+#include "daemon/api/path.h"
 #include "daemon/http/event_stream.h"
 #include "daemon/log.h"
 #include "daemon/random_word.h"
@@ -57,19 +58,6 @@ ErrorCode code_of(int http_status) {
         default:
             return ErrorCode::invalid_request;
     }
-}
-
-// The name of the one account there is, whose default name is '-'.
-Result<> check_account(const std::string& account) {
-    if (account == ServiceName::local_account || account == "-") return {};
-    return fail(ErrorCode::forbidden,
-                fmt::format("There is no account {} here, only 'local'.", in_quotes(account)));
-}
-
-// Of a path that names an account, a service and, or not, an environment.
-Result<ServiceName> service_in(const PathParameters& path) {
-    if (auto known = check_account(path["account"]); !known) return pass_on(known);
-    return ServiceName::parse(path["account"], path["service"], path.value_or_empty("environment"));
 }
 
 // Who has the API's token may use programs, and who is this user may say which.
@@ -156,6 +144,16 @@ std::vector<Endpoint> Api::table() {
          handler(&Api::terminate_backends), "end the backends of a service that are older"},
         {"POST", "/v2/backend/{id}/revoke", handler(&Api::revoke),
          "end connection tokens of a backend: one, or all of a user"},
+        {"POST", "/v1/user/{account}/service/{service}/spawn", handler(&Api::v1_spawn),
+         "version 1: the backend that holds a lock, or a new one"},
+        {"POST", "/user/{account}/service/{service}/spawn", handler(&Api::v1_spawn),
+         "version 1: the same"},
+        {"GET", "/backend/{id}/status", handler(&Api::v1_status),
+         "version 1: a backend's present state", true},
+        {"GET", "/backend/{id}/status/stream", handler(&Api::v1_status_stream),
+         "version 1: all its states, as they come (server-sent events)", true},
+        {"POST", "/backend/{id}/terminate", handler(&Api::v1_terminate),
+         "version 1: end a backend at once"},
         {"POST", "/v2/account/{account}/service", handler(&Api::create_service),
          "a new service, or environment of one"},
         {"GET", "/v2/account/{account}/services", handler(&Api::services), "the services' names"},
@@ -291,37 +289,40 @@ Task<Result<Response>> Api::backend_status(const Request&, const PathParameters&
 Task<Result<Response>> Api::backend_status_stream(const Request&, const PathParameters& path) {
     const auto id = BackendId::parse(path["id"]);
     if (!id) co_return tl::unexpected(id.error());
-    const auto known = registry_.status(*id);
-    if (!known) co_return tl::unexpected(known.error());
-    if (*streams_ >= most_streams_) {
-        co_return fail(ErrorCode::usage_limit,
-                       fmt::format("The API has {} streams of statuses, and no descriptors "
-                                   "for more; ask for the present status.",
-                                   *streams_),
-                       "jamsock list");
-    }
-    co_return status_stream(*id);
+    co_return status_stream(*id, &public_status_json);
 }
 
-Response Api::status_stream(const BackendId& id) {
+Result<Response> Api::status_stream(const BackendId& id, StatusText text) {
+    if (auto known = registry_.status(id); !known) return pass_on(known);
+    if (*streams_ >= most_streams_) {
+        return fail(ErrorCode::usage_limit,
+                    fmt::format("The API has {} streams of statuses, and no descriptors for more; "
+                                "ask for the present status.",
+                                *streams_),
+                    "jamsock list");
+    }
     const auto place = std::make_shared<const StreamPlace>(streams_);
-    return {.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}},
-            .events = [this, id, place](EventStream& stream) { return send_statuses(id, stream); }};
+    return Response{.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}},
+                    .events = [this, id, text = std::move(text), place](EventStream& stream) {
+                        return send_statuses(id, text, stream);
+                    }};
 }
 
 // Past ones first, then each as it comes, up to `terminated`. A subscriber who is gone is noticed
 // at the next status, or after a while.
-Task<> Api::send_statuses(const BackendId& id, EventStream& stream) {
-    std::size_t sent = 0;
+Task<> Api::send_statuses(const BackendId& id, const StatusText& text, EventStream& stream) {
+    std::size_t seen = 0;
     bool is_over = false;
     while (!is_over) {
         const auto next =
-            co_await registry_.statuses_after(id, sent, after(timeouts::subscriber_look));
+            co_await registry_.statuses_after(id, seen, after(timeouts::subscriber_look));
         if (!next) co_return;
         for (const StatusChange& change : *next) {
-            const bool went = co_await stream.send(public_status_json(change));
+            const auto told = text(change);
+            bool went = true;
+            if (told) went = co_await stream.send(*told);
             if (!went) co_return;
-            ++sent;
+            ++seen;
             is_over = change.status == Status::terminated;
         }
         is_over = is_over || stream.is_over();

@@ -43,8 +43,10 @@ class Api {
     Task<Result<Response>> backend_status(const Request& request, const PathParameters& path);
     Task<Result<Response>> backend_status_stream(const Request& request,
                                                  const PathParameters& path);
-    Response status_stream(const BackendId& id);
-    Task<> send_statuses(const BackendId& id, EventStream& stream);
+    // What a stream tells of the next status; empty: nothing.
+    using StatusText = std::function<std::optional<std::string>(const StatusChange& next)>;
+    Result<Response> status_stream(const BackendId& id, StatusText text);
+    Task<> send_statuses(const BackendId& id, const StatusText& text, EventStream& stream);
     Task<Result<Response>> terminate(const Request& request, const PathParameters& path);
     Task<Result<Response>> terminate_backends(const Request& request, const PathParameters& path);
     Task<Result<Response>> revoke(const Request& request, const PathParameters& path);
@@ -59,6 +61,11 @@ class Api {
     Task<Result<Response>> healthz(const Request& request, const PathParameters& path);
     Task<Result<Response>> version(const Request& request, const PathParameters& path);
 
+    // In v1.cpp.
+    Task<Result<Response>> v1_spawn(const Request& request, const PathParameters& path);
+    Task<Result<Response>> v1_status(const Request& request, const PathParameters& path);
+    Task<Result<Response>> v1_status_stream(const Request& request, const PathParameters& path);
+    Task<Result<Response>> v1_terminate(const Request& request, const PathParameters& path);
     // In ready.cpp.
     Task<Result<Response>> ready(const Request& request, const PathParameters& path);
 

@@ -250,6 +250,53 @@ TEST_CASE("one status stream too many is refused until another one ends") {
     CHECK(served.ask("GET", path.c_str()).events);
 }
 
+TEST_CASE("version 1 gives a backend by its lock, under other names") {
+    Served served;
+    const auto spawn = [&](const char* path) {
+        const Response response = served.ask(
+            "POST", path, R"({"lock":"doc","env":{"A":"1"},"grace_period_seconds":60,"tag":"t"})");
+        CHECK(response.status == 200);
+        return response.body;
+    };
+    const std::string first = spawn("/v1/user/local/service/default/spawn");
+    CHECK(first.starts_with(R"({"name":")"));
+    CHECK(first.ends_with(R"("spawned":true,"status":"Loading"})"));
+    const std::string again = spawn("/user/-/service/-/spawn");
+    CHECK(again.ends_with(R"("spawned":false,"status":"Loading"})"));
+    const auto keys = KeyList::from_json(served.ask("GET", "/v2/account/local/keys").body)->keys;
+    REQUIRE(keys.size() == 1);
+    const std::string id = keys[0].backend_id.str();
+    CHECK(keys[0].key->str() == "doc");
+    CHECK(first.find(R"("status_url":"http://127.0.0.1:8080/backend/)" + id + R"(/status")") !=
+          std::string::npos);
+    CHECK(first.find(R"("ready_url":"http://127.0.0.1:8080/ready/)" + id + "/") !=
+          std::string::npos);
+    CHECK(BackendInfo::from_json(served.ask("GET", ("/v2/backend/" + id).c_str()).body)
+              ->max_idle_seconds == 60);
+
+    const Response status = served.ask("GET", ("/backend/" + id + "/status").c_str());
+    CHECK(status.body.starts_with(R"({"state":"Loading","time":")"));
+    CHECK(status.body.ends_with(R"("backend":")" + id + "\"}"));
+    CHECK(*find_header(status.headers, "access-control-allow-origin") == "*");
+    const Response stream = served.ask("GET", ("/backend/" + id + "/status/stream").c_str());
+    CHECK(stream.events);
+    CHECK(served.ask("POST", ("/backend/" + id + "/terminate").c_str()).body ==
+          R"({"status":"ok"})");
+}
+
+TEST_CASE("version 1 refuses as version 2 does") {
+    Served served;
+    const char* spawn = "/v1/user/local/service/default/spawn";
+    CHECK(served.refused("POST", spawn, R"({"lock":""})") == ErrorCode::invalid_key);
+    CHECK(served.refused("POST", spawn, R"({"env":{"PORT":"1"}})") == ErrorCode::reserved_env_var);
+    CHECK(served.refused("POST", spawn, R"({"service_environment":"none"})") ==
+          ErrorCode::service_not_found);
+    CHECK(served.refused("POST", "/user/acme/service/default/spawn") == ErrorCode::forbidden);
+    CHECK(served.refused("GET", "/backend/nobody/status") == ErrorCode::backend_not_found);
+    CHECK(served.refused("GET", "/backend/nobody/status/stream") == ErrorCode::backend_not_found);
+    CHECK(served.refused("POST", "/backend/nobody/terminate") == ErrorCode::backend_not_found);
+}
+
 TEST_CASE("the page that waits keeps its token to itself") {
     Served served;
     const auto connected = ConnectResponse::from_json(served.ask("POST", connect_path).body);
