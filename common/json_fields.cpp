@@ -77,6 +77,10 @@ std::size_t names_in(const Json& value) {
     return names;
 }
 
+bool is_blank(std::string_view text) {
+    return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
+
 // The name that an object gives twice. A document has lost it, so the text is read once more.
 std::string doubled_name(std::string_view text) {
     std::vector<std::set<std::string>> open;
@@ -223,7 +227,7 @@ void allow_only(const Json& object, std::initializer_list<std::string_view> know
 
 Result<Json> parse_object(std::string_view text) {
     try {
-        Json object = text.empty() ? Json::object() : parse(text);
+        Json object = is_blank(text) ? Json::object() : parse(text);
         if (object.is_object()) return object;
         return fail(ErrorCode::invalid_request, "The JSON body must be an object.");
     } catch (const BadField& bad) {

@@ -58,9 +58,9 @@ ServiceName service_name(const Json& object);
 void allow_only(const Json& object, std::initializer_list<std::string_view> known,
                 std::string_view what);
 
-// The object in `text` (an empty text is an empty object), or why it is none: what is nested more
-// than 64 levels deep, or has an object of more than 1,024 fields or of two with one name, is
-// refused.
+// The object in `text` (a text of nothing but blanks is an empty object), or why it is none: what
+// is nested more than 64 levels deep, or has an object of more than 1,024 fields or of two with one
+// name, is refused.
 Result<Json> parse_object(std::string_view text);
 
 template <class T, class Reader>

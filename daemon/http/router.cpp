@@ -23,9 +23,11 @@ bool is_name(std::string_view pattern_part) {
 
 std::optional<PathParameters> match(std::string_view pattern, std::string_view path) {
     PathParameters parameters;
+    bool ends_in_word = false;
     while (pattern.starts_with('/') && path.starts_with('/')) {
         const std::string_view wanted = take_part(pattern);
         const std::string_view part = take_part(path);
+        ends_in_word = !is_name(wanted) && !wanted.empty();
         if (!is_name(wanted)) {
             if (wanted != part) return std::nullopt;
             continue;
@@ -34,6 +36,7 @@ std::optional<PathParameters> match(std::string_view pattern, std::string_view p
         if (!value || value->empty()) return std::nullopt;
         parameters.add(wanted.substr(1, wanted.size() - 2), *std::move(value));
     }
+    if (path == "/" && ends_in_word) path = {};
     if (!pattern.empty() || !path.empty()) return std::nullopt;
     return parameters;
 }

@@ -56,8 +56,8 @@ class Router {
     // Of two rows that match, the first one answers.
     explicit Router(std::vector<Endpoint> endpoints) : endpoints_(std::move(endpoints)) {}
 
-    // `path` as it came. HEAD finds what GET does. A part with a bad percent sign or U+0000 matches
-    // no {name}.
+    // `path` as it came, with one '/' more or not behind a last part that is no {name}. HEAD finds
+    // what GET does. A part with a bad percent sign or U+0000 matches no {name}.
     Match find(std::string_view method, std::string_view path) const;
 
     const std::vector<Endpoint>& endpoints() const { return endpoints_; }

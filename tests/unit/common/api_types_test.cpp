@@ -17,7 +17,8 @@ ErrorCode refused(std::string_view json) {
 }  // namespace
 
 TEST_CASE("an empty connect body asks for a new backend without a key") {
-    for (const char* body : {"", "{}", R"({"spawn":true,"unknown":1,"key":null})"}) {
+    for (const char* body :
+         {"", " ", "\r\n\t ", "{}", " {} ", R"({"spawn":true,"unknown":1,"key":null})"}) {
         const auto request = ConnectRequest::from_json(body);
         REQUIRE(request);
         CHECK(request->spawn);

@@ -331,6 +331,89 @@ TEST_CASE("a page that waits needs a token of its own backend") {
     CHECK(refused(id, one->token) == ErrorCode::backend_gone);
 }
 
+TEST_CASE("a body may be absent, blank or without a Content-Type") {
+    Served served;
+    for (const char* body : {"", " ", "\r\n\t ", "{}", " {} "}) {
+        CAPTURE(body);
+        CHECK(served.ask("POST", connect_path, body).status == 200);
+        CHECK(served.ask("POST", "/v1/user/local/service/default/spawn", body).status == 200);
+    }
+}
+
+TEST_CASE("cache-buster queries, also one that ends in a brace, are passed over") {
+    Served served;
+    const auto id =
+        ConnectResponse::from_json(served.ask("POST", connect_path, "{}", "k3j5h2l").body)
+            ->backend_id.str();
+    for (const char* query : {"8f3kd02ks}", "}", "%", "a=%zz&=&&", "wait"}) {
+        CAPTURE(query);
+        CHECK(served.ask("GET", ("/v2/backend/" + id + "/status").c_str(), "", query).status ==
+              200);
+        CHECK(
+            served.ask("GET", ("/v2/backend/" + id + "/status/stream").c_str(), "", query).events);
+        CHECK(served.ask("GET", "/v2/account/local/backends", "", query).status == 200);
+    }
+}
+
+TEST_CASE("a status has its path with and without a last slash") {
+    Served served;
+    const auto id =
+        ConnectResponse::from_json(served.ask("POST", connect_path).body)->backend_id.str();
+    for (const char* path : {"/status", "/status/", "/status/stream", "/status/stream/"}) {
+        CAPTURE(path);
+        CHECK(served.ask("GET", ("/v2/backend/" + id + path).c_str()).status == 200);
+        CHECK(served.ask("GET", ("/backend/" + id + path).c_str()).status == 200);
+    }
+    CHECK(served.refused("GET", ("/v2/backend/" + id + "/status//").c_str()) ==
+          ErrorCode::route_not_found);
+}
+
+TEST_CASE("path parts are decoded, each for itself") {
+    Served served;
+    CHECK(served.ask("POST", "/v2/service/loc%61l/%64efault/connect").status == 200);
+    CHECK(served.ask("POST", "/v2/service/%2D/%2d/connect").status == 200);
+    CHECK(served.refused("POST", "/v2/service/local/a%2Fb/connect") == ErrorCode::invalid_request);
+}
+
+TEST_CASE("every path answers a wrong method with 405, the right ones and an error's shape") {
+    Served served;
+    for (const Endpoint& endpoint : served.api.endpoints()) {
+        std::string path(endpoint.pattern);
+        for (auto at = path.find('{'); at != std::string::npos; at = path.find('{'))
+            path.replace(at, path.find('}') - at + 1, "x");
+        CAPTURE(path);
+        const Response response = served.ask("PATCH", path.c_str());
+        CHECK(response.status == 405);
+        CHECK(error_from_json(response.body, 405).code == ErrorCode::method_not_allowed);
+        REQUIRE(find_header(response.headers, "allow"));
+        CHECK(find_header(response.headers, "allow")->find(endpoint.method) != std::string::npos);
+    }
+}
+
+TEST_CASE(
+    "a backend's description has all that the npm CLI shows, and a service's dates can be read") {
+    Served served;
+    const auto id =
+        ConnectResponse::from_json(served.ask("POST", connect_path, R"({"key":"doc"})").body)
+            ->backend_id.str();
+    const std::string backend = served.ask("GET", ("/v2/backend/" + id).c_str()).body;
+    for (const char* field :
+         {R"("id":")", R"("created_at":")", R"("service_name":"default")",
+          R"("cluster_name":"local")", R"("account_name":"local")", R"("statuses":[{)",
+          R"("image_digest":")", R"("key":"doc")", R"("environment_name":"default")"}) {
+        CHECK_MESSAGE(backend.find(field) != std::string::npos, field);
+    }
+    CHECK(backend.find("null") == std::string::npos);
+    const std::string service = served.ask("GET", "/v2/service/local/default").body;
+    CHECK(service.find("null") == std::string::npos);
+    const auto info = ServiceInfo::from_json(service);
+    REQUIRE(info);
+    REQUIRE(info->environments.size() == 1);
+    CHECK(info->environments[0].last_spawned_at.value_or(0) >= 1'700'000'000'000);
+    for (const char* field : {R"("image_tag":")", R"("cluster":"local")", R"("image_name":")"})
+        CHECK_MESSAGE(service.find(field) != std::string::npos, field);
+}
+
 TEST_CASE("no two endpoints are the same, and each says what it is for") {
     Served served;
     std::set<std::pair<std::string_view, std::string_view>> seen;

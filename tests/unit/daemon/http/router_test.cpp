@@ -51,6 +51,17 @@ TEST_CASE("a path that is no pattern's finds nothing") {
     }
 }
 
+TEST_CASE("one slash behind a path's last word is passed over, behind a name it is not") {
+    CHECK(found("GET", "/v2/backend/abc/status/") == "status");
+    CHECK(router().find("GET", "/v2/backend/a/terminate/").allowed ==
+          std::vector<std::string_view>{"POST"});
+    for (const std::string path :
+         {"//", "/v2/backend/a/status//", "/v2/backend/a/status/.", "/v2/local/editor/"}) {
+        CAPTURE(path);
+        CHECK(found("GET", path) == "-");
+    }
+}
+
 TEST_CASE("a known path asked with another method names the methods it has") {
     const Match match = router().find("PUT", "/v2/local/editor");
     CHECK(match.endpoint == nullptr);
