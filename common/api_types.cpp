@@ -420,6 +420,15 @@ std::string RevokeResponse::to_json() const {
     return dump({{"status", "ok"}, {"revoked", revoked}});
 }
 
+std::string BackendMetrics::to_json() const {
+    return dump({{"cluster", "local"},
+                 {"backend_id", backend_id.str()},
+                 {"mem_used", memory_used},
+                 {"mem_available", memory_available},
+                 {"cpu_used", cpu_used},
+                 {"sys_cpu", system_cpu}});
+}
+
 Result<VersionInfo> VersionInfo::from_json(std::string_view json) {
     return read<VersionInfo>(json, [](const Json& object) {
         return VersionInfo{

@@ -163,6 +163,17 @@ struct RevokeResponse {
     std::string to_json() const;
 };
 
+// What a backend uses, as each event of its metrics stream has it.
+struct BackendMetrics {
+    BackendId backend_id;
+    std::uint64_t memory_used = 0;       // bytes, of all its processes
+    std::uint64_t memory_available = 0;  // bytes that it could have beside these
+    std::uint64_t cpu_used = 0;          // nanoseconds of processor time, since the event before
+    std::uint64_t system_cpu = 1;  // … that all processors had meanwhile; clients divide by it
+
+    std::string to_json() const;
+};
+
 struct VersionInfo {
     std::string version;
     int pid = 0;                  // the worker's

@@ -35,16 +35,17 @@ inline constexpr auto backend_connect = 5s;        // proxy to backend
 inline constexpr auto backend_keep_alive = 250ms;  // a proxy's idle connection to a backend
 inline constexpr auto peer_look =
     250ms;  // between looks whether who ended its sending still listens
-inline constexpr auto memory_trim = 2s;       // from a wave of ends until its memory is given back
-inline constexpr auto request_body = 60s;     // for a whole API request body
-inline constexpr auto missing_bytes = 5s;     // for what a client sends beyond its Content-Length
-inline constexpr auto response_write = 60s;   // for a client to take an answer of our own
-inline constexpr auto subscriber_look = 15s;  // between looks whether a subscriber is still there
-inline constexpr auto linger = 2s;            // for a refused client to read why, before we close
-inline constexpr auto longest_linger = 30s;   // … while it goes on sending
-inline constexpr auto accept_pause = 50ms;    // when no descriptor is free for a new connection
-inline constexpr auto server_stop = 2s;       // for the answers in hand when the API stops
-inline constexpr auto identity_answer = 5s;   // a proxy thread on the control thread
+inline constexpr auto memory_trim = 2s;      // from a wave of ends until its memory is given back
+inline constexpr auto request_body = 60s;    // for a whole API request body
+inline constexpr auto missing_bytes = 5s;    // for what a client sends beyond its Content-Length
+inline constexpr auto response_write = 60s;  // for a client to take an answer of our own
+inline constexpr auto metrics_pause = 1s;    // from one event of a metrics stream to the next
+inline constexpr auto output_look = 100ms;  // between looks for a backend's output that is followed
+inline constexpr auto linger = 2s;          // for a refused client to read why, before we close
+inline constexpr auto longest_linger = 30s;  // … while it goes on sending
+inline constexpr auto accept_pause = 50ms;   // when no descriptor is free for a new connection
+inline constexpr auto server_stop = 2s;      // for the answers in hand when the API stops
+inline constexpr auto identity_answer = 5s;  // a proxy thread on the control thread
 inline constexpr std::chrono::seconds token_life{3600};  // for new connections
 
 // The daemon and who talks to it.

@@ -12,8 +12,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
+#include <list>
 #include <memory>
-#include <vector>
 
 namespace jamsock {
 
@@ -51,6 +51,11 @@ class Event {
     Task<bool> wait_until(Deadline deadline) {
         asio::steady_timer timer(co_await asio::this_coro::executor);
         timer.expires_at(deadline);
+        co_return co_await wait(timer);
+    }
+
+    // The same with a timer that others may set to an earlier time meanwhile: true then, too.
+    Task<bool> wait(asio::steady_timer& timer) {
         const Waiting waiting(*this, timer);
         error_code cancelled;
         co_await timer.async_wait(catching(cancelled));
@@ -66,19 +71,18 @@ class Event {
     // Keeps a timer in the list for as long as its coroutine's frame lives.
     class Waiting {
       public:
-        Waiting(Event& event, asio::steady_timer& timer) : event_(event), timer_(timer) {
-            event_.waiters_.push_back(&timer_);
-        }
+        Waiting(Event& event, asio::steady_timer& timer)
+            : event_(event), place_(event.waiters_.insert(event.waiters_.end(), &timer)) {}
         Waiting(const Waiting&) = delete;
         Waiting& operator=(const Waiting&) = delete;
-        ~Waiting() { std::erase(event_.waiters_, &timer_); }
+        ~Waiting() { event_.waiters_.erase(place_); }
 
       private:
         Event& event_;
-        asio::steady_timer& timer_;
+        std::list<asio::steady_timer*>::iterator place_;
     };
 
-    std::vector<asio::steady_timer*> waiters_;
+    std::list<asio::steady_timer*> waiters_;  // thousands, of which each takes itself off
 };
 
 inline constexpr Deadline never = Deadline::max();

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <unordered_set>
 
 #include "common/clock.h"
@@ -16,6 +17,9 @@
 #include "common/timeouts.h"
 #include "common/version.h"
 #include "daemon/api/api.h"
+#include "daemon/api/log_stream.h"
+#include "daemon/api/metrics_stream.h"
+#include "daemon/api/metrics_text.h"
 #include "daemon/api/short_body.h"
 #include "daemon/api_token.h"
 #include "daemon/asio.h"
@@ -65,6 +69,28 @@ std::vector<UniqueFd> proxy_sockets(WorkerInputs& inputs) {
     return sockets;
 }
 
+struct OwnMemory {
+    std::uint64_t resident_bytes = 0;
+    std::uint64_t virtual_bytes = 0;
+};
+
+OwnMemory own_memory() {
+    std::uint64_t all = 0;
+    std::uint64_t resident = 0;
+    std::ifstream("/proc/self/statm") >> all >> resident;
+    const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    return {resident * page, all * page};
+}
+
+double own_cpu_seconds() {
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
 bool is_same_user(int connection) {
     ucred peer{};
     socklen_t size = sizeof peer;
@@ -88,6 +114,7 @@ class Worker {
     Task<> checkpoint();
     Task<> stop();
     VersionInfo version_info() const;
+    std::string metrics() const;
 
     WorkerInputs inputs_;
     UniqueFd& ready_;
@@ -103,6 +130,8 @@ class Worker {
     Proxy proxy_;
     Services services_;
     Registry registry_;
+    LogStreams logs_;
+    MetricsStreams metrics_;
     Api api_;
     Server server_;
     std::vector<std::unique_ptr<Server>> tcp_servers_;
@@ -140,10 +169,18 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
                 {fmt::format("http://127.0.0.1:{}/", proxy_port_),
                  fmt::format("http://127.0.0.1:{}", api_port_),
                  inputs_.state_directory + "/" + state_file::mounts}),
+      logs_(loop_, registry_, files_, helper_),
+      metrics_(loop_, registry_,
+               [this](const std::vector<BackendId>& ids) { return supervisor_.usage(ids); }),
       api_(
           registry_, services_, [this] { return version_info(); },
           {.token = std::move(api_token), .takes_dev_token = inputs_.dev || configuration.dev},
-          most_status_streams(descriptor_limit())),
+          {.most = most_streams(descriptor_limit()),
+           .logs = [this](const BackendId& id,
+                          EventStream& events) { return logs_.send(id, events); },
+           .metrics = [this](const BackendId& id,
+                             EventStream& events) { return metrics_.send(id, events); }},
+          [this] { return metrics(); }),
       server_(
           loop_, std::move(inputs_.api_socket),
           [this](const Request& request) { return api_.serve(request); },
@@ -249,6 +286,8 @@ Task<> Worker::checkpoint() {
 Task<> Worker::stop() {
     log::info("stopping; {} backends go on", registry_.live_count());
     registry_.stop();
+    logs_.stop();
+    metrics_.stop();
     co_await server_.stop();
     for (const auto& server : tcp_servers_)
         co_await server->stop();
@@ -263,6 +302,27 @@ VersionInfo Worker::version_info() const {
             .proxy_port = proxy_port_,
             .api_port = api_port_,
             .backends = registry_.live_count()};
+}
+
+std::string Worker::metrics() const {
+    const Registry::Counts& counts = registry_.counts();
+    const ProxyTraffic traffic = proxy_.traffic();
+    const auto [resident, virtual_memory] = own_memory();
+    return metrics_text({.version = std::string(version()),
+                         .backends = registry_.live_by_status(),
+                         .keys_held = registry_.keys_held(),
+                         .connects = counts.connects,
+                         .spawn_to_ready = counts.spawn_to_ready,
+                         .proxy_requests = traffic.requests,
+                         .proxy_bytes = traffic.bytes,
+                         .store_writes = store_.write_times(),
+                         .streams = api_.open_streams(),
+                         .open_descriptors = open_descriptors(),
+                         .most_descriptors = descriptor_limit(),
+                         .resident_memory = resident,
+                         .virtual_memory = virtual_memory,
+                         .cpu_seconds = own_cpu_seconds(),
+                         .started_at = static_cast<double>(started_at_) / 1000});
 }
 
 }  // namespace

@@ -28,8 +28,10 @@ std::size_t most_api_connections(std::size_t limit) {
     return std::max<std::size_t>(8, limit / 8);
 }
 
-std::size_t most_status_streams(std::size_t limit) {
-    return most_api_connections(limit) / 2;
+std::size_t most_streams(std::size_t limit) {
+    constexpr std::size_t enough_for_others = 256;
+    const std::size_t all = most_api_connections(limit);
+    return all - std::min(all / 2, enough_for_others);
 }
 
 std::size_t descriptor_limit() {

@@ -19,8 +19,9 @@ std::size_t left_free_by(DescriptorUse use, std::size_t limit);
 
 // How many connections the API may have at a time under `limit` descriptors. Pure.
 std::size_t most_api_connections(std::size_t limit);
-// How many of these may be status streams, which last: half. Pure.
-std::size_t most_status_streams(std::size_t limit);
+// How many of these may be streams of events, which last: half, or all but as many as other callers
+// ever need at a time. Pure.
+std::size_t most_streams(std::size_t limit);
 
 std::size_t descriptor_limit();
 

@@ -5,6 +5,7 @@
 #include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
+#include "daemon/api/metrics_text.h"
 #include "daemon/api/path.h"
 #include "daemon/http/event_stream.h"
 #include "daemon/log.h"
@@ -139,6 +140,10 @@ std::vector<Endpoint> Api::table() {
          "all its statuses, as they come (server-sent events)", true},
         {"GET", "/ready/{id}/{token}/", handler(&Api::ready),
          "a page that goes to a backend's URL when it is ready", true},
+        {"GET", "/v2/backend/{id}/logs/stream", handler(&Api::backend_log_stream),
+         "its output, kept and to come, a line an event"},
+        {"GET", "/v2/backend/{id}/metrics/stream", handler(&Api::backend_metrics_stream),
+         "what it uses of memory and processors, each second"},
         {"POST", "/v2/backend/{id}/terminate", handler(&Api::terminate), "end a backend"},
         {"POST", "/service/{account}/{service}/terminate-backends",
          handler(&Api::terminate_backends), "end the backends of a service that are older"},
@@ -174,6 +179,7 @@ std::vector<Endpoint> Api::table() {
         {"GET", "/auth", handler(&Api::auth), "what the caller's token may do"},
         {"GET", "/healthz", handler(&Api::healthz), "whether the daemon answers", true},
         {"GET", "/version", handler(&Api::version), "which daemon this is"},
+        {"GET", "/metrics", handler(&Api::metrics), "the daemon's figures, for Prometheus"},
     };
 }
 
@@ -193,12 +199,13 @@ class Api::StreamPlace {
 };
 
 Api::Api(Registry& registry, Services& services, std::function<VersionInfo()> version,
-         TcpAccess access, std::size_t most_streams)
+         TcpAccess access, Streams streams, std::function<std::string()> metrics)
     : registry_(registry),
       services_(services),
       version_(std::move(version)),
       access_(std::move(access)),
-      most_streams_(most_streams),
+      metrics_(std::move(metrics)),
+      streams_(std::move(streams)),
       router_(table()) {
 }
 
@@ -287,36 +294,50 @@ Task<Result<Response>> Api::backend_status(const Request&, const PathParameters&
 }
 
 Task<Result<Response>> Api::backend_status_stream(const Request&, const PathParameters& path) {
-    const auto id = BackendId::parse(path["id"]);
-    if (!id) co_return tl::unexpected(id.error());
-    co_return status_stream(*id, &public_status_json);
+    co_return status_stream(path, &public_status_json);
 }
 
-Result<Response> Api::status_stream(const BackendId& id, StatusText text) {
-    if (auto known = registry_.status(id); !known) return pass_on(known);
-    if (*streams_ >= most_streams_) {
+Task<Result<Response>> Api::backend_log_stream(const Request&, const PathParameters& path) {
+    co_return stream(path, streams_.logs);
+}
+
+Task<Result<Response>> Api::backend_metrics_stream(const Request&, const PathParameters& path) {
+    co_return stream(path, streams_.metrics);
+}
+
+Result<Response> Api::stream(const PathParameters& path, Feed feed) {
+    const auto id = BackendId::parse(path["id"]);
+    if (!id) return tl::unexpected(id.error());
+    if (auto known = registry_.status(*id); !known) return pass_on(known);
+    if (*streams_open_ >= streams_.most) {
         return fail(ErrorCode::usage_limit,
-                    fmt::format("The API has {} streams of statuses, and no descriptors for more; "
-                                "ask for the present status.",
-                                *streams_),
+                    fmt::format("The API has {} streams open, and no descriptors for more; ask "
+                                "for the present status.",
+                                *streams_open_),
                     "jamsock list");
     }
-    const auto place = std::make_shared<const StreamPlace>(streams_);
-    return Response{.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}},
-                    .events = [this, id, text = std::move(text), place](EventStream& stream) {
-                        return send_statuses(id, text, stream);
-                    }};
+    const auto place = std::make_shared<const StreamPlace>(streams_open_);
+    return Response{
+        .headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}},
+        .events = [id = *id, feed = std::move(feed), place](EventStream& events) {
+            return feed(id, events);
+        }};
 }
 
-// Past ones first, then each as it comes, up to `terminated`. A subscriber who is gone is noticed
-// at the next status, or after a while.
+Result<Response> Api::status_stream(const PathParameters& path, StatusText text) {
+    return stream(path, [this, text = std::move(text)](const BackendId& id, EventStream& events) {
+        return send_statuses(id, text, events);
+    });
+}
+
+// Past ones first, then each as it comes, up to `terminated`.
 Task<> Api::send_statuses(const BackendId& id, const StatusText& text, EventStream& stream) {
     std::size_t seen = 0;
     bool is_over = false;
     while (!is_over) {
-        const auto next =
-            co_await registry_.statuses_after(id, seen, after(timeouts::subscriber_look));
+        const auto next = co_await registry_.statuses_after(id, seen, stream.presence());
         if (!next) co_return;
+        is_over = next->empty();
         for (const StatusChange& change : *next) {
             const auto told = text(change);
             bool went = true;
@@ -325,7 +346,6 @@ Task<> Api::send_statuses(const BackendId& id, const StatusText& text, EventStre
             ++seen;
             is_over = change.status == Status::terminated;
         }
-        is_over = is_over || stream.is_over();
     }
 }
 
@@ -423,6 +443,10 @@ Task<Result<Response>> Api::auth(const Request&, const PathParameters&) {
 
 Task<Result<Response>> Api::healthz(const Request&, const PathParameters&) {
     co_return Response{.body = ok_json()};
+}
+
+Task<Result<Response>> Api::metrics(const Request&, const PathParameters&) {
+    co_return Response{.body = metrics_(), .headers = {{"Content-Type", metrics_content_type}}};
 }
 
 Task<Result<Response>> Api::version(const Request&, const PathParameters&) {

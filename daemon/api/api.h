@@ -22,9 +22,16 @@ inline constexpr std::chrono::seconds longest_wait{limit_range::startup.most +
 
 class Api {
   public:
-    // `most_streams`: of statuses, at a time; one more is refused.
+    // What a stream sends of a backend, until its end or the subscriber's.
+    using Feed = std::function<Task<>(const BackendId&, EventStream&)>;
+    struct Streams {
+        std::size_t most;  // at a time; one more is refused
+        Feed logs = {};
+        Feed metrics = {};
+    };
+    // `metrics`: the text for Prometheus.
     Api(Registry& registry, Services& services, std::function<VersionInfo()> version,
-        TcpAccess access, std::size_t most_streams);
+        TcpAccess access, Streams streams, std::function<std::string()> metrics);
 
     // Answers any request; a failed one is logged with the id that its answer carries.
     Task<Response> serve(const Request& request);
@@ -32,6 +39,7 @@ class Api {
     // The answer to what never became a request: a malformed head, a body that is too large.
     static Response refuse(int http_status, std::string sentence);
 
+    std::size_t open_streams() const { return *streams_open_; }
     const std::vector<Endpoint>& endpoints() const { return router_.endpoints(); }
 
   private:
@@ -45,8 +53,12 @@ class Api {
                                                  const PathParameters& path);
     // What a stream tells of the next status; empty: nothing.
     using StatusText = std::function<std::optional<std::string>(const StatusChange& next)>;
-    Result<Response> status_stream(const BackendId& id, StatusText text);
+    Result<Response> status_stream(const PathParameters& path, StatusText text);
     Task<> send_statuses(const BackendId& id, const StatusText& text, EventStream& stream);
+    Task<Result<Response>> backend_log_stream(const Request& request, const PathParameters& path);
+    Task<Result<Response>> backend_metrics_stream(const Request& request,
+                                                  const PathParameters& path);
+    Result<Response> stream(const PathParameters& path, Feed feed);
     Task<Result<Response>> terminate(const Request& request, const PathParameters& path);
     Task<Result<Response>> terminate_backends(const Request& request, const PathParameters& path);
     Task<Result<Response>> revoke(const Request& request, const PathParameters& path);
@@ -60,6 +72,7 @@ class Api {
     Task<Result<Response>> auth(const Request& request, const PathParameters& path);
     Task<Result<Response>> healthz(const Request& request, const PathParameters& path);
     Task<Result<Response>> version(const Request& request, const PathParameters& path);
+    Task<Result<Response>> metrics(const Request& request, const PathParameters& path);
 
     // In v1.cpp.
     Task<Result<Response>> v1_spawn(const Request& request, const PathParameters& path);
@@ -77,8 +90,9 @@ class Api {
     Services& services_;
     std::function<VersionInfo()> version_;
     TcpAccess access_;
-    std::size_t most_streams_;
-    std::shared_ptr<std::size_t> streams_ = std::make_shared<std::size_t>(0);
+    std::function<std::string()> metrics_;
+    Streams streams_;
+    std::shared_ptr<std::size_t> streams_open_ = std::make_shared<std::size_t>(0);
     Router router_;
 };
 

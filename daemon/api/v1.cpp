@@ -40,7 +40,7 @@ Task<Result<Response>> Api::v1_status_stream(const Request&, const PathParameter
     const auto id = BackendId::parse(path["id"]);
     if (!id) co_return tl::unexpected(id.error());
     const auto statuses = std::make_shared<V1Statuses>(*id);
-    co_return status_stream(*id,
+    co_return status_stream(path,
                             [statuses](const StatusChange& next) { return statuses->json(next); });
 }
 

@@ -209,7 +209,6 @@ std::uint64_t BackendFiles::dropped_log_bytes(const BackendId& id) const {
     return record ? record->dropped_log_bytes : 0;
 }
 
-// Empty if there is none.
 UniqueFd BackendFiles::directory_of(const BackendId& id) const {
     UniqueFd directory = open_directory(backends_.get(), id.str());
     return directory ? std::move(directory) : open_directory(history_.get(), id.str());

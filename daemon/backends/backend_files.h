@@ -59,9 +59,10 @@ class BackendFiles {
     // How much of its output could not be written, live or ended.
     std::uint64_t dropped_log_bytes(const BackendId& id) const;
 
-  private:
+    // Live or ended; empty if there is none.
     UniqueFd directory_of(const BackendId& id) const;
 
+  private:
     UniqueFd backends_;
     UniqueFd history_;
     UniqueFd locks_;

@@ -540,6 +540,26 @@ std::optional<pid_t> Supervisor::pid(const BackendId& id) const {
     return found->second->main->pid;
 }
 
+Task<std::vector<std::optional<Usage>>> Supervisor::usage(const std::vector<BackendId>& ids) const {
+    struct Place {
+        std::optional<Process> shim;
+        std::string cgroup;
+    };
+    std::vector<Place> places;
+    for (const BackendId& id : ids) {
+        const auto found = supervised_.find(id);
+        const auto shim = found == supervised_.end() ? std::nullopt : found->second->shim_process();
+        places.push_back({shim, cgroups_.of(id)});
+    }
+    return helper_.run([places = std::move(places)] {
+        const std::vector<Process> all = all_processes();
+        std::vector<std::optional<Usage>> usage;
+        for (const auto& [shim, cgroup] : places)
+            usage.push_back(shim ? usage_of_tree(all, shim->pid, cgroup) : std::nullopt);
+        return usage;
+    });
+}
+
 Task<BackendCondition> Supervisor::condition(const BackendId& id) const {
     std::optional<Process> shim;
     std::optional<SurvivorQuery> being_killed;

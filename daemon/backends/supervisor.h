@@ -16,6 +16,7 @@
 #include "daemon/backends/port_owner.h"
 #include "daemon/backends/shim_channel.h"
 #include "daemon/backends/survivors.h"
+#include "daemon/backends/usage.h"
 #include "daemon/helper_thread.h"
 
 namespace jamsock {
@@ -41,6 +42,10 @@ class Supervisor final : public Backends {
     std::optional<pid_t> pid(const BackendId& id) const override;
     std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const override;
     Task<BackendCondition> condition(const BackendId& id) const override;
+
+    // What the processes of each of these use now; nothing where there are none. By one look at all
+    // processes of the machine.
+    Task<std::vector<std::optional<Usage>>> usage(const std::vector<BackendId>& ids) const;
 
     // Recovery, once, before anything is started (DESIGN, Recovery). First all directories of live
     // backends are read and their shims connected to; then the owner adopts each one, in the last

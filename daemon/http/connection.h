@@ -31,6 +31,11 @@ class InputBuffer {
     asio::mutable_buffer room() { return buffer_.prepare(piece); }
     void commit(std::size_t size) { buffer_.commit(size); }
     void consume(std::size_t size) { buffer_.consume(size); }
+    // Everything, with its memory.
+    void release() {
+        buffer_.consume(buffer_.size());
+        buffer_.shrink_to_fit();
+    }
 
   private:
     boost::beast::flat_buffer buffer_;

@@ -21,15 +21,23 @@ class EventStream {
     Task<bool> send(std::string_view data);
 
     // Nobody reads any more: the client closed its side. Its connection is closed already.
-    bool is_over() const { return !connection_->socket().is_open(); }
+    bool is_over() const { return !client_->connection->socket().is_open(); }
+
+    // To wait with for the next event: expires when the client is gone.
+    asio::steady_timer& presence() { return client_->presence; }
 
     // The regular end, which a client can tell from a broken connection.
     Task<bool> finish();
 
   private:
-    static void watch(const std::shared_ptr<Connection>& connection);
+    // Also what watches the connection holds it.
+    struct Client {
+        std::shared_ptr<Connection> connection;
+        asio::steady_timer presence;
+    };
+    static void watch(const std::shared_ptr<Client>& client);
 
-    std::shared_ptr<Connection> connection_;
+    std::shared_ptr<Client> client_;
     bool is_chunked_;
 };
 

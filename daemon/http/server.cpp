@@ -1,6 +1,7 @@
 #include "daemon/http/server.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <array>
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::size_t usual_head = 256;
+constexpr int worth_a_trim = 500;  // streams that have ended
 constexpr std::string_view default_content_type = "application/json";
 
 struct Client {
@@ -107,11 +109,14 @@ struct Server::State : std::enable_shared_from_this<State> {
     Task<> send_events(const std::shared_ptr<Connection>& connection, const Response& response,
                        bool answers_head, bool is_http_1_0);
     Task<> turn_away(Connection& connection, int status, std::string sentence);
+    void count_stream_end();
+    static Task<> trim(std::shared_ptr<State> state);
 
     asio::posix::stream_descriptor listening;
     Service service;
     ServerOptions options;
     std::list<Client> clients;
+    int streams_ended = 0;
     bool is_stopping = false;
     Event client_left;
 };
@@ -276,6 +281,20 @@ Task<> Server::State::send_events(const std::shared_ptr<Connection>& connection,
     EventStream stream(connection, framing == Framing::chunked);
     co_await response.events(stream);
     co_await stream.finish();
+    count_stream_end();
+}
+
+void Server::State::count_stream_end() {
+    if (++streams_ended != worth_a_trim) return;
+    asio::co_spawn(listening.get_executor(), trim(shared_from_this()), asio::detached);
+}
+
+// Gives memory back to the system some time after many streams have ended: the allocator by itself
+// keeps what lies between blocks that are in use.
+Task<> Server::State::trim(std::shared_ptr<State> state) {
+    co_await sleep_for(timeouts::memory_trim);
+    state->streams_ended = 0;
+    ::malloc_trim(0);
 }
 
 Task<> Server::State::turn_away(Connection& connection, int status, std::string sentence) {

@@ -87,6 +87,13 @@ class EventLoop {
     // Destroyed at the end of this turn.
     void bury(std::unique_ptr<Mortal> object);
 
+    // How many bytes were read on this loop. Any thread may ask.
+    void count_read(std::size_t size) {
+        bytes_read_.store(bytes_read_.load(std::memory_order_relaxed) + size,
+                          std::memory_order_relaxed);
+    }
+    std::uint64_t bytes_read() const { return bytes_read_.load(std::memory_order_relaxed); }
+
     // One buffer for whoever reads, until it returns to the loop or reads again.
     std::span<char> scratch() { return scratch_; }
     std::chrono::steady_clock::time_point now() const { return now_; }  // when this turn began
@@ -116,6 +123,7 @@ class EventLoop {
     std::mutex mutex_;
     std::vector<std::function<void()>> posted_;  // under the mutex
     std::atomic<bool> has_posted_ = false;
+    std::atomic<std::uint64_t> bytes_read_ = 0;  // written by the loop's thread alone
 };
 
 }  // namespace jamsock

@@ -56,6 +56,16 @@ void Proxy::cut_revoked(std::uint64_t serial) {
         loop->cut_revoked(serial);
 }
 
+ProxyTraffic Proxy::traffic() const {
+    ProxyTraffic sum;
+    for (const auto& loop : loops_) {
+        const ProxyTraffic one = loop->traffic();
+        sum.requests += one.requests;
+        sum.bytes += one.bytes;
+    }
+    return sum;
+}
+
 void Proxy::stop() {
     for (const auto& loop : loops_)
         loop->begin_stop();

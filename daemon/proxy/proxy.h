@@ -26,6 +26,12 @@ struct Identity {
 
 class ProxyLoop;
 
+// What clients asked, refused requests included, and the bytes read from clients and backends.
+struct ProxyTraffic {
+    std::uint64_t requests = 0;
+    std::uint64_t bytes = 0;
+};
+
 struct ProxyLimits {
     std::size_t max_connections = 20'000;  // of clients at a time
     std::size_t max_held_requests = 1'000;
@@ -56,6 +62,9 @@ class Proxy {
     // Ends the connections that use a revoked token of that backend, as its route has them: to be
     // called after `publish`.
     void cut_revoked(std::uint64_t serial);
+
+    // Since the start, of all threads.
+    ProxyTraffic traffic() const;
 
     // Cuts all connections and ends the threads. Idempotent.
     void stop();

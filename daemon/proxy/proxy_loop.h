@@ -78,12 +78,20 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     void begin_stop();
     void join();
 
+    // What came through it so far. Any thread.
+    ProxyTraffic traffic() const {
+        return {requests_.load(std::memory_order_relaxed), events_.bytes_read()};
+    }
+
     // On the loop's thread, for those it serves.
     EventLoop& events() { return events_; }
     const ProxyLimits& limits() const { return limits_; }
     ProxyCounts& counts() { return *counts_; }
     std::shared_ptr<RouteEntry> find(std::uint64_t serial) const;
     bool is_stopping() const { return is_stopping_; }
+    void count_request() {
+        requests_.store(requests_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
     void serve(std::unique_ptr<Served> served);
     void end(Served& served);  // it is destroyed at the end of the turn
     // A connection to the backend, to be used by `user`; nothing: no descriptor is left for it.
@@ -116,6 +124,7 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     std::vector<std::unique_ptr<Acceptor>> acceptors_;
     std::unique_ptr<Trim> trim_;
     bool is_stopping_ = false;
+    std::atomic<std::uint64_t> requests_ = 0;  // written by the loop's thread alone
     std::thread thread_;
 };
 

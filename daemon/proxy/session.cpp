@@ -325,6 +325,7 @@ void Session::look_up(std::string_view text, const ConnectionToken& token,
 
 // Also for a request that was refused, whose body must be known all the same.
 void Session::open_exchange(const RequestHead& head, const std::optional<SplitTarget>& target) {
+    loop_.count_request();
     exchange_ = std::make_unique<Exchange>();
     exchange_->asker = {.answers_head = head.method == "HEAD",
                         .prefers_json = prefers_json(head),

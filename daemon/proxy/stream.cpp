@@ -55,6 +55,7 @@ Stream::Read Stream::read(std::span<char> room) {
     if (size > 0) {
         const auto count = static_cast<std::size_t>(size);
         if (count < room.size() && !peer_has_ended_) may_have_input_ = false;
+        if (loop_) loop_->count_read(count);
         return {Got::data, count};
     }
     if (size == 0) {

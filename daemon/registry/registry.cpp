@@ -111,6 +111,11 @@ std::vector<StatusChange> without_first(const std::vector<StatusChange>& all, st
     return {all.begin() + static_cast<std::ptrdiff_t>(std::min(count, all.size())), all.end()};
 }
 
+std::string_view outcome_of(const Result<ConnectResponse>& response) {
+    if (!response) return info(response.error().code).name;
+    return response->spawned ? "spawned" : "held";
+}
+
 std::string described(const Command& command) {
     return fmt::format("{} in {}", in_quotes(shell_line(command.argv)), in_quotes(command.cwd));
 }
@@ -128,9 +133,10 @@ struct Registry::Entry {
     const std::shared_ptr<Activity> activity;
     // Those that have expired stay: a connection that one opened may last as long as the backend.
     std::shared_ptr<const RevokedTokens> revoked;
-    std::optional<Error> failure;  // why it never came up
-    bool lost_port = false;        // … and that is its port
-    int start_number = 1;          // above 1: in place of one that lost its port
+    std::optional<Error> failure;        // why it never came up
+    bool lost_port = false;              // … and that is its port
+    int start_number = 1;                // above 1: in place of one that lost its port
+    std::optional<Deadline> started_at;  // if this daemon started it
     // When an ending that was asked for is over, if all goes well.
     std::optional<Deadline> end_by;
     Event changed;
@@ -164,18 +170,23 @@ void Registry::stop() {
 Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
                                                 const ConnectRequest& request,
                                                 std::optional<Deadline> ready_by) {
-    if (auto checked = check(request); !checked) co_return pass_on(checked);
+    if (auto checked = check(request); !checked) co_return counted(pass_on(checked));
     for (int start_number = 1;; ++start_number) {
         auto held = co_await hold(service, request, ready_by, start_number);
-        if (!held) co_return pass_on(held);
+        if (!held) co_return counted(pass_on(held));
         Entry& entry = *held->entry;
         // The URL's time begins when there is something to use it for.
-        if (!ready_by) co_return grant(entry, held->spawned, request);
+        if (!ready_by) co_return counted(grant(entry, held->spawned, request));
         auto ready = co_await wait_until_ready(held->entry, *ready_by);
-        if (ready) co_return grant(entry, held->spawned, request);
-        if (!may_start_again(entry, request)) co_return pass_on(ready);
+        if (ready) co_return counted(grant(entry, held->spawned, request));
+        if (!may_start_again(entry, request)) co_return counted(pass_on(ready));
         start_number = entry.start_number;
     }
+}
+
+Result<ConnectResponse> Registry::counted(Result<ConnectResponse> response) {
+    ++counts_.connects[outcome_of(response)];
+    return response;
 }
 
 bool Registry::may_start_again(const Entry& ended, const ConnectRequest& request) const {
@@ -278,6 +289,7 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     auto entry = std::make_shared<Entry>(*record, settings_.now);
     entry->port_reservation = std::move(port->reservation);
     entry->start_number = start_number;
+    entry->started_at = std::chrono::steady_clock::now();
     entry->statuses.push_back({.status = Status::scheduled, .time = record->created_at});
     if (auto recorded = record_what_waits(); !recorded) return pass_on(recorded);
     if (auto held = store_.acquire_key(*record, entry->statuses.back()); !held)
@@ -531,7 +543,8 @@ Result<StatusChange> Registry::status(const BackendId& id) const {
 }
 
 Task<Result<std::vector<StatusChange>>> Registry::statuses_after(const BackendId& id,
-                                                                 std::size_t seen, Deadline limit) {
+                                                                 std::size_t seen,
+                                                                 asio::steady_timer& limit) {
     const auto found = by_id_.find(id);
     if (found == by_id_.end()) {
         auto ended = backend(id);
@@ -541,7 +554,7 @@ Task<Result<std::vector<StatusChange>>> Registry::statuses_after(const BackendId
     const Ref entry = found->second;
     bool may_come = !stopping_;
     while (entry->statuses.size() <= seen && may_come) {
-        const bool changed = co_await entry->changed.wait_until(limit);
+        const bool changed = co_await entry->changed.wait(limit);
         may_come = changed && !stopping_;
     }
     if (stopping_) co_return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
@@ -760,6 +773,13 @@ std::optional<Identity> Registry::identity(const std::string& token_hash) const 
     return store_.identity(token_hash, now_seconds());
 }
 
+std::map<Status, std::size_t> Registry::live_by_status() const {
+    std::map<Status, std::size_t> counts;
+    for (const auto& [id, entry] : by_id_)
+        ++counts[entry->status()];
+    return counts;
+}
+
 std::unordered_set<std::string> Registry::locks_in_use() const {
     std::unordered_set<std::string> names;
     for (const auto& [id, entry] : by_id_)
@@ -820,7 +840,11 @@ void Registry::on_event(const BackendEvent& event) {
     if (event.lost_port) entry->lost_port = true;
     if (event.change.status == Status::ready) entry->is_ipv6 = event.is_ipv6;
     if (event.change.status >= Status::ready) entry->port_reservation.reset();
-    if (event.change.status == Status::ready) entry->activity->touch();
+    if (event.change.status == Status::ready) {
+        entry->activity->touch();
+        if (entry->started_at)
+            counts_.spawn_to_ready.add(std::chrono::steady_clock::now() - *entry->started_at);
+    }
     if (event.change.status == Status::terminated) {
         routes_.remove(record.serial);
         by_id_.erase(event.id);

@@ -19,6 +19,7 @@
 #include "daemon/asio.h"
 #include "daemon/backends/backends.h"
 #include "daemon/backends/ports.h"
+#include "daemon/histogram.h"
 #include "daemon/proxy/routes.h"
 #include "daemon/registry/key_cursor.h"
 #include "daemon/registry/services.h"
@@ -74,10 +75,10 @@ class Registry {
     // The same, with what its processes and files show.
     Task<Result<BackendInfo>> inspect(const BackendId& id) const;
     Result<StatusChange> status(const BackendId& id) const;
-    // All of a backend's statuses but the first `seen`, in order. Waits for one until `limit`; then
-    // there may be none.
+    // All of a backend's statuses but the first `seen`, in order. Waits for one until `limit`
+    // expires; then there may be none, as after the last one.
     Task<Result<std::vector<StatusChange>>> statuses_after(const BackendId& id, std::size_t seen,
-                                                           Deadline limit);
+                                                           asio::steady_timer& limit);
 
     // The URL that a connection token of this backend is good for, also of one that has ended.
     // BackendNotFound if it is none of its tokens; BackendGone if it is no longer good.
@@ -112,6 +113,8 @@ class Registry {
 
     std::optional<Identity> identity(const std::string& token_hash) const;
     std::size_t live_count() const { return by_id_.size(); }
+    // It has not ended. Its output is whole once it has.
+    bool lives(const BackendId& id) const { return by_id_.contains(id); }
     // The lock files of all backends that have not ended, also of those that are yet to start.
     std::unordered_set<std::string> locks_in_use() const;
 
@@ -125,6 +128,15 @@ class Registry {
 
     void on_event(const BackendEvent& event);
 
+    // Figures for who watches the daemon; they count from its start.
+    struct Counts {
+        std::map<std::string_view, std::uint64_t> connects;  // "spawned", "held" or an error's name
+        Histogram spawn_to_ready;                            // of backends started by this daemon
+    };
+    const Counts& counts() const { return counts_; }
+    std::map<Status, std::size_t> live_by_status() const;
+    std::size_t keys_held() const { return by_key_.size(); }
+
     // Every waiting request ends with ShuttingDown.
     void stop();
 
@@ -133,6 +145,7 @@ class Registry {
     using Ref = std::shared_ptr<Entry>;
     using KeyName = std::tuple<std::string, std::string, Key>;  // account, service, key
 
+    Result<ConnectResponse> counted(Result<ConnectResponse> response);
     Result<> check(const ConnectRequest& request) const;
     Result<> check_same_program(const Entry& holder, const ServiceName& service,
                                 const ConnectRequest& request) const;
@@ -180,6 +193,7 @@ class Registry {
     // What the store could not take (a full disk, a locked file); tried again before the next
     // write.
     std::deque<std::pair<BackendId, StatusChange>> unrecorded_;
+    Counts counts_;
     bool stopping_ = false;
 };
 

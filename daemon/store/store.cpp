@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <chrono>
+
 #include "daemon/log.h"
 #include "daemon/store/database_file.h"
 #include "daemon/store/rows.h"
@@ -31,6 +33,7 @@ struct Store::Connection {
     std::optional<FileIdentity> opened_file;
     std::unique_ptr<SQLite::Statement> insert_backend, insert_status, insert_held_key,
         insert_fencing, select_fencing, select_identity;
+    Histogram write_times;
 };
 
 Store::Store(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {
@@ -38,6 +41,10 @@ Store::Store(std::unique_ptr<Connection> connection) : connection_(std::move(con
 Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 Store::~Store() = default;
+
+const Histogram& Store::write_times() const {
+    return connection_->write_times;
+}
 
 Result<Store> Store::open(const std::string& path) {
     auto database = open_database(path);
@@ -57,9 +64,22 @@ tl::unexpected<Error> file_was_replaced() {
                 "jamsock daemon restart");
 }
 
+class WriteTimer {
+  public:
+    explicit WriteTimer(Histogram& times) : times_(times) {}
+    WriteTimer(const WriteTimer&) = delete;
+    WriteTimer& operator=(const WriteTimer&) = delete;
+    ~WriteTimer() { times_.add(std::chrono::steady_clock::now() - begin_); }
+
+  private:
+    Histogram& times_;
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
 // Runs `work`, giving a library's exception the form of an Error; the cause goes to the log.
-template <class Work>
-Result<> writing(const char* what, const std::string& path, Work work) {
+template <class Connection, class Work>
+Result<> writing(const char* what, Connection& connection, Work work) {
+    const WriteTimer timer(connection.write_times);
     try {
         work();
         return {};
@@ -76,7 +96,7 @@ Result<> writing(const char* what, const std::string& path, Work work) {
             return fail(ErrorCode::internal,
                         "The disk of the state directory is full, so nothing new can be recorded; "
                         "running backends go on.",
-                        show_free_space(path));
+                        show_free_space(connection.path));
         }
         return fail(ErrorCode::internal, "The daemon's database could not be written.",
                     "jamsock daemon logs");
@@ -99,7 +119,7 @@ auto reading(const char* what, Work work) -> decltype(work()) {
 
 Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& scheduled) {
     if (!is_in_place()) return file_was_replaced();
-    return writing("acquire_key", connection_->path, [&] {
+    return writing("acquire_key", *connection_, [&] {
         Connection& db = *connection_;
         SQLite::Transaction transaction(db.database, SQLite::TransactionBehavior::IMMEDIATE);
 
@@ -175,7 +195,7 @@ void Store::insert_status(const BackendId& backend, const StatusChange& change) 
 }
 
 Result<> Store::record_status(const BackendId& backend, const StatusChange& change) {
-    return writing("record_status", connection_->path, [&] {
+    return writing("record_status", *connection_, [&] {
         SQLite::Transaction transaction(connection_->database,
                                         SQLite::TransactionBehavior::IMMEDIATE);
         insert_status(backend, change);
@@ -205,7 +225,7 @@ std::int64_t Store::last_fencing_token(const std::string& lock_name) const {
 
 Result<std::size_t> Store::forget_fencing_tokens(std::int64_t floor, std::size_t most) {
     std::size_t forgotten = 0;
-    auto written = writing("forget_fencing_tokens", connection_->path, [&] {
+    auto written = writing("forget_fencing_tokens", *connection_, [&] {
         SQLite::Transaction transaction(connection_->database,
                                         SQLite::TransactionBehavior::IMMEDIATE);
         SQLite::Statement forget(
@@ -225,7 +245,7 @@ Result<std::size_t> Store::forget_fencing_tokens(std::int64_t floor, std::size_t
 
 Result<std::vector<BackendId>> Store::forget_ended(std::int64_t before, std::size_t most) {
     std::vector<BackendId> forgotten;
-    auto written = writing("forget_ended", connection_->path, [&] {
+    auto written = writing("forget_ended", *connection_, [&] {
         SQLite::Statement forget(connection_->database,
                                  "DELETE FROM backend WHERE ended = 1 AND id IN (SELECT backend "
                                  "FROM backend_status WHERE status = 7 AND time < ? ORDER BY time "
@@ -287,7 +307,7 @@ std::vector<StatusChange> Store::statuses(const BackendId& id) const {
 
 Result<> Store::remember_identity(const IssuedToken& token, const Identity& identity,
                                   std::int64_t now) {
-    return writing("remember_identity", connection_->path, [&] {
+    return writing("remember_identity", *connection_, [&] {
         SQLite::Transaction transaction(connection_->database,
                                         SQLite::TransactionBehavior::IMMEDIATE);
         SQLite::Statement sweep(connection_->database, "DELETE FROM token WHERE expires_at <= ?");
@@ -321,7 +341,7 @@ std::optional<Identity> Store::identity(const std::string& token_hash, std::int6
 Result<std::size_t> Store::revoke(const IssuedToken& token) {
     if (!is_in_place()) return file_was_replaced();
     std::size_t revoked = 0;
-    auto written = writing("revoke", connection_->path, [&] {
+    auto written = writing("revoke", *connection_, [&] {
         SQLite::Statement insert(connection_->database,
                                  "INSERT INTO revoked (backend, hash, expires_at) VALUES (?,?,?) "
                                  "ON CONFLICT DO NOTHING");
@@ -340,7 +360,7 @@ Result<std::vector<std::string>> Store::revoke_user(const BackendId& backend,
                                                     const std::string& user, std::int64_t now) {
     if (!is_in_place()) return file_was_replaced();
     std::vector<std::string> hashes;
-    auto written = writing("revoke_user", connection_->path, [&] {
+    auto written = writing("revoke_user", *connection_, [&] {
         SQLite::Statement insert(
             connection_->database,
             "INSERT INTO revoked (backend, hash, expires_at) SELECT ?1, hash, expires_at "
@@ -376,7 +396,7 @@ Result<std::map<BackendId, std::vector<std::string>>> Store::revoked(std::int64_
 
 Result<std::size_t> Store::forget_revoked(std::int64_t now, std::size_t most) {
     std::size_t forgotten = 0;
-    auto written = writing("forget_revoked", connection_->path, [&] {
+    auto written = writing("forget_revoked", *connection_, [&] {
         SQLite::Statement forget(connection_->database,
                                  "DELETE FROM revoked WHERE (backend, hash) IN (SELECT backend, "
                                  "hash FROM revoked WHERE expires_at <= ? LIMIT ?)");
@@ -405,7 +425,7 @@ Result<std::vector<Store::ServiceRow>> Store::services() const {
 
 Result<> Store::record_service(const ServiceRow& row) {
     if (!is_in_place()) return file_was_replaced();
-    return writing("record_service", connection_->path, [&] {
+    return writing("record_service", *connection_, [&] {
         SQLite::Statement insert(
             connection_->database,
             fmt::format(
@@ -434,7 +454,7 @@ Result<> Store::record_service(const ServiceRow& row) {
 
 Result<> Store::remove_service(const ServiceName& name) {
     if (!is_in_place()) return file_was_replaced();
-    return writing("remove_service", connection_->path, [&] {
+    return writing("remove_service", *connection_, [&] {
         const bool whole = name.is_whole();
         SQLite::Statement remove(
             connection_->database,

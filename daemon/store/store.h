@@ -14,6 +14,7 @@
 #include "common/result.h"
 #include "common/service_types.h"
 #include "daemon/backends/backend_record.h"
+#include "daemon/histogram.h"
 #include "daemon/proxy/proxy.h"
 
 namespace jamsock {
@@ -88,6 +89,9 @@ class Store {
     Result<> remove_service(const ServiceName& name);
     // When a backend of this service and environment was last scheduled.
     std::optional<std::int64_t> last_spawned_at(const ServiceName& name) const;
+
+    // How long each write took, failed ones included.
+    const Histogram& write_times() const;
 
     // Whether the path still leads to the file that was opened: a database deleted or replaced
     // under the daemon can't be trusted to grant keys.

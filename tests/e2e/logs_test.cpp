@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "tests/support/event_stream.h"
 #include "tests/support/eventually.h"
 #include "tests/support/home.h"
 #include "tests/support/proc.h"
@@ -281,4 +282,106 @@ TEST_CASE("on a full disk the backend goes on, and what was lost of its output i
     CHECK((("before\n" + numbered_lines(0, 10'000)).starts_with(kept.substr(0, kept.size() - 1))));
     talker.end();
     CHECK(home.backend(talker.id).dropped_log_bytes == lost());
+}
+
+namespace {
+
+// Numbered, of 8 KiB each.
+std::string long_lines(std::size_t first, std::size_t count) {
+    std::string lines;
+    for (std::size_t i = first; i < first + count; ++i)
+        lines += fmt::format("{:x<8191}\n", fmt::format("line {} ", i));
+    return lines;
+}
+
+bool write_long_lines(const Talker& talker, std::size_t count) {
+    constexpr std::size_t at_a_time = 100;
+    for (std::size_t i = 0; i < count; i += at_a_time) {
+        if (talker.post("log", long_lines(i, at_a_time)) != 200) return false;
+    }
+    return true;
+}
+
+std::string log_target(const Talker& talker) {
+    return "/v2/backend/" + talker.id.str() + "/logs/stream";
+}
+
+}  // namespace
+
+TEST_CASE("a log stream has what is kept, then each line as it comes, and ends with the backend") {
+    Home home;
+    const Talker talker(home);
+    talker.say("one\n  two\n\nth");
+    EventStream stream(home, log_target(talker));
+    CHECK(stream.is_accepted());
+    CHECK(stream.next() == "one");
+    CHECK(stream.next() == "  two");
+    CHECK(stream.next() == "");
+    CHECK(stream.socket().is_silent());
+    talker.say("ree\r\n10 %\r20 %\n\xff\n");
+    CHECK(stream.next() == "three");
+    CHECK(stream.next() == "10 %\\r20 %");
+    CHECK(stream.next() == "\xEF\xBF\xBD");
+    talker.say("last");
+    talker.end();
+    CHECK(stream.next() == "last");
+    CHECK_FALSE(stream.next());
+
+    EventStream ended(home, log_target(talker));
+    CHECK(ended.is_accepted());
+    CHECK(ended.rest() == "one\n  two\n\nthree\n10 %\\r20 %\n\xEF\xBF\xBD\nlast\n");
+}
+
+TEST_CASE("who follows a log over its rotation misses nothing and meets nothing twice") {
+    Home home;
+    const Talker talker(home);
+    EventStream early(home, log_target(talker));
+    REQUIRE(early.is_accepted());
+    auto flood = std::async(std::launch::async, [&] { return write_long_lines(talker, 3000); });
+    std::string seen;
+    for (std::size_t line = 0; line < 3000; ++line)
+        seen += early.next().value() + '\n';
+    CHECK(flood.get());
+    CHECK((seen == long_lines(0, 3000)));
+    CHECK(fs::exists(talker.path("output.log.2")));
+
+    EventStream late(home, log_target(talker));
+    REQUIRE(late.is_accepted());
+    talker.end();
+    CHECK(early.rest().empty());
+    CHECK((late.rest() == talker.logs()));
+}
+
+TEST_CASE("a line of megabytes comes in pieces that clients read whole") {
+    Home home;
+    const Talker talker(home);
+    const std::string line(1'000'000, 'x');
+    talker.say(line + "\nnext\n");
+    EventStream stream(home, log_target(talker));
+    REQUIRE(stream.is_accepted());
+    std::string seen;
+    for (auto event = stream.next(); event != "next"; event = stream.next()) {
+        REQUIRE(event.value().size() <= 16 * 1024);
+        seen += *event;
+    }
+    CHECK((seen == line));
+}
+
+TEST_CASE("a follower who takes nothing hinders neither the backend nor others, and is missed") {
+    Home home;
+    const Talker talker(home);
+    EventStream stuck(home, log_target(talker));
+    REQUIRE(stuck.is_accepted());
+    REQUIRE(write_long_lines(talker, 6000));
+    talker.say("the end\n");
+    EventStream other(home, log_target(talker));
+    REQUIRE(other.is_accepted());
+    while (other.next().value() != "the end")
+        continue;
+    CHECK(fetch(talker.url).status == 200);
+    talker.end();
+    CHECK((other.rest().empty()));
+    const std::string all = stuck.rest();
+    CHECK(all.ends_with("\nthe end\n"));
+    CHECK(all.find("some output was rotated away") != std::string::npos);
 }

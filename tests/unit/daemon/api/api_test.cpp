@@ -37,7 +37,8 @@ struct Served {
             services,
             [] { return VersionInfo{.version = "1.2.3", .pid = 7}; },
             {.token = api_token},
-            most_streams};
+            {.most = most_streams},
+            [] { return std::string("jamsock_keys_held 1\n"); }};
 
     Response ask(const char* method, const char* path, const char* body = "",
                  const char* query = "") {
@@ -230,6 +231,26 @@ TEST_CASE("a status stream is for everybody, and of a backend that was") {
     CHECK(*find_header(stream.headers, "access-control-allow-origin") == "*");
     CHECK(served.refused("GET", "/v2/backend/nobody/status/stream") ==
           ErrorCode::backend_not_found);
+}
+
+TEST_CASE("a log stream is of a backend that was, and for no other origin's page") {
+    Served served;
+    const std::string id =
+        ConnectResponse::from_json(served.ask("POST", connect_path).body)->backend_id.str();
+    const Response stream = served.ask("GET", ("/v2/backend/" + id + "/logs/stream").c_str());
+    CHECK(stream.status == 200);
+    CHECK(stream.events);
+    CHECK(*find_header(stream.headers, "content-type") == "text/event-stream");
+    CHECK_FALSE(find_header(stream.headers, "access-control-allow-origin"));
+    CHECK(served.refused("GET", "/v2/backend/nobody/logs/stream") == ErrorCode::backend_not_found);
+}
+
+TEST_CASE("the text for Prometheus is no JSON") {
+    Served served;
+    const Response response = served.ask("GET", "/metrics");
+    CHECK(response.body == "jamsock_keys_held 1\n");
+    CHECK(*find_header(response.headers, "content-type") ==
+          "text/plain; version=0.0.4; charset=utf-8");
 }
 
 TEST_CASE("one status stream too many is refused until another one ends") {

@@ -86,6 +86,11 @@ class TestServer {
             while (!may_go_on_)
                 co_await went_on_.wait_until(never);
         }
+        if (request.path == "/indented") {
+            co_return Response{.events = [](EventStream& stream) -> Task<> {
+                co_await stream.send("  two spaces");
+            }};
+        }
         if (request.path == "/events") {
             co_return Response{.headers = {{"Content-Type", "text/event-stream"}},
                                .events = [this](EventStream& stream) { return send(stream); }};
@@ -103,7 +108,7 @@ class TestServer {
     Task<> send(EventStream& stream) {
         co_await stream.send("first");
         while (!may_go_on_ && !stream.is_over())
-            co_await went_on_.wait_until(after(10ms));
+            co_await went_on_.wait(stream.presence());
         subscriber_left_ = stream.is_over();
         co_await stream.send("second");
     }
@@ -232,6 +237,24 @@ TEST_CASE("a subscriber who leaves is noticed before the next event") {
     CHECK_FALSE(server.subscriber_left());
     client.close();
     CHECK(test::eventually([&] { return server.subscriber_left(); }));
+}
+
+TEST_CASE("one who says more after the request of a stream is not answered, but missed when gone") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(get("/events") + get("/a"));
+    client.read_until("data:first");
+    client.send(get("/b"));
+    client.close();
+    CHECK(test::eventually([&] { return server.subscriber_left(); }));
+    CHECK(server.served() == 1);
+}
+
+TEST_CASE("an event keeps its first space, though parsers take one off") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send("GET /indented HTTP/1.0\r\n\r\n");
+    CHECK(client.read_to_end().ends_with("\r\n\r\ndata:   two spaces\n\n"));
 }
 
 TEST_CASE("pipelined requests are answered in order") {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <numeric>
 
 #include "common/clock.h"
 
@@ -599,15 +600,38 @@ TEST_CASE("a backend is told with what its processes and files show, also after 
     CHECK(inspected().statuses.back().status == Status::terminated);
 }
 
+TEST_CASE("connects are counted by their outcome, and starts by their time") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    REQUIRE(world.connect(for_key("doc")));
+    ConnectRequest lookup = for_key("nobody");
+    lookup.spawn = false;
+    REQUIRE_FALSE(world.connect(lookup));
+    const std::map<std::string_view, std::uint64_t> counted{
+        {"spawned", 1}, {"held", 1}, {"KeyUnheldNoSpawnConfig", 1}};
+    CHECK((world.registry.counts().connects == counted));
+    CHECK(world.registry.keys_held() == 1);
+    const auto starts = [&] {
+        const auto& buckets = world.registry.counts().spawn_to_ready.counts();
+        return std::accumulate(buckets.begin(), buckets.end(), std::uint64_t{0});
+    };
+    world.happens(backend.backend_id, {.status = Status::waiting});
+    CHECK(starts() == 0);
+    world.happens(backend.backend_id, {.status = Status::ready});
+    CHECK(starts() == 1);
+    CHECK((world.registry.live_by_status() == std::map<Status, std::size_t>{{Status::ready, 1}}));
+}
+
 TEST_CASE("whoever follows a backend's statuses gets each once, in order, also after its end") {
     World world;
     const auto backend = world.connect(for_key("doc")).value();
     std::vector<Status> seen;
     bool ended = false;
+    asio::steady_timer patience(world.loop, 10s);
     const auto follow = [&]() -> Task<> {
         while (seen.empty() || seen.back() != Status::terminated) {
             const auto next =
-                co_await world.registry.statuses_after(backend.backend_id, seen.size(), after(10s));
+                co_await world.registry.statuses_after(backend.backend_id, seen.size(), patience);
             REQUIRE(next);
             REQUIRE_FALSE(next->empty());
             for (const StatusChange& change : *next)
