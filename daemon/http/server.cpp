@@ -1,5 +1,6 @@
 #include "daemon/http/server.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
 
@@ -22,6 +23,7 @@ namespace {
 constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::size_t usual_head = 256;
 constexpr int worth_a_trim = 500;  // streams that have ended
+constexpr std::size_t prepared_at_once = 64;
 constexpr std::string_view default_content_type = "application/json";
 
 struct Client {
@@ -109,6 +111,7 @@ struct Server::State : std::enable_shared_from_this<State> {
     Task<> send_events(const std::shared_ptr<Connection>& connection, const Response& response,
                        bool answers_head, bool is_http_1_0);
     Task<> turn_away(Connection& connection, int status, std::string sentence);
+    void prepare_for_more();
     void count_stream_end();
     static Task<> trim(std::shared_ptr<State> state);
 
@@ -116,6 +119,7 @@ struct Server::State : std::enable_shared_from_this<State> {
     Service service;
     ServerOptions options;
     std::list<Client> clients;
+    std::size_t prepared_for = prepared_at_once;  // clients; so few need nothing
     int streams_ended = 0;
     bool is_stopping = false;
     Event client_left;
@@ -142,7 +146,23 @@ Task<> Server::State::wait_for_room() {
         co_await client_left.wait_until(never);
 }
 
+// Asio keeps for ever, to use it again, what it has made for a descriptor. Made for one client
+// after the other, among all else that these need, it would keep that memory's pages, too, from
+// going back to the system: so it is made for many at a time, side by side.
+void Server::State::prepare_for_more() {
+    prepared_for += prepared_at_once;
+    std::list<asio::posix::stream_descriptor> copies;
+    error_code failed;
+    for (std::size_t i = 0; i < prepared_at_once && !failed; ++i) {
+        UniqueFd copy(::fcntl(listening.native_handle(), F_DUPFD_CLOEXEC, 0));
+        if (!copy) return;  // who is short of descriptors has no thousands of clients
+        copies.emplace_back(listening.get_executor()).assign(copy.get(), failed);
+        if (!failed) copy.release();
+    }
+}
+
 void Server::State::add(std::shared_ptr<Connection> connection) {
+    if (clients.size() >= prepared_for) prepare_for_more();
     const auto client = clients.insert(clients.end(), Client{std::move(connection)});
     const auto serve_until_end = [](std::shared_ptr<State> state,
                                     std::list<Client>::iterator served) -> Task<> {

@@ -311,18 +311,18 @@ std::string log_target(const Talker& talker) {
 TEST_CASE("a log stream has what is kept, then each line as it comes, and ends with the backend") {
     Home home;
     const Talker talker(home);
-    talker.say("one\n  two\n\nth");
+    REQUIRE(talker.post("log", "one\n  two\n\nth") == 200);
     EventStream stream(home, log_target(talker));
     CHECK(stream.is_accepted());
     CHECK(stream.next() == "one");
     CHECK(stream.next() == "  two");
     CHECK(stream.next() == "");
     CHECK(stream.socket().is_silent());
-    talker.say("ree\r\n10 %\r20 %\n\xff\n");
+    REQUIRE(talker.post("log", "ree\r\n10 %\r20 %\n\xff\n") == 200);
     CHECK(stream.next() == "three");
     CHECK(stream.next() == "10 %\\r20 %");
     CHECK(stream.next() == "\xEF\xBF\xBD");
-    talker.say("last");
+    REQUIRE(talker.post("log", "last") == 200);
     talker.end();
     CHECK(stream.next() == "last");
     CHECK_FALSE(stream.next());
@@ -356,7 +356,7 @@ TEST_CASE("a line of megabytes comes in pieces that clients read whole") {
     Home home;
     const Talker talker(home);
     const std::string line(1'000'000, 'x');
-    talker.say(line + "\nnext\n");
+    REQUIRE(talker.post("log", line + "\nnext\n") == 200);
     EventStream stream(home, log_target(talker));
     REQUIRE(stream.is_accepted());
     std::string seen;
@@ -373,7 +373,7 @@ TEST_CASE("a follower who takes nothing hinders neither the backend nor others, 
     EventStream stuck(home, log_target(talker));
     REQUIRE(stuck.is_accepted());
     REQUIRE(write_long_lines(talker, 6000));
-    talker.say("the end\n");
+    REQUIRE(talker.post("log", "the end\n") == 200);
     EventStream other(home, log_target(talker));
     REQUIRE(other.is_accepted());
     while (other.next().value() != "the end")
