@@ -1,6 +1,7 @@
 #include "tests/support/browser.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <httplib.h>
 #include <signal.h>
 #include <sodium.h>
@@ -41,16 +42,18 @@ std::string profile_option(const TemporaryDirectory& directory) {
 }
 
 json capabilities(const TemporaryDirectory& directory) {
-    const json arguments{"--headless=new",
-                         "--no-sandbox",
-                         "--disable-gpu",
-                         "--disable-dev-shm-usage",
-                         "--disable-quic",
-                         "--no-first-run",
-                         "--disable-background-networking",
-                         "--disable-component-update",
-                         "--disable-sync",
-                         profile_option(directory)};
+    const json arguments{
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        fmt::format("--host-resolver-rules=MAP {} 127.0.0.1", Browser::foreign_name),
+        profile_option(directory)};
     return {{"capabilities",
              {{"alwaysMatch",
                {{"browserName", "chrome"},

@@ -18,6 +18,9 @@ namespace jamsock::test {
 
 class Browser {
   public:
+    // A name that the browser takes for this machine's loopback, and nobody else does.
+    static constexpr const char* foreign_name = "rebound.test";
+
     // A window; it closes with `close` or the browser. Selectors are CSS, and must match.
     class Window {
       public:
