@@ -13,8 +13,8 @@ namespace jamsock::test {
 
 namespace {
 
-constexpr int install_attempts = 3;
-constexpr std::chrono::minutes install_patience{4};  // of one
+constexpr int install_attempts = 2;
+constexpr std::chrono::minutes install_patience{8};  // of one; minutes where all cores are busy
 
 // npm goes by the settings and the cache of whoever runs the tests.
 std::map<std::string, std::string> own_environment() {
