@@ -1,8 +1,8 @@
 #include "daemon/http/server.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
+#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <array>
@@ -151,13 +151,14 @@ Task<> Server::State::wait_for_room() {
 // going back to the system: so it is made for many at a time, side by side.
 void Server::State::prepare_for_more() {
     prepared_for += prepared_at_once;
-    std::list<asio::posix::stream_descriptor> copies;
+    // Each a file of its own: of a copy, epoll would go on telling after it was closed.
+    std::list<asio::posix::stream_descriptor> dummies;
     error_code failed;
     for (std::size_t i = 0; i < prepared_at_once && !failed; ++i) {
-        UniqueFd copy(::fcntl(listening.native_handle(), F_DUPFD_CLOEXEC, 0));
-        if (!copy) return;  // who is short of descriptors has no thousands of clients
-        copies.emplace_back(listening.get_executor()).assign(copy.get(), failed);
-        if (!failed) copy.release();
+        UniqueFd one(::eventfd(0, EFD_CLOEXEC));
+        if (!one) return;  // who is short of descriptors has no thousands of clients
+        dummies.emplace_back(listening.get_executor()).assign(one.get(), failed);
+        if (!failed) one.release();
     }
 }
 
