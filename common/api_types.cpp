@@ -349,7 +349,10 @@ std::string BackendInfo::to_json() const {
     return dump(json);
 }
 
-std::string public_status_json(const StatusChange& change) {
+std::optional<std::string> public_status_json(const StatusChange& change) {
+    const bool is_ending =
+        change.status == Status::terminating || change.status == Status::hard_terminating;
+    if (is_ending && !change.reason) return std::nullopt;
     Json json = to_json(change);
     if (change.exit) json["exit_error"] = change.exit->code != 0;
     return dump(json);
@@ -424,7 +427,7 @@ std::string BackendMetrics::to_json() const {
     return dump({{"cluster", "local"},
                  {"backend_id", backend_id.str()},
                  {"mem_used", memory_used},
-                 {"mem_available", memory_available},
+                 {"mem_available", std::max<std::uint64_t>(memory_available, 1)},
                  {"cpu_used", cpu_used},
                  {"sys_cpu", system_cpu}});
 }

@@ -114,7 +114,9 @@ struct RunningBackends {
 };
 
 // A status as the public endpoint gives it: how it ended only as `exit_error`.
-std::string public_status_json(const StatusChange& change);
+// Nothing for one that is not told there: an ending that nobody asked for has no reason yet,
+// without which the SDKs' validators refuse it.
+std::optional<std::string> public_status_json(const StatusChange& change);
 
 struct TerminateRequest {
     TerminationKind kind = TerminationKind::soft;
@@ -166,9 +168,10 @@ struct RevokeResponse {
 // What a backend uses, as each event of its metrics stream has it.
 struct BackendMetrics {
     BackendId backend_id;
-    std::uint64_t memory_used = 0;       // bytes, of all its processes
-    std::uint64_t memory_available = 0;  // bytes that it could have beside these
-    std::uint64_t cpu_used = 0;          // nanoseconds of processor time, since the event before
+    std::uint64_t memory_used = 0;  // bytes, of all its processes
+    // Bytes that it could have beside these; told as 1 at least, since clients take its logarithm.
+    std::uint64_t memory_available = 0;
+    std::uint64_t cpu_used = 0;    // nanoseconds of processor time, since the event before
     std::uint64_t system_cpu = 1;  // … that all processors had meanwhile; clients divide by it
 
     std::string to_json() const;
@@ -180,7 +183,7 @@ struct VersionInfo {
     std::int64_t started_at = 0;  // the worker's, wall milliseconds
     std::uint16_t proxy_port = 0;
     std::uint16_t api_port = 0;  // over TCP
-    std::size_t backends = 0;  // not yet terminated
+    std::size_t backends = 0;    // not yet terminated
 
     static Result<VersionInfo> from_json(std::string_view json);
     std::string to_json() const;

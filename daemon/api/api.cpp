@@ -288,9 +288,22 @@ Task<Result<Response>> Api::backend(const Request&, const PathParameters& path) 
 Task<Result<Response>> Api::backend_status(const Request&, const PathParameters& path) {
     const auto id = BackendId::parse(path["id"]);
     if (!id) co_return tl::unexpected(id.error());
-    const auto status = registry_.status(*id);
+    auto status = public_status(*id);
     if (!status) co_return tl::unexpected(status.error());
-    co_return Response{.body = public_status_json(*status)};
+    co_return Response{.body = *std::move(status)};
+}
+
+// The last one that is told in public.
+Result<std::string> Api::public_status(const BackendId& id) const {
+    const auto last = registry_.status(id);
+    if (!last) return tl::unexpected(last.error());
+    if (auto told = public_status_json(*last)) return *std::move(told);
+    const auto backend = registry_.backend(id);
+    if (!backend) return tl::unexpected(backend.error());
+    std::string told;
+    for (const StatusChange& change : backend->statuses)
+        told = public_status_json(change).value_or(told);
+    return told;
 }
 
 Task<Result<Response>> Api::backend_status_stream(const Request&, const PathParameters& path) {

@@ -51,6 +51,7 @@ class Api {
     Task<Result<Response>> backend_status(const Request& request, const PathParameters& path);
     Task<Result<Response>> backend_status_stream(const Request& request,
                                                  const PathParameters& path);
+    Result<std::string> public_status(const BackendId& id) const;
     // What a stream tells of the next status; empty: nothing.
     using StatusText = std::function<std::optional<std::string>(const StatusChange& next)>;
     Result<Response> status_stream(const PathParameters& path, StatusText text);

@@ -55,7 +55,9 @@ Task<Result<Response>> Api::ready(const Request& request, const PathParameters& 
     if (wants_json(request)) {
         const auto status = co_await registry_.ready_or_ended(*id, after(longest_wait));
         if (!status) co_return tl::unexpected(status.error());
-        co_return Response{.body = public_status_json(*status), .headers = private_headers()};
+        auto told = public_status(*id);
+        if (!told) co_return tl::unexpected(told.error());
+        co_return Response{.body = *std::move(told), .headers = private_headers()};
     }
     const auto status = registry_.status(*id);
     if (!status) co_return tl::unexpected(status.error());

@@ -804,7 +804,11 @@ StatusChange Registry::take_in(const BackendRecord& record, const std::optional<
     return entry->statuses.back();
 }
 
-void Registry::enter(Entry& entry, const StatusChange& change) {
+// No two at the same time, so that whoever sorts them by it keeps their order.
+void Registry::enter(Entry& entry, StatusChange change) {
+    if (!entry.statuses.empty()) {
+        change.time = std::max(change.time, entry.statuses.back().time + 1);
+    }
     entry.statuses.push_back(change);
     unrecorded_.emplace_back(entry.record.id, change);
     record_what_waits();

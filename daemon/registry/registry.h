@@ -175,7 +175,7 @@ class Registry {
     bool is_good(const BackendRecord& record, const ConnectionToken& token) const;
     void add(const Ref& entry);
     void publish(const Entry& entry);
-    void enter(Entry& entry, const StatusChange& change);
+    void enter(Entry& entry, StatusChange change);
     void begin_ending(Entry& entry, const Termination& termination);
     std::vector<Ref> backends_of(const ServiceName& name) const;
     void end_idle();

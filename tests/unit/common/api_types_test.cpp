@@ -279,6 +279,13 @@ TEST_CASE("the public status says that it failed, not how, and leaves out what i
           R"({"status":"terminated","time":"1970-01-01T00:00:00.000Z","exit_error":true})");
 }
 
+TEST_CASE("an ending that nobody asked for is not told in public before it is over") {
+    CHECK_FALSE(public_status_json({.status = Status::terminating}));
+    CHECK_FALSE(public_status_json({.status = Status::hard_terminating}));
+    CHECK(public_status_json({.status = Status::terminating, .reason = TerminationReason::swept}));
+    CHECK(public_status_json({.status = Status::terminated}));
+}
+
 TEST_CASE("the list of keys survives its own JSON, keyless backends too") {
     KeyList list;
     list.keys.push_back({.key = *Key::parse("a"),
