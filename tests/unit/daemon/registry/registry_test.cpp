@@ -172,12 +172,13 @@ TEST_CASE("the first connect to a key spawns, all others find that backend") {
 TEST_CASE("no two statuses of a backend have the same time") {
     World world;
     const BackendId id = world.connect(for_key("doc"))->backend_id;
-    const std::int64_t start = world.registry.backend(id)->statuses.back().time;
+    const auto statuses = [&] { return world.registry.backend(id)->statuses; };
+    const std::int64_t start = statuses().back().time;
     for (const Status status : {Status::loading, Status::starting, Status::ready}) {
         world.happens(id, {.status = status, .time = start});
     }
     std::int64_t last = start - 1;
-    for (const StatusChange& change : world.registry.backend(id)->statuses) {
+    for (const StatusChange& change : statuses()) {
         CHECK(change.time == last + 1);
         last = change.time;
     }
