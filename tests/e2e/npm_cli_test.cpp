@@ -205,7 +205,7 @@ TEST_CASE("what connect is given reaches the backend") {
     const Doc doc;
     const RunResult made =
         doc.cli.ask({"connect", "doc", "-k",           "one",   "-e",
-                     "WHO=Zoë", "-e",  "LINES=a\nb=c", "-i",    "7",
+                     "WHO=Zoë", "-e",  "LINES=a\nb=c", "-i",    "777",
                      "-l",      "900", "-c",           "local", "-t",
                      "blue",    "-u",  "zoe",          "-a",    R"({"name":"Zoë 😀","level":3})"});
     const BackendId id = backend_in(made);

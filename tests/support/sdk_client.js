@@ -45,9 +45,14 @@ async function eachState(url, take) {
 class Statuses {
   states = [];
   #waiting = [];
+  #tellAgain;
+  heardAgain = new Promise(tell => { this.#tellAgain = tell; });
 
   take = state => {
-    if (this.has(state.status)) return;
+    if (this.has(state.status)) {
+      this.#tellAgain();
+      return;
+    }
     this.states.push(state);
     for (const [status, tell] of this.#waiting) if (status === state.status) tell();
   };
@@ -200,6 +205,7 @@ const scenarios = {
     const page = new SessionBackend(connection);
     await page.statuses.reached('ready');
     jamsock('daemon', 'restart');
+    await page.statuses.heardAgain;
     jamsock('terminate', connection.backend_id);
     await page.over;
     assert.deepEqual(namesOf(page.statuses.states), await server.namesOfAll(connection));
@@ -213,6 +219,7 @@ const scenarios = {
     const subscription = server.subscribe(connection.backend_id, statuses);
     await statuses.reached('ready');
     process.kill((await server.get('/version')).pid, 'SIGKILL');
+    await statuses.heardAgain;
     jamsock('terminate', connection.backend_id);
     await subscription;
     assert.deepEqual(namesOf(statuses.states), await server.namesOfAll(connection));
