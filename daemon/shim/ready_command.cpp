@@ -41,10 +41,15 @@ void ReadyCommand::begin() {
 }
 
 void ReadyCommand::stop() {
+    if (running_) killed_group_ = running_->pid;
     kill_try();
     spec_ = {};
     output_.reset();
     due_ = 0;
+}
+
+bool ReadyCommand::has_processes() const {
+    return running_ || (killed_group_ != 0 && ::kill(-killed_group_, 0) == 0);
 }
 
 void ReadyCommand::go_on() {

@@ -33,8 +33,8 @@ class ReadyCommand {
     // Kills the try that runs, and makes no other.
     void stop();
 
-    // A try runs, or was killed and isn't reaped yet.
-    bool is_running() const { return running_.has_value(); }
+    // A try runs, or was killed and some process of its group is still to be reaped.
+    bool has_processes() const;
 
     // When `go_on` is to be called next, in milliseconds of CLOCK_BOOTTIME; 0: not by itself.
     long long due() const { return due_; }
@@ -53,6 +53,7 @@ class ReadyCommand {
     BackendDescriptors descriptors_;
     UniqueFd output_;
     std::optional<ForkedBackend> running_;
+    pid_t killed_group_ = 0;  // by `stop`
     bool was_too_long_ = false;
     long long due_ = 0;
     long long pause_ = 0;

@@ -181,7 +181,7 @@ void Supervision::reap() {
         }
     }
     // A try that was killed with the main process's end leaves nothing to wait for.
-    if (main_exited_ && !ending_ && !own_.ready_command.is_running()) {
+    if (main_exited_ && !ending_ && !own_.ready_command.has_processes()) {
         begin_ending({soft, ""}, own_.grace_milliseconds);
     }
 }
