@@ -108,6 +108,7 @@ class Worker {
 
   private:
     ServerOptions server_options(Peer peer) const;
+    void add_server(UniqueFd listening, Peer peer);
     Task<> serve();
     Task<Result<>> recover();
     Task<> keep_house();
@@ -133,8 +134,7 @@ class Worker {
     LogStreams logs_;
     MetricsStreams metrics_;
     Api api_;
-    Server server_;
-    std::vector<std::unique_ptr<Server>> tcp_servers_;
+    std::vector<std::unique_ptr<Server>> servers_;
     Housekeeping housekeeping_;
     Result<> recovered_;
     bool stopping_ = false;
@@ -181,20 +181,18 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
            .metrics = [this](const BackendId& id,
                              EventStream& events) { return metrics_.send(id, events); }},
           [this] { return metrics(); }),
-      server_(
-          loop_, std::move(inputs_.api_socket),
-          [this](const Request& request) { return api_.serve(request); },
-          server_options(Peer::same_user)),
       housekeeping_(store_, files_, helper_,
                     {.history_life = configuration.history,
                      .locks_in_use = [this] { return registry_.locks_in_use(); }}) {
-    for (UniqueFd* listening : {&inputs_.api_tcp, &inputs_.api_tcp_ipv6}) {
-        if (!*listening) continue;
-        tcp_servers_.push_back(std::make_unique<Server>(
-            loop_, std::move(*listening),
-            [this](const Request& request) { return api_.serve(request); },
-            server_options(Peer::anyone)));
-    }
+    add_server(std::move(inputs_.api_socket), Peer::same_user);
+    add_server(std::move(inputs_.api_tcp), Peer::anyone);
+    if (inputs_.api_tcp_ipv6) add_server(std::move(inputs_.api_tcp_ipv6), Peer::anyone);
+}
+
+void Worker::add_server(UniqueFd listening, Peer peer) {
+    servers_.push_back(std::make_unique<Server>(
+        loop_, std::move(listening), [this](const Request& request) { return api_.serve(request); },
+        server_options(peer)));
 }
 
 ServerOptions Worker::server_options(Peer peer) const {
@@ -227,8 +225,7 @@ Task<> Worker::serve() {
     recovered_ = co_await recover();
     if (!recovered_) co_return;
     proxy_.start();
-    server_.start();
-    for (const auto& server : tcp_servers_)
+    for (const auto& server : servers_)
         server->start();
     log::info("serving {} backends; the proxy listens on 127.0.0.1:{}, the API on 127.0.0.1:{}",
               registry_.live_count(), proxy_port_, api_port_);
@@ -285,11 +282,12 @@ Task<> Worker::checkpoint() {
 // Backends go on without us: their shims carry them.
 Task<> Worker::stop() {
     log::info("stopping; {} backends go on", registry_.live_count());
+    for (const auto& server : servers_)
+        server->begin_stop();
     registry_.stop();
     logs_.stop();
     metrics_.stop();
-    co_await server_.stop();
-    for (const auto& server : tcp_servers_)
+    for (const auto& server : servers_)
         co_await server->stop();
     proxy_.stop();
     co_await supervisor_.stop();

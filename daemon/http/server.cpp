@@ -122,6 +122,7 @@ struct Server::State : std::enable_shared_from_this<State> {
     std::size_t prepared_for = prepared_at_once;  // clients; so few need nothing
     int streams_ended = 0;
     bool is_stopping = false;
+    Deadline stop_by = never;
     Event client_left;
 };
 
@@ -341,17 +342,22 @@ void Server::start() {
     asio::co_spawn(state_->listening.get_executor(), accept(state_), asio::detached);
 }
 
-Task<> Server::stop() {
-    const std::shared_ptr<State> state = state_;
-    state->is_stopping = true;
+void Server::begin_stop() {
+    if (state_->is_stopping) return;
+    state_->is_stopping = true;
+    state_->stop_by = after(timeouts::server_stop);
     error_code ignored;
-    state->listening.close(ignored);
-    for (const Client& client : state->clients) {
+    state_->listening.close(ignored);
+    for (const Client& client : state_->clients) {
         if (client.is_idle) client.connection->close();
     }
-    const Deadline deadline = after(timeouts::server_stop);
+}
+
+Task<> Server::stop() {
+    const std::shared_ptr<State> state = state_;
+    begin_stop();
     while (!state->clients.empty()) {
-        if (!co_await state->client_left.wait_until(deadline)) break;
+        if (!co_await state->client_left.wait_until(state->stop_by)) break;
     }
     for (const Client& client : state->clients)
         client.connection->close();

@@ -45,8 +45,12 @@ class Server {
     void start();
 
     // No new connections; idle ones are closed at once, the others after the answer they are at
-    // (with `Connection: close`), or after timeouts::server_stop whatever they do. What waits
-    // inside the service must be ended by its owner.
+    // (with `Connection: close`). A client asks again as soon as its stream has ended: so this
+    // comes first, that it has no connection left on which it would be cut off.
+    void begin_stop();
+    // Begins it if it has not begun, and waits for its end: timeouts::server_stop after its begin
+    // all connections are closed whatever they do. What waits inside the service must be ended by
+    // its owner.
     Task<> stop();
 
   private:

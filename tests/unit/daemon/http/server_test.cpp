@@ -61,6 +61,10 @@ class TestServer {
         thread_.join();
     }
 
+    void close_idle() {
+        asio::post(loop_, [this] { server_->begin_stop(); });
+    }
+
     std::future<void> begin_stop() {
         return asio::co_spawn(loop_, server_->stop(), asio::use_future);
     }
@@ -468,6 +472,22 @@ TEST_CASE("a server that stops closes idle connections, and others after their a
     CHECK(busy.read_response().find("Connection: close\r\n") != std::string::npos);
     CHECK(busy.is_at_end());
     CHECK(stopped.wait_for(raw_deadline) == std::future_status::ready);
+}
+
+TEST_CASE("a stop begins with the idle connections, and a stream still ends as its owner has it") {
+    TestServer server;
+    RawSocket idle = server.connect();
+    idle.send(get("/x"));
+    idle.read_response();
+    RawSocket subscriber = server.connect();
+    subscriber.send(get("/events"));
+    subscriber.read_until("data:first\n\n\r\n");
+
+    server.close_idle();
+    CHECK(idle.is_at_end());
+    CHECK(subscriber.is_silent());
+    server.go_on();
+    CHECK(subscriber.read_to_end() == "d\r\ndata:second\n\n\r\n0\r\n\r\n");
 }
 
 }  // namespace jamsock
