@@ -243,7 +243,8 @@ Task<Result<Response>> Api::connect(const Request& request, const PathParameters
     if (!service) co_return tl::unexpected(service.error());
     auto wanted = ConnectRequest::from_json(request.body);
     if (!wanted) co_return tl::unexpected(wanted.error());
-    if (auto may = check_may_give_command(request, wanted->command.has_value()); !may) {
+    const bool says_how_to_run = wanted->command || wanted->base_environment;
+    if (auto may = check_may_give_command(request, says_how_to_run); !may) {
         co_return tl::unexpected(may.error());
     }
     auto deadline = ready_by(request);

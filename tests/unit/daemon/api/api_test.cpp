@@ -479,6 +479,8 @@ TEST_CASE("over TCP nobody says which program to run, and no path of a file is t
     const Headers bearer{{"Authorization", std::string("Bearer ") + api_token}};
     const char* const command = R"({"spawn":{"executable":{"command":["/bin/true"],"cwd":"/"}}})";
     CHECK(served.ask_tcp("POST", connect_path, bearer, command).status == 403);
+    const char* const variables = R"({"spawn":{"executable":{"base_env":{"PATH":"/tmp"}}}})";
+    CHECK(served.ask_tcp("POST", connect_path, bearer, variables).status == 403);
     CHECK(served
               .ask_tcp("POST", "/v2/account/local/service", bearer,
                        R"({"name":"editor","command":["/bin/true"],"cwd":"/"})")
