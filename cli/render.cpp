@@ -195,7 +195,7 @@ std::string render_error(const Error& error, bool color) {
     for (const std::string& line : error.log_tail) {
         fmt::format_to(std::back_inserter(text), "    {}\n", escaped(line));
     }
-    if (!error.hint.empty()) {
+    if (!error.message.ends_with(error.hint)) {
         fmt::format_to(std::back_inserter(text), "Try: {}\n", escaped(error.hint));
     }
     return text;

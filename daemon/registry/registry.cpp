@@ -327,7 +327,8 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
     const auto& command = request.command ? request.command : definition.command;
     if (!command) {
         return fail(ErrorCode::spawn_failed,
-                    fmt::format("The service {} has no command to run.", in_quotes(service.str())),
+                    fmt::format("The service {} has no command to run; give it one with: {}",
+                                in_quotes(service.str()), give_command(service)),
                     give_command(service));
     }
     const std::string lock_name = key_lock::file_name(service, resource_key);

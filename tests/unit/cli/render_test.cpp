@@ -40,6 +40,8 @@ TEST_CASE("an error is a sentence and a command to run") {
     const Error error{ErrorCode::conflict, "It is \x1b[1mheld.", "jamsock list", {}};
     CHECK(render_error(error, false) == "jamsock: It is \\x1b[1mheld.\nTry: jamsock list\n");
     CHECK(render_error({ErrorCode::conflict, "No.", "", {}}, false) == "jamsock: No.\n");
+    CHECK(render_error({ErrorCode::conflict, "No; ask: jamsock list", "jamsock list", {}}, false) ==
+          "jamsock: No; ask: jamsock list\n");
 }
 
 TEST_CASE("an error in color differs only by the color") {

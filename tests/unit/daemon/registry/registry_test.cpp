@@ -921,6 +921,9 @@ TEST_CASE("a service that isn't there, or has no command, starts nothing") {
     REQUIRE(world.services.create(ServiceName::parse("editor").value(), {}));
     const auto without_command = world.connect(for_key("doc"), "editor");
     CHECK(without_command.error().code == ErrorCode::spawn_failed);
+    CHECK(without_command.error().message ==
+          "The service 'editor' has no command to run; give it one with: "
+          "jamsock service update editor -- COMMAND");
     CHECK(without_command.error().hint == "jamsock service update editor -- COMMAND");
     CHECK(world.backends.started.empty());
     ConnectRequest in_place = for_key("doc");
