@@ -74,7 +74,12 @@ std::optional<std::string> LogLines::next() {
         at_ += line.size();
         return event_line(line);
     }
-    if (!is_whole) return std::nullopt;
+    if (!is_whole) {
+        // Who follows may wait for long.
+        text_.erase(0, std::exchange(at_, 0));
+        text_.shrink_to_fit();
+        return std::nullopt;
+    }
     at_ += newline + 1;
     return event_line(line);
 }
