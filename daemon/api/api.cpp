@@ -7,6 +7,7 @@
 #include "common/timeouts.h"
 #include "daemon/api/metrics_text.h"
 #include "daemon/api/path.h"
+#include "daemon/api/told_in_log.h"
 #include "daemon/http/event_stream.h"
 #include "daemon/log.h"
 #include "daemon/random_word.h"
@@ -20,7 +21,7 @@ constexpr long long most_keys = 1000;  // in one piece of the list
 // Over TCP `error` is told without what is for this user alone.
 Response failure(const Error& error, Peer peer) {
     const std::string id = new_request_id();
-    log::info("request {} failed: {}: {}", id, info(error.code).name, error.message);
+    log::info("request {} failed: {}", id, told_in_log(error));
     return {.status = info(error.code).http_status,
             .body = error_json(peer == Peer::anyone ? without_paths(error) : error, id)};
 }
@@ -213,6 +214,12 @@ Response Api::refuse(int http_status, std::string sentence) {
     Response response = failure({code_of(http_status), std::move(sentence), {}, {}}, Peer::anyone);
     response.status = http_status;
     return response;
+}
+
+std::string Api::endpoint_of(const Request& request) const {
+    const Match match = router_.find(request.method, request.path);
+    return match.endpoint ? fmt::format("{} {}", match.endpoint->method, match.endpoint->pattern)
+                          : "no endpoint";
 }
 
 Task<Response> Api::serve(const Request& request) {

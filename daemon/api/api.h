@@ -39,6 +39,9 @@ class Api {
     // The answer to what never became a request: a malformed head, a body that is too large.
     static Response refuse(int http_status, std::string sentence);
 
+    // For the log: "GET /v2/backend/{id}". The path itself may hold a token.
+    std::string endpoint_of(const Request& request) const;
+
     std::size_t open_streams() const { return *streams_open_; }
     const std::vector<Endpoint>& endpoints() const { return router_.endpoints(); }
 

@@ -108,9 +108,11 @@ struct Server::State : std::enable_shared_from_this<State> {
     Task<Response> ask_service(const Request& request);
     Task<bool> send(Connection& connection, const Response& response, bool answers_head,
                     bool keep_alive);
-    Task<> send_events(const std::shared_ptr<Connection>& connection, const Response& response,
-                       bool answers_head, bool is_http_1_0);
-    Task<> turn_away(Connection& connection, int status, std::string sentence);
+    Task<> send_events(const std::shared_ptr<Connection>& connection, const Request& request,
+                       const Response& response, bool answers_head, bool is_http_1_0);
+    Task<bool> fill(EventStream& stream, const Request& request, const Response& response);
+    void tell_of(const std::exception& bug, const Request& request) const;
+    Task<> turn_away(Connection& connection, int status, const std::string& sentence);
     void prepare_for_more();
     void count_stream_end();
     static Task<> trim(std::shared_ptr<State> state);
@@ -220,7 +222,7 @@ Task<bool> Server::State::answer_next(Client& client) {
     }
     const Response response = co_await ask_service(request);
     if (response.events) {
-        co_await send_events(client.connection, response, answers_head, is_http_1_0);
+        co_await send_events(client.connection, request, response, answers_head, is_http_1_0);
         co_return false;
     }
     const bool may_go_on = co_await send(connection, response, answers_head, keep_alive);
@@ -273,11 +275,13 @@ Task<Response> Server::State::ask_service(const Request& request) {
     try {
         co_return co_await service(request);
     } catch (const std::exception& bug) {
-        if (options.on_exception) {
-            options.on_exception(request.method + " " + request.path + ": " + bug.what());
-        }
+        tell_of(bug, request);
     }
     co_return options.refuse(500, "The request met a bug in the daemon.");
+}
+
+void Server::State::tell_of(const std::exception& bug, const Request& request) const {
+    if (options.on_exception) options.on_exception(request, bug.what());
 }
 
 Task<bool> Server::State::send(Connection& connection, const Response& response, bool answers_head,
@@ -293,7 +297,8 @@ Task<bool> Server::State::send(Connection& connection, const Response& response,
 }
 
 Task<> Server::State::send_events(const std::shared_ptr<Connection>& connection,
-                                  const Response& response, bool answers_head, bool is_http_1_0) {
+                                  const Request& request, const Response& response,
+                                  bool answers_head, bool is_http_1_0) {
     const Framing framing = is_http_1_0 ? Framing::until_close : Framing::chunked;
     const std::string head = head_of(response, framing, /*keep_alive=*/false);
     connection->set_deadline(after(timeouts::response_write));
@@ -301,9 +306,21 @@ Task<> Server::State::send_events(const std::shared_ptr<Connection>& connection,
     connection->set_deadline(never);
     if (!sent || answers_head) co_return;
     EventStream stream(connection, framing == Framing::chunked);
-    co_await response.events(stream);
-    co_await stream.finish();
+    const bool is_whole = co_await fill(stream, request, response);
+    if (is_whole) co_await stream.finish();
     count_stream_end();
+}
+
+// False: the events broke off.
+Task<bool> Server::State::fill(EventStream& stream, const Request& request,
+                               const Response& response) {
+    try {
+        co_await response.events(stream);
+        co_return true;
+    } catch (const std::exception& bug) {
+        tell_of(bug, request);
+    }
+    co_return false;
 }
 
 void Server::State::count_stream_end() {
@@ -319,8 +336,8 @@ Task<> Server::State::trim(std::shared_ptr<State> state) {
     ::malloc_trim(0);
 }
 
-Task<> Server::State::turn_away(Connection& connection, int status, std::string sentence) {
-    const Response response = options.refuse(status, std::move(sentence));
+Task<> Server::State::turn_away(Connection& connection, int status, const std::string& sentence) {
+    const Response response = options.refuse(status, sentence);
     co_await send(connection, response, false, false);
     co_await connection.linger();
 }

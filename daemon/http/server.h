@@ -25,8 +25,9 @@ struct ServerOptions {
     Peer peer = Peer::same_user;
     // Whether to serve this new connection; empty: all.
     std::function<bool(int fd)> accept_filter = {};
-    // Told of an exception out of the service, which is a bug: "GET /path: what". For the log.
-    std::function<void(const std::string& what)> on_exception = {};
+    // Told of an exception out of the service, which is a bug. For the log, but a request may hold
+    // secrets.
+    std::function<void(const Request& request, const std::string& what)> on_exception = {};
     std::size_t body_limit = 1 << 20;
     // How many bytes at least the body lacks that came as long as its Content-Length says, where a
     // client is known to declare too few. They are read as well, then it is asked again; such a

@@ -435,6 +435,16 @@ TEST_CASE(
         CHECK_MESSAGE(service.find(field) != std::string::npos, field);
 }
 
+TEST_CASE("the log names an endpoint without what a path holds") {
+    Served served;
+    const auto named = [&](const char* method, const char* path) {
+        return served.api.endpoint_of({.method = method, .path = path});
+    };
+    CHECK(named("GET", "/ready/knrv5/secret/") == "GET /ready/{id}/{token}/");
+    CHECK(named("HEAD", "/v2/backend/knrv5") == "GET /v2/backend/{id}");
+    CHECK(named("GET", "/ready/knrv5/secret") == "no endpoint");
+}
+
 TEST_CASE("no two endpoints are the same, and each says what it is for") {
     Served served;
     std::set<std::pair<std::string_view, std::string_view>> seen;

@@ -47,7 +47,10 @@ class TestServer {
                                   return Response{.status = status, .body = "refused: " + sentence};
                               },
                           .accept_filter = [this](int) { return accepts_.load(); },
-                          .on_exception = [this](const std::string& what) { exception_ = what; },
+                          .on_exception =
+                              [this](const Request& request, const std::string& what) {
+                                  exception_ = request.method + " " + request.path + ": " + what;
+                              },
                           .body_limit = 1000,
                           .missing_bytes = &missing_bytes_of_test,
                           .most_connections = most_connections});
@@ -98,6 +101,12 @@ class TestServer {
         if (request.path == "/events") {
             co_return Response{.headers = {{"Content-Type", "text/event-stream"}},
                                .events = [this](EventStream& stream) { return send(stream); }};
+        }
+        if (request.path == "/broken-off") {
+            co_return Response{.events = [](EventStream& stream) -> Task<> {
+                co_await stream.send("first");
+                throw std::runtime_error("a bug");
+            }};
         }
         if (request.path == "/empty") co_return Response{.status = 204};
         if (request.path == "/large") co_return Response{.body = large_body()};
@@ -394,6 +403,15 @@ TEST_CASE("an exception out of the service is a 500, told of, and the connection
     CHECK(client.read_response().starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
     CHECK(client.read_response().starts_with("HTTP/1.1 200 OK"));
     CHECK(server.exception() == "GET /throw: a bug");
+}
+
+TEST_CASE("an exception out of a stream is told of, and breaks the stream off") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(get("/broken-off"));
+    client.read_until("\r\n\r\n");
+    CHECK(client.read_to_end() == "c\r\ndata:first\n\n\r\n");
+    CHECK(server.exception() == "GET /broken-off: a bug");
 }
 
 TEST_CASE("a client that the filter refuses is not answered") {
