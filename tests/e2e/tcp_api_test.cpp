@@ -8,8 +8,10 @@
 
 #include "common/api_token.h"
 #include "common/api_types.h"
+#include "common/runtime_paths.h"
 #include "tests/support/eventually.h"
 #include "tests/support/home.h"
+#include "tests/support/raw_socket.h"
 
 using namespace jamsock;
 using namespace jamsock::test;
@@ -103,4 +105,50 @@ TEST_CASE("what jamsock env prints leads curl to the daemon") {
     CHECK(result.exit_code == 0);
     CHECK(result.out.find(R"("name":"default")") != std::string::npos);
     CHECK(result.out.ends_with("unset\n"));
+}
+
+TEST_CASE("idle connections are closed before streams end, whatever another socket's client does") {
+    const Home home;
+    home.output_of({"daemon", "start"});
+    ConnectRequest request{.key = Key::parse("doc").value()};
+    request.command = Command{{test_backend()}, "/"};
+    const BackendId id = home.connect(request).value().backend_id;
+    const auto over_tcp = [&](const std::string& target) {
+        RawSocket client = RawSocket::connect(home.version()->api_port);
+        client.send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        return client;
+    };
+    RawSocket idle = over_tcp("/healthz");
+    CHECK(idle.read_response().starts_with("HTTP/1.1 200 "));
+    RawSocket stream = over_tcp("/v2/backend/" + id.str() + "/status/stream");
+    CHECK(stream.read_until("\"ready\"").ends_with("\"ready\""));
+    RawSocket slow = RawSocket::connect(home.path() + "/" + state_file::socket);
+    slow.send(
+        "POST /v2/service/local/default/connect HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n"
+        "Expect: 100-continue\r\n\r\n");
+    CHECK(slow.read_until("\r\n\r\n").starts_with("HTTP/1.1 100 "));
+
+    Child stop = home.start_jamsock({"daemon", "stop"});
+    CHECK(stream.read_to_end().ends_with("0\r\n\r\n"));
+    CHECK_FALSE(idle.is_silent(std::chrono::milliseconds(0)));
+    CHECK(idle.is_at_end());
+    slow.close();
+    CHECK(stop.wait().exit_code == 0);
+    home.output_of({"daemon", "start"});  // so that the backend can be ended
+}
+
+TEST_CASE("the log has no token of a path that is written a little wrong") {
+    const Home home;
+    home.output_of({"daemon", "start"});
+    ConnectRequest request{.key = Key::parse("doc").value()};
+    request.command = Command{{test_backend()}, "/"};
+    const ConnectResponse backend = home.connect(request).value();
+    const std::string ready = "/ready/" + backend.backend_id.str() + "/" + backend.token;
+    CHECK(home.get(ready).status == 404);
+    CHECK(home.post(ready + "/", "").status == 405);
+    CHECK(home.get("/v2/backend/" + backend.token + "/status").status == 400);
+    std::ifstream file(home.path() + "/" + state_file::log);
+    const std::string log{std::istreambuf_iterator<char>(file), {}};
+    CHECK(log.find("failed: NotFound") != std::string::npos);
+    CHECK(log.find(backend.token) == std::string::npos);
 }
