@@ -6,6 +6,7 @@
 #include "common/text.h"
 #include "common/timeouts.h"
 #include "daemon/api/metrics_text.h"
+#include "daemon/api/openapi.h"
 #include "daemon/api/path.h"
 #include "daemon/api/told_in_log.h"
 #include "daemon/http/event_stream.h"
@@ -116,6 +117,17 @@ Result<std::optional<Deadline>> ready_by(const Request& request) {
     return deadline;
 }
 
+// What a row of the table says of its endpoint (Shapes).
+template <class... Names>
+Shapes takes(std::string_view request, std::string_view answer, Names... parameters) {
+    return {request, answer, {parameters...}};
+}
+
+template <class... Names>
+Shapes gives(std::string_view answer, Names... parameters) {
+    return {{}, answer, {parameters...}};
+}
+
 }  // namespace
 
 std::vector<Endpoint> Api::table() {
@@ -127,60 +139,76 @@ std::vector<Endpoint> Api::table() {
         };
     return {
         {"POST", "/v2/service/{account}/{service}/connect", handler(&Api::connect),
-         "the backend that holds a key, or a new one"},
+         "the backend that holds a key, or a new one",
+         takes("ConnectRequest", "ConnectResponse", "wait_ready", "prefer_wait")},
         {"POST", "/v2/service/{account}/{service}/{environment}/connect", handler(&Api::connect),
-         "the same in an environment of the service"},
+         "the same in an environment of the service",
+         takes("ConnectRequest", "ConnectResponse", "wait_ready", "prefer_wait")},
         {"GET", "/v2/account/{account}/keys", handler(&Api::keys),
-         "the backends that have not ended"},
+         "the backends that have not ended",
+         gives("KeyList", "of_service", "prefix", "limit", "cursor")},
         {"GET", "/v2/account/{account}/backends", handler(&Api::running_backends),
-         "the same as Jamsocket lists them"},
-        {"GET", "/v2/backend/{id}", handler(&Api::backend), "all about one backend"},
+         "the same as Jamsocket lists them", gives("RunningBackends")},
+        {"GET", "/v2/backend/{id}", handler(&Api::backend), "all about one backend",
+         gives("BackendInfo")},
         {"GET", "/v2/backend/{id}/status", handler(&Api::backend_status),
-         "a backend's present status", true},
+         "a backend's present status", gives("PublicStatus"), true},
         {"GET", "/v2/backend/{id}/status/stream", handler(&Api::backend_status_stream),
-         "all its statuses, as they come (server-sent events)", true},
+         "all its statuses, as they come (server-sent events)", gives("StatusStream"), true},
         {"GET", "/ready/{id}/{token}/", handler(&Api::ready),
-         "a page that goes to a backend's URL when it is ready", true},
+         "a page that goes to a backend's URL when it is ready", gives("ReadyPage"), true},
         {"GET", "/v2/backend/{id}/logs/stream", handler(&Api::backend_log_stream),
-         "its output, kept and to come, a line an event"},
+         "its output, kept and to come, a line an event", gives("LogStream")},
         {"GET", "/v2/backend/{id}/metrics/stream", handler(&Api::backend_metrics_stream),
-         "what it uses of memory and processors, each second"},
-        {"POST", "/v2/backend/{id}/terminate", handler(&Api::terminate), "end a backend"},
+         "what it uses of memory and processors, each second", gives("MetricsStream")},
+        {"POST", "/v2/backend/{id}/terminate", handler(&Api::terminate), "end a backend",
+         takes("TerminateRequest", "Ok", "wait_terminated")},
         {"POST", "/service/{account}/{service}/terminate-backends",
-         handler(&Api::terminate_backends), "end the backends of a service that are older"},
+         handler(&Api::terminate_backends), "end the backends of a service that are older",
+         takes("TerminateBackendsRequest", "TerminateBackendsResponse")},
         {"POST", "/v2/backend/{id}/revoke", handler(&Api::revoke),
-         "end connection tokens of a backend: one, or all of a user"},
+         "end connection tokens of a backend: one, or all of a user",
+         takes("RevokeRequest", "RevokeResponse")},
         {"POST", "/v1/user/{account}/service/{service}/spawn", handler(&Api::v1_spawn),
-         "version 1: the backend that holds a lock, or a new one"},
+         "version 1: the backend that holds a lock, or a new one",
+         takes("V1SpawnRequest", "V1SpawnResponse")},
         {"POST", "/user/{account}/service/{service}/spawn", handler(&Api::v1_spawn),
-         "version 1: the same"},
+         "version 1: the same", takes("V1SpawnRequest", "V1SpawnResponse")},
         {"GET", "/backend/{id}/status", handler(&Api::v1_status),
-         "version 1: a backend's present state", true},
+         "version 1: a backend's present state", gives("V1Status"), true},
         {"GET", "/backend/{id}/status/stream", handler(&Api::v1_status_stream),
-         "version 1: all its states, as they come (server-sent events)", true},
+         "version 1: all its states, as they come (server-sent events)", gives("V1StatusStream"),
+         true},
         {"POST", "/backend/{id}/terminate", handler(&Api::v1_terminate),
-         "version 1: end a backend at once"},
+         "version 1: end a backend at once", gives("Ok")},
         {"POST", "/v2/account/{account}/service", handler(&Api::create_service),
-         "a new service, or environment of one"},
-        {"GET", "/v2/account/{account}/services", handler(&Api::services), "the services' names"},
+         "a new service, or environment of one", takes("ServiceCreateRequest", "Ok")},
+        {"GET", "/v2/account/{account}/services", handler(&Api::services), "the services' names",
+         gives("ServiceList")},
         {"GET", "/v2/service/{account}/{service}", handler(&Api::service),
-         "a service and its environments"},
+         "a service and its environments", gives("ServiceInfo")},
         {"POST", "/v2/service/{account}/{service}/update", handler(&Api::update_service),
-         "change a service (a JSON Merge Patch)"},
+         "change a service (a JSON Merge Patch)", takes("ServiceUpdateRequest", "Ok")},
         {"POST", "/v2/service/{account}/{service}/{environment}/update",
-         handler(&Api::update_service), "change an environment"},
+         handler(&Api::update_service), "change an environment",
+         takes("ServiceUpdateRequest", "Ok")},
         {"POST", "/v2/service/{account}/{service}/delete", handler(&Api::delete_service),
-         "delete a service with its environments"},
+         "delete a service with its environments", takes("ServiceDeleteRequest", "Ok")},
         {"POST", "/v2/service/{account}/{service}/{environment}/delete",
-         handler(&Api::delete_service), "delete an environment"},
+         handler(&Api::delete_service), "delete an environment",
+         takes("ServiceDeleteRequest", "Ok")},
         {"GET", "/v2/service/{account}/{service}/images", handler(&Api::images),
-         "no images: services run commands"},
+         "no images: services run commands", gives("ImageList")},
         {"GET", "/service/{account}/{service}/image-name", handler(&Api::image_name),
          "unsupported: services run commands"},
-        {"GET", "/auth", handler(&Api::auth), "what the caller's token may do"},
-        {"GET", "/healthz", handler(&Api::healthz), "whether the daemon answers", true},
-        {"GET", "/version", handler(&Api::version), "which daemon this is"},
-        {"GET", "/metrics", handler(&Api::metrics), "the daemon's figures, for Prometheus"},
+        {"GET", "/auth", handler(&Api::auth), "what the caller's token may do", gives("Auth")},
+        {"GET", "/healthz", handler(&Api::healthz), "whether the daemon answers", gives("Ok"),
+         true},
+        {"GET", "/version", handler(&Api::version), "which daemon this is", gives("VersionInfo")},
+        {"GET", "/metrics", handler(&Api::metrics), "the daemon's figures, for Prometheus",
+         gives("MetricsText")},
+        {"GET", "/openapi.json", handler(&Api::openapi), "this API's description (OpenAPI 3.1)",
+         gives("OpenApiDocument"), true},
     };
 }
 
@@ -468,6 +496,10 @@ Task<Result<Response>> Api::healthz(const Request&, const PathParameters&) {
 
 Task<Result<Response>> Api::metrics(const Request&, const PathParameters&) {
     co_return Response{.body = metrics_(), .headers = {{"Content-Type", metrics_content_type}}};
+}
+
+Task<Result<Response>> Api::openapi(const Request&, const PathParameters&) {
+    co_return Response{.body = openapi_json(endpoints())};
 }
 
 Task<Result<Response>> Api::version(const Request&, const PathParameters&) {

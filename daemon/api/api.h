@@ -77,6 +77,7 @@ class Api {
     Task<Result<Response>> healthz(const Request& request, const PathParameters& path);
     Task<Result<Response>> version(const Request& request, const PathParameters& path);
     Task<Result<Response>> metrics(const Request& request, const PathParameters& path);
+    Task<Result<Response>> openapi(const Request& request, const PathParameters& path);
 
     // In v1.cpp.
     Task<Result<Response>> v1_spawn(const Request& request, const PathParameters& path);

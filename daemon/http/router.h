@@ -33,6 +33,13 @@ class PathParameters {
 // The request and the parameters stay alive until the handler's task has ended.
 using Handler = std::function<Task<Result<Response>>(const Request&, const PathParameters&)>;
 
+// What an endpoint takes and gives, by the names that the API's description has for it.
+struct Shapes {
+    std::string_view request = {};  // the body's schema; empty: it reads none
+    std::string_view answer = {};   // a schema or a response; empty: it only refuses
+    std::vector<std::string_view> parameters = {};  // beside the path's: of the query, of the head
+};
+
 // One row of the table of routes. ("Route" is the proxy's word: from a token to a backend.)
 struct Endpoint {
     std::string_view method;
@@ -40,6 +47,7 @@ struct Endpoint {
         pattern;  // "/v2/backend/{id}/status": a {name} takes one whole, non-empty part
     Handler handler;
     std::string_view summary;
+    Shapes shapes = {};
     bool is_public = false;  // anyone may ask, also a page of another origin
 };
 

@@ -2,9 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 using namespace jamsock;
+using Json = nlohmann::json;
 
 namespace {
 
@@ -75,6 +79,16 @@ struct Served {
         return error.code;
     }
 };
+
+// … and the one name of how a caller proves itself, which is no reference.
+std::set<std::string> references_in(const Json& document) {
+    std::set<std::string> found{"/components/securitySchemes/bearer"};
+    const Json flat = document.flatten();
+    for (const auto& [place, value] : flat.items()) {
+        if (place.ends_with("/$ref")) found.insert(value.get<std::string>().substr(1));
+    }
+    return found;
+}
 
 constexpr const char* connect_path = "/v2/service/local/default/connect";
 
@@ -443,6 +457,39 @@ TEST_CASE("the log names an endpoint without what a path holds") {
     CHECK(named("GET", "/ready/knrv5/secret/") == "GET /ready/{id}/{token}/");
     CHECK(named("HEAD", "/v2/backend/knrv5") == "GET /v2/backend/{id}");
     CHECK(named("GET", "/ready/knrv5/secret") == "no endpoint");
+}
+
+TEST_CASE("the API's description is that of daemon/api/openapi.json") {
+    Served served;
+    const Response response = served.ask_tcp("GET", "/openapi.json", {});
+    CHECK(response.status == 200);
+    CHECK(*find_header(response.headers, "access-control-allow-origin") == "*");
+    std::ostringstream kept;
+    kept << std::ifstream(JAMSOCK_OPENAPI_FILE).rdbuf();
+    const bool is_kept = response.body == kept.str();
+    CHECK_MESSAGE(is_kept,
+                  "The table of endpoints or common/api_schemas.json has changed; run: "
+                  "build/dev/tests/unit_tests --no-skip -tc='daemon/api/openapi.json is written'");
+}
+
+TEST_CASE("every endpoint is in the API's description, which has nothing else and all it names") {
+    Served served;
+    const Json document = Json::parse(served.ask("GET", "/openapi.json").body);
+    std::size_t operations = 0;
+    for (const auto& path : document["paths"])
+        operations += path.size();
+    CHECK(operations == served.api.endpoints().size());
+    std::set<std::string> components;
+    for (const auto& [kind, entries] : document["components"].items()) {
+        for (const auto& [name, entry] : entries.items())
+            components.insert("/components/" + kind + "/" + name);
+    }
+    CHECK(references_in(document) == components);
+}
+
+TEST_CASE("daemon/api/openapi.json is written" * doctest::skip()) {
+    Served served;
+    std::ofstream(JAMSOCK_OPENAPI_FILE) << served.ask("GET", "/openapi.json").body;
 }
 
 TEST_CASE("no two endpoints are the same, and each says what it is for") {
