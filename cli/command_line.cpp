@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 
+#include "cli/choice_option.h"
 #include "cli/command_table.h"
 #include "cli/invocation.h"
 #include "common/nearest_name.h"
@@ -91,6 +92,7 @@ tl::unexpected<Error> usage_error(const CLI::ParseError& wrong, const Verb& verb
                                   const CLI::App& options) {
     std::string sentence = fmt::format("The command line can't be read: {}.", wrong.what());
     if (dynamic_cast<const CLI::ExtrasError*>(&wrong)) sentence = unexpected_word(verb, options);
+    if (dynamic_cast<const CLI::ValidationError*>(&wrong)) sentence = wrong.what();
     if (dynamic_cast<const CLI::ArgumentMismatch*>(&wrong)) {
         sentence = wrong_number_of_values(wrong.what());
     }
@@ -130,12 +132,22 @@ class HelpFormatter : public CLI::Formatter {
     const Verb& verb_;
 };
 
+void add_color_option(CLI::App& options, Terminal& terminal) {
+    add_choice_option<ColorRule>(options, "--color", "Colours",
+                                 {{"auto", ColorRule::automatic},
+                                  {"always", ColorRule::always},
+                                  {"never", ColorRule::never}},
+                                 [&terminal](ColorRule rule) { terminal.set_color(rule); })
+        ->type_name("WHEN");
+}
+
 Result<int> run_verb(const Verb& verb, Words words, Terminal& terminal) {
     const std::string command = fmt::format("jamsock {}", verb.name);
     CLI::App options{std::string(verb.summary), command};
     options.set_help_flag("-h,--help", "Show this help");
     options.formatter(std::make_shared<HelpFormatter>(verb));
     const VerbRun run = verb.prepare(options);
+    add_color_option(options, terminal);
 
     Invocation invocation{.terminal = terminal, .start = verb.start};
     const bool has_program = std::ranges::find(words, "--") != words.end();

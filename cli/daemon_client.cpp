@@ -11,6 +11,9 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include <cctype>
+#include <utility>
+
 #include "cli/deadline.h"
 #include "common/runtime_paths.h"
 #include "common/timeouts.h"
@@ -24,6 +27,8 @@ namespace http = boost::beast::http;
 using ResponseParser = http::response_parser<http::string_body>;
 
 constexpr std::size_t read_size = 16 * 1024;
+constexpr std::chrono::milliseconds look_pause{100};
+constexpr std::string_view product = "jamsock/";
 
 // `target` has only characters that a request line takes as they are.
 std::string request_text(std::string_view method, std::string_view target, std::string_view body) {
@@ -76,6 +81,13 @@ Breakdown receive_answer(int fd, ResponseParser& parser, Deadline deadline) {
     return Breakdown::none;
 }
 
+// Server: jamsock/0.1.0
+std::string version_in(const ResponseParser::value_type& answer) {
+    const auto field = answer[http::field::server];
+    const std::string_view server(field.data(), field.size());
+    return std::string(server.starts_with(product) ? server.substr(product.size()) : "");
+}
+
 tl::unexpected<Error> unreachable(int error) {
     return fail(ErrorCode::daemon_unavailable,
                 fmt::format("The daemon can't be reached: {}.", ::strerror(error)),
@@ -95,6 +107,18 @@ Result<UniqueFd> connect_in(int directory_fd, bool& no_daemon) {
     const int error = errno;
     no_daemon = fd && (error == ENOENT || error == ECONNREFUSED);
     return unreachable(error);
+}
+
+// RFC 3986, 2.1: all but the unreserved characters.
+std::string percent_encoded(std::string_view text) {
+    std::string encoded;
+    for (const char c : text) {
+        const bool is_plain = std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' ||
+                              c == '_' || c == '~';
+        encoded +=
+            is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return encoded;
 }
 
 std::string backend_path(const BackendId& id) {
@@ -123,10 +147,21 @@ bool DaemonClient::daemon_answers() const {
     return other && *other && (*other)->version(deadline_in(patience_));
 }
 
+// Until `until`, or an answer begins.
+bool DaemonClient::answer_begins(Deadline until) const {
+    while (while_waiting_) {
+        const Deadline next_look = std::min(until, deadline_in(look_pause));
+        if (wait_for_event(connection_.get(), POLLIN, next_look)) return true;
+        if (next_look == until) return false;
+        while_waiting_();
+    }
+    return wait_for_event(connection_.get(), POLLIN, until);
+}
+
 Breakdown DaemonClient::wait_for_answer(Deadline deadline) const {
     for (;;) {
         const Deadline next_doubt = std::min(deadline, deadline_in(patience_));
-        if (wait_for_event(connection_.get(), POLLIN, next_doubt)) return Breakdown::none;
+        if (answer_begins(next_doubt)) return Breakdown::none;
         if (next_doubt == deadline || !daemon_answers()) return Breakdown::deadline_passed;
     }
 }
@@ -170,6 +205,7 @@ Result<std::string> DaemonClient::call(std::string_view method, const std::strin
     if (why == Breakdown::none) why = receive_answer(connection_.get(), parser, deadline);
     if (why != Breakdown::none) return broken(why);
     if (!parser.keep_alive()) connection_.reset();
+    daemon_version_ = version_in(parser.get());
     const int status = parser.get().result_int();
     if (status / 100 == 2) return std::move(parser.get().body());
     return tl::unexpected(error_from_json(parser.get().body(), status));
@@ -202,9 +238,17 @@ Result<ApiAnswer<ConnectResponse>> DaemonClient::connect(const ServiceName& serv
     return call_for<ConnectResponse>("POST", target, request.to_json(), deadline);
 }
 
-Result<ApiAnswer<KeyList>> DaemonClient::keys(Deadline deadline) {
-    return call_for<KeyList>("GET", fmt::format("/v2/account/{}/keys", ServiceName::local_account),
-                             {}, deadline);
+Result<ApiAnswer<KeyList>> DaemonClient::keys(Deadline deadline, const KeyQuery& query) {
+    std::string target = fmt::format("/v2/account/{}/keys", ServiceName::local_account);
+    char before = '?';
+    const std::string usage = query.usage ? "true" : "";
+    for (const auto& [name, value] :
+         {std::pair{"service", query.service}, {"prefix", query.prefix}, {"usage", usage}}) {
+        if (value.empty()) continue;
+        target += fmt::format("{}{}={}", before, name, percent_encoded(value));
+        before = '&';
+    }
+    return call_for<KeyList>("GET", target, {}, deadline);
 }
 
 Result<ApiAnswer<BackendInfo>> DaemonClient::backend(const BackendId& id, Deadline deadline) {

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,13 @@ template <class T>
 struct ApiAnswer {
     T value;
     std::string json;
+};
+
+// Which backends a list shall have; what is empty restricts nothing.
+struct KeyQuery {
+    std::string service = {};
+    std::string prefix = {};  // of the key
+    bool usage = false;       // also the memory that each uses
 };
 
 // Why a call got no answer, where it got none.
@@ -45,7 +53,7 @@ class DaemonClient {
     Result<ApiAnswer<ConnectResponse>> connect(const ServiceName& service,
                                                const ConnectRequest& request, bool wait_until_ready,
                                                Deadline deadline);
-    Result<ApiAnswer<KeyList>> keys(Deadline deadline);
+    Result<ApiAnswer<KeyList>> keys(Deadline deadline, const KeyQuery& query = {});
     Result<ApiAnswer<BackendInfo>> backend(const BackendId& id, Deadline deadline);
     // With `wait_until_ended`, the answer comes when every process of the backend is gone.
     Result<> terminate(const BackendId& id, const TerminateRequest& request, bool wait_until_ended,
@@ -65,6 +73,12 @@ class DaemonClient {
     // About the last call that failed.
     Breakdown breakdown() const { return breakdown_; }
 
+    // As the last answer named it; empty if it named none.
+    const std::string& daemon_version() const { return daemon_version_; }
+
+    // Called about ten times a second while a call waits for its answer.
+    void while_waiting(std::function<void()> look) { while_waiting_ = std::move(look); }
+
     // The process that holds the listening socket: the daemon's keeper. 0 if it can't be told.
     pid_t keeper_pid() const;
 
@@ -83,6 +97,7 @@ class DaemonClient {
     Result<ApiAnswer<T>> call_for(std::string_view method, const std::string& target,
                                   std::string body, Deadline deadline);
     Result<> reconnect();
+    bool answer_begins(Deadline until) const;
     Breakdown wait_for_answer(Deadline deadline) const;
     // Whether it does on another connection.
     bool daemon_answers() const;
@@ -92,6 +107,8 @@ class DaemonClient {
     UniqueFd connection_;  // empty between calls if the daemon closed it
     std::chrono::milliseconds patience_;
     Breakdown breakdown_ = Breakdown::none;
+    std::string daemon_version_;
+    std::function<void()> while_waiting_;
 };
 
 }  // namespace jamsock

@@ -37,6 +37,7 @@ struct Invocation {
         if (!daemon) return pass_on(daemon);
         if (!daemon->client) return without_daemon();
         auto answer = call(*daemon->client);
+        terminal.tell_version(daemon->client->daemon_version());
         const bool lost = !answer && (daemon->client->breakdown() == Breakdown::connection_lost ||
                                       answer.error().code == ErrorCode::shutting_down);
         if (!lost || repeat == Repeat::never) return answer;

@@ -1,7 +1,7 @@
 #include "cli/render.h"
 
 #include <fmt/format.h>
-#include <locale.h>
+#include <string.h>
 #include <utf8.h>
 #include <wchar.h>
 
@@ -11,8 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "cli/wide_text_locale.h"
 #include "common/clock.h"
 #include "common/text.h"
+#include "common/version.h"
 
 namespace jamsock {
 
@@ -22,25 +24,6 @@ constexpr std::int64_t minute = 60, hour = 60 * minute, day = 24 * hour;
 using Row = std::vector<std::string>;
 using Details = std::vector<std::pair<std::string_view, std::string>>;
 
-// Of the columns of text that is not ASCII only a locale knows; this one is always there.
-class WideTextLocale {
-  public:
-    WideTextLocale()
-        : locale_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)),
-          before_(locale_ ? ::uselocale(locale_) : nullptr) {}
-    WideTextLocale(const WideTextLocale&) = delete;
-    WideTextLocale& operator=(const WideTextLocale&) = delete;
-    ~WideTextLocale() {
-        if (!locale_) return;
-        ::uselocale(before_);
-        ::freelocale(locale_);
-    }
-
-  private:
-    locale_t locale_;
-    locale_t before_;
-};
-
 std::string key_text(const std::optional<Key>& key) {
     return key ? escaped(key->str()) : "-";
 }
@@ -49,16 +32,51 @@ std::int64_t seconds_since(std::int64_t time, std::int64_t now) {
     return std::max<std::int64_t>(0, (now - time) / 1000);
 }
 
-// `duration` says how the two times are written.
-template <class Duration>
-Row key_row(const KeyEntry& entry, std::int64_t now, Duration duration) {
-    return {key_text(entry.key),
+// "00:41", "1:02:03": as a clock shows it.
+std::string clock_text(std::int64_t seconds) {
+    const std::int64_t hours = seconds / hour;
+    const std::string rest = fmt::format("{:02}:{:02}", seconds / minute % 60, seconds % minute);
+    return hours > 0 ? fmt::format("{}:{}", hours, rest) : rest;
+}
+
+// "12.5 MiB"
+std::string memory_text(std::uint64_t bytes) {
+    constexpr double kib = 1024, mib = 1024 * kib, gib = 1024 * mib;
+    const auto size = static_cast<double>(bytes);
+    if (size < mib) return fmt::format("{:.0f} KiB", size / kib);
+    return size < gib ? fmt::format("{:.1f} MiB", size / mib)
+                      : fmt::format("{:.1f} GiB", size / gib);
+}
+
+// How the figures of a row are written.
+struct PeopleStyle {
+    static std::string duration(std::int64_t seconds) { return render_duration(seconds); }
+    static std::string idle(const KeyEntry& entry) {
+        return fmt::format("{}/{}", clock_text(entry.idle_seconds),
+                           clock_text(entry.max_idle_seconds));
+    }
+    static std::string memory(std::uint64_t bytes) { return memory_text(bytes); }
+};
+struct ScriptStyle {
+    static std::string duration(std::int64_t seconds) { return std::to_string(seconds); }
+    static std::string idle(const KeyEntry& entry) {
+        return fmt::format("{}/{}", entry.idle_seconds, entry.max_idle_seconds);
+    }
+    static std::string memory(std::uint64_t bytes) { return std::to_string(bytes); }
+};
+
+template <class Style>
+Row key_row(const KeyEntry& entry, KeyColumns columns, std::int64_t now) {
+    const bool is_wide = columns == KeyColumns::wide;
+    Row row{key_text(entry.key),
             entry.service.str(),
             entry.backend_id.str(),
             std::string(word(entry.status)),
             std::to_string(entry.connections),
-            duration(entry.idle_seconds),
-            duration(seconds_since(entry.created_at, now))};
+            is_wide ? Style::idle(entry) : Style::duration(entry.idle_seconds),
+            Style::duration(seconds_since(entry.created_at, now))};
+    if (is_wide) row.push_back(entry.memory_used ? Style::memory(*entry.memory_used) : "-");
+    return row;
 }
 
 std::string padded(const std::string& text, std::size_t width) {
@@ -66,8 +84,17 @@ std::string padded(const std::string& text, std::size_t width) {
     return text + std::string(width > used ? width - used : 0, ' ');
 }
 
-// The first row is the header.
-std::string table(const std::vector<Row>& rows) {
+constexpr std::size_t status_column = 3;  // of the table of keys
+
+std::string_view status_color(std::string_view text) {
+    const auto status = status_from_word(text);
+    if (!status) return "";
+    if (*status == Status::ready) return "\x1b[32m";
+    return is_live(*status) ? "\x1b[33m" : "\x1b[31m";
+}
+
+// The first row is the header. In color, the words of `colored` are.
+std::string table(const std::vector<Row>& rows, std::optional<std::size_t> colored = {}) {
     std::vector<std::size_t> widths(rows.front().size());
     for (const Row& row : rows) {
         for (std::size_t i = 0; i < row.size(); ++i)
@@ -75,9 +102,13 @@ std::string table(const std::vector<Row>& rows) {
     }
     std::string text;
     for (const Row& row : rows) {
-        for (std::size_t i = 0; i + 1 < row.size(); ++i)
-            text += padded(row[i], widths[i]) + "  ";
-        text += row.back() + '\n';
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            const bool is_last = i + 1 == row.size();
+            const std::string cell = is_last ? row[i] : padded(row[i], widths[i]) + "  ";
+            const std::string_view color = i == colored ? status_color(row[i]) : "";
+            text += color.empty() ? cell : fmt::format("{}{}\x1b[0m", color, cell);
+        }
+        text += '\n';
     }
     return text;
 }
@@ -188,6 +219,16 @@ std::size_t display_width(std::string_view text) {
     return width;
 }
 
+std::string fitted(std::string_view text, std::size_t columns) {
+    if (display_width(text) <= columns) return std::string(text);
+    auto end = text.begin();
+    for (auto next = end; next != text.end(); end = next) {
+        utf8::unchecked::next(next);
+        if (display_width({text.begin(), next}) + 1 > columns) break;
+    }
+    return std::string(text.begin(), end) + "…";
+}
+
 std::string render_error(const Error& error, bool color) {
     std::string text = fmt::format("{}jamsock:{} {}\n", color ? "\x1b[1;31m" : "",
                                    color ? "\x1b[0m" : "", escaped(error.message));
@@ -201,6 +242,13 @@ std::string render_error(const Error& error, bool color) {
     return text;
 }
 
+std::string render_other_version(const std::string& daemon) {
+    const bool is_newer = ::strverscmp(daemon.c_str(), std::string(version()).c_str()) > 0;
+    return fmt::format("jamsock: The daemon is of version {}, this command of {}.\nTry: {}\n",
+                       escaped(daemon), version(),
+                       is_newer ? "type -a jamsock" : "jamsock daemon restart");
+}
+
 std::string render_duration(std::int64_t seconds) {
     if (seconds < 2 * minute) return fmt::format("{} s", seconds);
     if (seconds < 2 * hour) return fmt::format("{} min", seconds / minute);
@@ -208,18 +256,19 @@ std::string render_duration(std::int64_t seconds) {
     return fmt::format("{} d", seconds / day);
 }
 
-std::string render_key_table(const KeyList& list, std::int64_t now) {
+std::string render_key_table(const KeyList& list, KeyColumns columns, std::int64_t now,
+                             bool color) {
     std::vector<Row> rows{{"KEY", "SERVICE", "BACKEND", "STATUS", "CONNECTIONS", "IDLE", "AGE"}};
+    if (columns == KeyColumns::wide) rows.front().emplace_back("MEMORY");
     for (const KeyEntry& entry : list.keys)
-        rows.push_back(key_row(entry, now, render_duration));
-    return table(rows);
+        rows.push_back(key_row<PeopleStyle>(entry, columns, now));
+    return table(rows, color ? std::optional(status_column) : std::nullopt);
 }
 
-std::string render_key_rows(const KeyList& list, std::int64_t now) {
-    const auto plain = [](std::int64_t seconds) { return std::to_string(seconds); };
+std::string render_key_rows(const KeyList& list, KeyColumns columns, std::int64_t now) {
     std::string text;
     for (const KeyEntry& entry : list.keys)
-        text += between_tabs(key_row(entry, now, plain));
+        text += between_tabs(key_row<ScriptStyle>(entry, columns, now));
     return text;
 }
 

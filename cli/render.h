@@ -16,13 +16,21 @@ namespace jamsock {
 // "jamsock: sentence", the backend's last lines if there are any, "Try: command".
 std::string render_error(const Error& error, bool color);
 
+// That the daemon is of another version than this program, and what to do.
+std::string render_other_version(const std::string& daemon);
+
 // "42 s", "3 min", "5 h", "9 d": the largest unit of which there are two, or seconds.
 std::string render_duration(std::int64_t seconds);
 
+enum class KeyColumns {
+    usual,
+    wide,  // also the idle clock and the memory
+};
+
 // The keys as a table with a header; times are relative to `now` (wall milliseconds).
-std::string render_key_table(const KeyList& list, std::int64_t now);
-// The same columns between tabs, without header, times in seconds: for scripts.
-std::string render_key_rows(const KeyList& list, std::int64_t now);
+std::string render_key_table(const KeyList& list, KeyColumns columns, std::int64_t now, bool color);
+// The same columns between tabs, without header, times in seconds, memory in bytes: for scripts.
+std::string render_key_rows(const KeyList& list, KeyColumns columns, std::int64_t now);
 
 // Services, likewise; an environment's name alone tells it from the default one.
 std::string render_service_table(const std::vector<ServiceInfo>& services, std::int64_t now);
@@ -48,6 +56,9 @@ std::string render_daemon(const DaemonDetails& daemon, std::int64_t now);
 
 // "2 backends go on running": how a sentence about a stopped or restarted daemon ends.
 std::string render_backends_go_on(std::size_t backends);
+
+// As much of the beginning of `text` as fits into so many columns; what is cut ends in "…".
+std::string fitted(std::string_view text, std::size_t columns);
 
 // The terminal's columns that `text` takes.
 std::size_t display_width(std::string_view text);

@@ -7,20 +7,39 @@
 
 #include "cli/render.h"
 #include "common/environment.h"
+#include "common/version.h"
 
 namespace jamsock {
 
 Terminal Terminal::of_this_process() {
+    const bool is_able = environment_variable("TERM").value_or("dumb") != "dumb";
+    const bool is_wanted = is_able && !environment_variable("NO_COLOR");
+    const bool out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
     const bool err_is_terminal = ::isatty(STDERR_FILENO) == 1;
-    const bool color = err_is_terminal && !environment_variable("NO_COLOR") &&
-                       environment_variable("TERM").value_or("dumb") != "dumb";
-    return Terminal{std::cout,       std::cerr, ::isatty(STDOUT_FILENO) == 1,
-                    err_is_terminal, color,     STDOUT_FILENO};
+    return Terminal{.out = std::cout,
+                    .err = std::cerr,
+                    .out_is_terminal = out_is_terminal,
+                    .err_is_terminal = err_is_terminal,
+                    .out_color = out_is_terminal && is_wanted,
+                    .err_color = err_is_terminal && is_wanted,
+                    .can_redraw = err_is_terminal && is_able,
+                    .out_descriptor = STDOUT_FILENO};
+}
+
+void Terminal::set_color(ColorRule rule) {
+    if (rule == ColorRule::automatic) return;
+    out_color = err_color = rule == ColorRule::always;
 }
 
 void Terminal::report(const Error& error) {
     out.flush();
-    err << render_error(error, color);
+    err << render_error(error, err_color);
+}
+
+void Terminal::tell_version(const std::string& daemon) {
+    if (told_version || daemon.empty() || daemon == version()) return;
+    told_version = true;
+    err << render_other_version(daemon);
 }
 
 bool Terminal::pause(std::chrono::milliseconds time) const {

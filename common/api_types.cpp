@@ -251,7 +251,9 @@ Result<KeyList> KeyList::from_json(std::string_view json) {
                 .fencing_token = number(entry, "fencing_token").value_or(0),
                 .created_at = time(entry, "created_at"),
                 .connections = static_cast<std::uint32_t>(number(entry, "connections").value_or(0)),
-                .idle_seconds = number(entry, "idle_seconds").value_or(0)});
+                .idle_seconds = number(entry, "idle_seconds").value_or(0),
+                .max_idle_seconds = number(entry, "max_idle_seconds").value_or(0),
+                .memory_used = number(entry, "mem_used")});
         }
         list.next_cursor = text(object, "next_cursor");
         return list;
@@ -271,6 +273,8 @@ std::string KeyList::to_json() const {
         json["created_at"] = iso_time(entry.created_at);
         json["connections"] = entry.connections;
         json["idle_seconds"] = entry.idle_seconds;
+        json["max_idle_seconds"] = entry.max_idle_seconds;
+        if (entry.memory_used) json["mem_used"] = *entry.memory_used;
         list.push_back(std::move(json));
     }
     Json json{{"keys", std::move(list)}};

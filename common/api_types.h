@@ -67,6 +67,8 @@ struct KeyEntry {
     std::int64_t created_at = 0;  // wall milliseconds
     std::uint32_t connections = 0;
     std::int64_t idle_seconds = 0;
+    std::int64_t max_idle_seconds = 0;
+    std::optional<std::uint64_t> memory_used = {};  // bytes, of all its processes; if asked for
 };
 
 struct KeyList {

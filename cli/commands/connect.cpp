@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <iostream>
+#include <iterator>
 #include <memory>
 
 #include "cli/commands/commands.h"
 #include "cli/given_program.h"
 #include "cli/option_values.h"
 #include "cli/render.h"
+#include "cli/start_progress.h"
 #include "common/environment.h"
 #include "common/hints.h"
 #include "common/text.h"
@@ -38,17 +41,69 @@ Result<> add_command(const Invocation& invocation, ConnectRequest& request) {
     return {};
 }
 
+bool is_given(const CLI::Option* option) {
+    return option && option->count() > 0;
+}
+
 Result<> check_look_up(const ConnectOptions& options, const Invocation& invocation,
                        const std::optional<Key>& key) {
     if (!key) {
         return fail(ErrorCode::invalid_request, "A look-up needs a key: give --key KEY.");
     }
-    const bool tag = options.tag_option && options.tag_option->count() > 0;
-    if (tag || invocation.program || !options.variables.empty()) {
+    const bool starts = is_given(options.tag_option) || is_given(options.max_idle_option) ||
+                        is_given(options.lifetime_option) || !options.variables.empty();
+    if (starts || invocation.program) {
         return fail(ErrorCode::invalid_request,
-                    "--no-spawn starts nothing, so --env, --tag and a command can't go with it.");
+                    "--no-spawn starts nothing, so --env, --tag, --max-idle, --lifetime and a "
+                    "command can't go with it.");
     }
     return {};
+}
+
+// `-` is all of standard input: what stands in no list of processes.
+std::string given_or_read(const std::string& text) {
+    if (text != "-") return text;
+    return {std::istreambuf_iterator<char>(std::cin), {}};
+}
+
+Result<> add_identity(const ConnectOptions& options, ConnectRequest& request) {
+    if (is_given(options.user_option)) {
+        if (auto valid = require_utf8("The user", options.user); !valid) return pass_on(valid);
+        request.user = options.user;
+    }
+    if (!is_given(options.auth_option)) return {};
+    const std::string auth = given_or_read(options.auth);
+    auto read = ConnectRequest::from_json(fmt::format(R"({{"auth":{}}})", auth));
+    if (!read || !is_whole_json(auth)) {
+        return fail(ErrorCode::invalid_request, "The option --auth needs a JSON object.");
+    }
+    request.auth = std::move(read->auth);
+    return {};
+}
+
+Result<> add_limit(const CLI::Option* option, const char* name, const std::string& text,
+                   const LimitRange& range, std::optional<std::int64_t>& limit) {
+    if (!is_given(option)) return {};
+    auto seconds = parse_count(name, text, range.least, range.most);
+    if (!seconds) return pass_on(seconds);
+    limit = *seconds;
+    return {};
+}
+
+Result<> add_spawn(const ConnectOptions& options, ConnectRequest& request) {
+    auto variables = parse_variables(options.variables);
+    if (!variables) return pass_on(variables);
+    request.env = std::move(*variables);
+    if (is_given(options.tag_option)) {
+        if (auto valid = require_utf8("The tag", options.tag); !valid) return pass_on(valid);
+        request.tag = options.tag;
+    }
+    Limits& limits = request.limits;
+    auto added = add_limit(options.max_idle_option, "--max-idle", options.max_idle,
+                           limit_range::max_idle, limits.max_idle);
+    if (!added) return added;
+    return add_limit(options.lifetime_option, "--lifetime", options.lifetime, limit_range::lifetime,
+                     limits.lifetime);
 }
 
 Result<ConnectRequest> request_of(const ConnectOptions& options, const Invocation& invocation) {
@@ -59,13 +114,8 @@ Result<ConnectRequest> request_of(const ConnectOptions& options, const Invocatio
         auto checked = check_look_up(options, invocation, request.key);
         if (!checked) return pass_on(checked);
     }
-    auto variables = parse_variables(options.variables);
-    if (!variables) return pass_on(variables);
-    request.env = std::move(*variables);
-    if (options.tag_option && options.tag_option->count() > 0) {
-        if (auto valid = require_utf8("The tag", options.tag); !valid) return pass_on(valid);
-        request.tag = options.tag;
-    }
+    if (auto added = add_spawn(options, request); !added) return pass_on(added);
+    if (auto added = add_identity(options, request); !added) return pass_on(added);
     if (auto added = add_command(invocation, request); !added) return pass_on(added);
     return request;
 }
@@ -76,7 +126,7 @@ bool waits_until_ready(const ConnectOptions& options) {
 }
 
 Result<Seconds> limit_of(const ConnectOptions& options) {
-    if (options.timeout_option->count() > 0) return parse_seconds("--timeout", options.timeout);
+    if (is_given(options.timeout_option)) return parse_seconds("--timeout", options.timeout);
     if (!waits_until_ready(options)) return timeouts::client_answer;
     return std::chrono::seconds(limit_range::startup.most) + timeouts::client_margin;
 }
@@ -105,10 +155,14 @@ ConnectAnswer ask_for_url(const ConnectOptions& options, const ConnectRequest& r
         deadline, request.key ? Repeat::once : Repeat::never,
         [&]() -> ConnectAnswer { return unheld(request.key); },
         [&](DaemonClient& client) {
+            StartProgress progress(invocation.terminal, service, request.key);
+            if (waits_until_ready(options) && !options.quiet) {
+                client.while_waiting([&progress] { progress.look(); });
+            }
             return client.connect(service, request, waits_until_ready(options), deadline);
         });
     if (answer) return answer;
-    const bool limited = waits_until_ready(options) || options.timeout_option->count() > 0;
+    const bool limited = waits_until_ready(options) || is_given(options.timeout_option);
     const bool too_late = limited && answer.error().code == ErrorCode::daemon_unavailable &&
                           std::chrono::steady_clock::now() >= deadline;
     if (too_late) return tl::unexpected(timed_out(options, service, request.key, limit));
@@ -119,11 +173,17 @@ ConnectAnswer ask_for_url(const ConnectOptions& options, const ConnectRequest& r
     return answer;
 }
 
-void print_answer(const ApiAnswer<ConnectResponse>& answer, const std::optional<Key>& key,
-                  bool json, Terminal& terminal) {
-    terminal.out << (json ? answer.json : answer.value.url) << std::endl;
-    if (terminal.err_is_terminal && !json) {
-        terminal.err << render_connect_details(answer.value, key);
+std::string text_of(const Connected& connected, OutputForm form) {
+    const auto& [value, json] = connected.answer;
+    switch (form) {
+        case OutputForm::json:
+            return json + '\n';
+        case OutputForm::name:
+            return value.backend_id.str() + '\n';
+        case OutputForm::env:
+            return shell_assignments(connection_variables(connected), shell_is_fish());
+        default:
+            return value.url + '\n';
     }
 }
 
@@ -135,13 +195,53 @@ void add_lookup_options(CLI::App& app, ConnectOptions& options) {
     options.key_option =
         app.add_option("-k,--key", options.key, "The key: 1 to 128 characters, any but U+0000")
             ->type_name("KEY");
+    options.user_option =
+        app.add_option("-u,--user", options.user, "Who uses the URL: the backend's requests say it")
+            ->type_name("USER");
+    options.auth_option =
+        app.add_option("-a,--auth", options.auth,
+                       "More about the user, a JSON object; '-' reads it from standard input")
+            ->type_name("JSON");
     options.timeout_option =
         app.add_option("--timeout", options.timeout, "Give up after so long; exit code 124")
             ->type_name("SECONDS");
-    app.add_flag("--json", options.json, "Print the API's answer in place of the URL");
 }
 
-Result<int> run_connect(const ConnectOptions& options, Invocation& invocation) {
+void add_spawn_options(CLI::App& app, ConnectOptions& options) {
+    app.add_option("-e,--env", options.variables,
+                   "A variable for the backend, if one is started; may be repeated")
+        ->type_name("NAME=VALUE")
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    options.tag_option = app.add_option("-t,--tag", options.tag,
+                                        "Refuse a backend that was started with another tag")
+                             ->type_name("TAG");
+    options.max_idle_option =
+        app.add_option("-i,--max-idle", options.max_idle,
+                       "How long the backend, if one is started, may be unused; 300 if not set")
+            ->type_name("SECONDS");
+    options.lifetime_option = app.add_option("-l,--lifetime", options.lifetime,
+                                             "How long it may live; no limit if not set")
+                                  ->type_name("SECONDS");
+}
+
+void add_answer_options(CLI::App& app, ConnectOptions& options) {
+    add_output_options(app, options.form,
+                       {OutputForm::url, OutputForm::json, OutputForm::name, OutputForm::env});
+    app.add_flag("-q,--quiet", options.quiet, "Nothing but the answer, also on a terminal");
+}
+
+EnvironmentMap connection_variables(const Connected& connected) {
+    const ConnectResponse& response = connected.answer.value;
+    EnvironmentMap variables{{"JAMSOCK_URL", response.url},
+                             {"JAMSOCK_BACKEND_ID", response.backend_id.str()},
+                             {"JAMSOCK_SECRET_TOKEN", response.secret_token}};
+    if (connected.key) variables.emplace("JAMSOCK_KEY", connected.key->str());
+    return variables;
+}
+
+Result<Connected> connect_backend(const ConnectOptions& options, Invocation& invocation) {
     const auto service = ServiceName::parse(options.service);
     if (!service) return tl::unexpected(service.error());
     auto limit = limit_of(options);
@@ -151,22 +251,26 @@ Result<int> run_connect(const ConnectOptions& options, Invocation& invocation) {
     if (options.no_spawn) invocation.start = StartRule::if_backends_live;
     auto answer = ask_for_url(options, *request, *service, *limit, invocation);
     if (!answer) return pass_on(answer);
-    print_answer(*answer, request->key, options.json, invocation.terminal);
+    return Connected{*service, std::move(request->key), std::move(*answer)};
+}
+
+Result<int> run_connect(const ConnectOptions& options, Invocation& invocation) {
+    const auto connected = connect_backend(options, invocation);
+    if (!connected) return tl::unexpected(connected.error());
+    Terminal& terminal = invocation.terminal;
+    terminal.out << text_of(*connected, options.form) << std::flush;
+    const bool shows_url = options.form == OutputForm::url || options.form == OutputForm::text;
+    if (shows_url && terminal.err_is_terminal && !options.quiet) {
+        terminal.err << render_connect_details(connected->answer.value, connected->key);
+    }
     return 0;
 }
 
 VerbRun prepare_connect(CLI::App& app) {
     auto options = std::make_shared<ConnectOptions>();
     add_lookup_options(app, *options);
-    app.add_option("-e,--env", options->variables,
-                   "A variable for the backend, if one is started; may be repeated")
-        ->type_name("NAME=VALUE")
-        ->expected(1)
-        ->allow_extra_args(false)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    options->tag_option =
-        app.add_option("--tag", options->tag, "Refuse a backend that was started with another tag")
-            ->type_name("TAG");
+    add_spawn_options(app, *options);
+    add_answer_options(app, *options);
     app.add_flag("--no-wait", options->no_wait, "Don't wait until the backend is ready");
     app.add_flag("--no-spawn", options->no_spawn, "Start nothing: the same as 'jamsock lookup'");
     app.footer(

@@ -8,6 +8,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/ending.h"
 #include "cli/invocation.h"
+#include "cli/output_form.h"
 #include "cli/render.h"
 #include "common/clock.h"
 #include "common/timeouts.h"
@@ -142,7 +143,7 @@ Result<int> run_restart(Invocation& invocation) {
     return 0;
 }
 
-Result<int> run_daemon_status(bool json, const Invocation& invocation) {
+Result<int> run_daemon_status(OutputForm form, const Invocation& invocation) {
     auto place = DaemonPlace::from_environment();
     if (!place) return pass_on(place);
     auto daemon = invocation.reach(answer_deadline());
@@ -151,7 +152,7 @@ Result<int> run_daemon_status(bool json, const Invocation& invocation) {
     const pid_t keeper = daemon->client->keeper_pid();
     auto version = daemon->client->version(answer_deadline());
     if (!version) return pass_on(version);
-    if (json) {
+    if (form == OutputForm::json) {
         invocation.terminal.out << version->json << '\n';
     } else {
         invocation.terminal.out << render_daemon({version->value, keeper, place->state_directory},
@@ -188,9 +189,9 @@ VerbRun prepare_daemon_restart(CLI::App& app) {
 }
 
 VerbRun prepare_daemon_status(CLI::App& app) {
-    auto json = std::make_shared<bool>(false);
-    app.add_flag("--json", *json, "Print the API's answer");
-    return [json](Invocation& invocation) { return run_daemon_status(*json, invocation); };
+    auto form = std::make_shared<OutputForm>(OutputForm::text);
+    add_output_options(app, *form, {OutputForm::json});
+    return [form](Invocation& invocation) { return run_daemon_status(*form, invocation); };
 }
 
 }  // namespace jamsock

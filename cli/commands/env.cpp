@@ -1,29 +1,27 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/choice_option.h"
 #include "cli/commands/commands.h"
 #include "cli/invocation.h"
 #include "cli/option_values.h"
+#include "cli/output_form.h"
 #include "common/api_token.h"
 #include "common/api_types.h"
 #include "common/environment.h"
 #include "common/runtime_paths.h"
-#include "common/text.h"
 #include "common/timeouts.h"
 
 namespace jamsock {
 
 namespace {
 
-constexpr const char* fish = "fish";
-
 struct EnvOptions {
     std::string service = "default";
-    std::string shell;
+    bool for_fish = shell_is_fish();
     bool unset = false;
-    bool json = false;
+    OutputForm form = OutputForm::text;
 };
 
 // What Jamsocket's command line and SDKs read.
@@ -51,11 +49,6 @@ const std::initializer_list<const char*> names{"JAMSOCKET_SERVER_API", "JAMSOCKE
                                                "JAMSOCKET_ACCOUNT",    "JAMSOCKET_TOKEN",
                                                "JAMSOCKET_SERVICE",    "JAMSOCKET_DEV_PORT"};
 
-bool is_for_fish(const EnvOptions& options) {
-    if (!options.shell.empty()) return options.shell == fish;
-    return environment_variable("SHELL").value_or("").ends_with("/fish");
-}
-
 std::string lines_that_unset(bool for_fish) {
     std::string lines;
     for (const char* name : names)
@@ -63,27 +56,18 @@ std::string lines_that_unset(bool for_fish) {
     return lines;
 }
 
-std::string lines_that_set(const EnvironmentMap& variables, bool for_fish) {
-    std::string lines;
-    for (const auto& [name, value] : variables) {
-        lines += for_fish ? fmt::format("set -gx {} {}\n", name, shell_line({value}))
-                          : fmt::format("export {}={}\n", name, shell_line({value}));
-    }
-    return lines;
-}
-
 Result<int> run_env(const EnvOptions& options, const Invocation& invocation) {
-    const bool for_fish = is_for_fish(options);
     if (options.unset) {
-        invocation.terminal.out << lines_that_unset(for_fish);
+        invocation.terminal.out << lines_that_unset(options.for_fish);
         return 0;
     }
     const auto service = ServiceName::parse(options.service);
     if (!service) return tl::unexpected(service.error());
     const auto set = variables(*service, invocation);
     if (!set) return tl::unexpected(set.error());
-    invocation.terminal.out << (options.json ? environment_json(*set) + '\n'
-                                             : lines_that_set(*set, for_fish));
+    const bool as_json = options.form == OutputForm::json;
+    invocation.terminal.out << (as_json ? environment_json(*set) + '\n'
+                                        : shell_assignments(*set, options.for_fish));
     return 0;
 }
 
@@ -94,11 +78,12 @@ VerbRun prepare_env(CLI::App& app) {
     app.add_option("SERVICE", options->service, "The service that programs connect to")
         ->type_name("")
         ->default_str("default");
-    app.add_option("--shell", options->shell, "sh or fish (default: as $SHELL has it)")
-        ->check(CLI::IsMember({"sh", fish}))
+    add_choice_option<bool>(app, "--shell", "Lines for this shell and not for $SHELL",
+                            {{"sh", false}, {"fish", true}},
+                            [options](bool fish) { options->for_fish = fish; })
         ->type_name("NAME");
     app.add_flag("--unset", options->unset, "Print the lines that take the variables back");
-    app.add_flag("--json", options->json, "Print one JSON object");
+    add_output_options(app, options->form, {OutputForm::json});
     app.footer(
         "The lines hold the token of this daemon's API: who has it may start and end backends.\n"
         "In fish: jamsock env | source\n");

@@ -1,8 +1,8 @@
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/commands/commands.h"
-#include "cli/invocation.h"
+#include "cli/commands/selection.h"
+#include "cli/output_form.h"
 #include "cli/render.h"
 #include "common/clock.h"
 #include "common/timeouts.h"
@@ -13,30 +13,103 @@ namespace {
 
 using KeyAnswer = Result<ApiAnswer<KeyList>>;
 
-void print_keys(const KeyList& list, Terminal& terminal) {
-    const std::int64_t now = wall_milliseconds();
-    if (!terminal.out_is_terminal) {
-        terminal.out << render_key_rows(list, now);
-    } else if (list.keys.empty()) {
-        terminal.err << "No backends.\n";
-    } else {
-        terminal.out << render_key_table(list, now);
+struct ListOptions {
+    std::string word;
+    std::string service;
+    std::vector<std::string> keys;
+    OutputForm form = OutputForm::text;
+    bool null = false;
+};
+
+// Which of the listed ones are wanted.
+struct WantedKeys {
+    std::string service;  // empty: all
+    std::vector<KeyPattern> keys;
+
+    bool takes(const KeyEntry& entry) const {
+        if (keys.empty()) return true;
+        return entry.key && std::ranges::any_of(keys, [&](const KeyPattern& pattern) {
+                   return pattern.matches(*entry.key);
+               });
     }
+};
+
+Result<WantedKeys> parse_wanted_keys(const ListOptions& options) {
+    if (!options.word.empty() && !options.service.empty()) {
+        return fail(ErrorCode::invalid_request, "The service is given twice.");
+    }
+    WantedKeys wanted;
+    const std::string& service = options.word.empty() ? options.service : options.word;
+    if (!service.empty()) {
+        auto name = ServiceName::parse(service);
+        if (!name) return pass_on(name);
+        wanted.service = name->service();
+    }
+    for (const std::string& text : options.keys) {
+        auto pattern = KeyPattern::parse(text);
+        if (!pattern) return pass_on(pattern);
+        wanted.keys.push_back(std::move(*pattern));
+    }
+    return wanted;
 }
 
-Result<int> run_list(bool json, const Invocation& invocation) {
+KeyAnswer ask(const WantedKeys& wanted, bool usage, const Invocation& invocation) {
     const Deadline deadline = deadline_in(timeouts::client_answer);
     auto answer = invocation.ask(
         deadline, Repeat::once,
         []() -> KeyAnswer {
             return ApiAnswer<KeyList>{{}, KeyList{}.to_json()};
         },
-        [deadline](DaemonClient& client) { return client.keys(deadline); });
-    if (!answer) return pass_on(answer);
-    if (json) {
-        invocation.terminal.out << answer->json << '\n';
+        [&](DaemonClient& client) {
+            return client.keys(deadline, {.service = wanted.service, .usage = usage});
+        });
+    if (!answer || wanted.keys.empty()) return answer;
+    std::erase_if(answer->value.keys, [&](const KeyEntry& entry) { return !wanted.takes(entry); });
+    answer->json = answer->value.to_json();
+    return answer;
+}
+
+void print_exact_keys(const KeyList& list, Terminal& terminal) {
+    for (const KeyEntry& entry : list.keys) {
+        if (entry.key) terminal.out << entry.key->str() << '\0';
+    }
+}
+
+void print_ids(const KeyList& list, Terminal& terminal) {
+    for (const KeyEntry& entry : list.keys)
+        terminal.out << entry.backend_id.str() << '\n';
+}
+
+void print_columns(const KeyList& list, KeyColumns columns, Terminal& terminal) {
+    const std::int64_t now = wall_milliseconds();
+    if (!terminal.out_is_terminal) {
+        terminal.out << render_key_rows(list, columns, now);
+    } else if (list.keys.empty()) {
+        terminal.err << "No backends.\n";
     } else {
-        print_keys(answer->value, invocation.terminal);
+        terminal.out << render_key_table(list, columns, now, terminal.out_color);
+    }
+}
+
+Result<int> run_list(const ListOptions& options, const Invocation& invocation) {
+    if (options.null && options.form != OutputForm::text) {
+        return fail(ErrorCode::invalid_request,
+                    "-0 prints the keys alone, so -o can't go with it.");
+    }
+    const auto wanted = parse_wanted_keys(options);
+    if (!wanted) return tl::unexpected(wanted.error());
+    const bool wide = options.form == OutputForm::wide;
+    const auto answer = ask(*wanted, wide, invocation);
+    if (!answer) return tl::unexpected(answer.error());
+    Terminal& terminal = invocation.terminal;
+    if (options.null) {
+        print_exact_keys(answer->value, terminal);
+    } else if (options.form == OutputForm::json) {
+        terminal.out << answer->json << '\n';
+    } else if (options.form == OutputForm::name) {
+        print_ids(answer->value, terminal);
+    } else {
+        print_columns(answer->value, wide ? KeyColumns::wide : KeyColumns::usual, terminal);
     }
     return 0;
 }
@@ -44,13 +117,27 @@ Result<int> run_list(bool json, const Invocation& invocation) {
 }  // namespace
 
 VerbRun prepare_list(CLI::App& app) {
-    auto json = std::make_shared<bool>(false);
-    app.add_flag("--json", *json, "Print the API's answer");
+    auto options = std::make_shared<ListOptions>();
+    app.add_option("SERVICE", options->word, "Only the backends of this service")->type_name("");
+    app.add_option("-s,--service", options->service, "The same")->type_name("SERVICE");
+    app.add_option("-k,--key", options->keys,
+                   "Only those whose key is this, or matches it: 'doc-*'; may be repeated")
+        ->type_name("KEY")
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    add_output_options(app, options->form, {OutputForm::json, OutputForm::name, OutputForm::wide});
+    app.add_flag_callback(
+        "-q,--quiet", [options] { options->form = OutputForm::name; },
+        "The ids alone: the same as -o name");
+    app.add_flag("-0,--null", options->null,
+                 "The keys alone, as they are, each ended by a NUL byte");
     app.footer(
         "On a terminal a table; in a pipe one line for each backend, without header, the\n"
         "same columns between tabs, times in seconds. A backend without a key has '-'.\n"
-        "What could disturb a line or a terminal is written as an escape; --json is exact.\n");
-    return [json](Invocation& invocation) { return run_list(*json, invocation); };
+        "What could disturb a line or a terminal is written as an escape; -0 and --json are\n"
+        "exact. With -o wide, IDLE is the time unused, of that after which it ends.\n");
+    return [options](Invocation& invocation) { return run_list(*options, invocation); };
 }
 
 }  // namespace jamsock

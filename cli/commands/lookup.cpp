@@ -8,6 +8,7 @@ namespace jamsock {
 VerbRun prepare_lookup(CLI::App& app) {
     auto options = std::make_shared<ConnectOptions>();
     add_lookup_options(app, *options);
+    add_answer_options(app, *options);
     app.add_flag_callback(
         "--no-spawn", [] {}, "What a look-up means; accepted so that scripts can say it");
     options->no_spawn = true;

@@ -7,6 +7,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/selection.h"
 #include "cli/option_values.h"
+#include "cli/output_form.h"
 #include "common/timeouts.h"
 
 namespace jamsock {
@@ -20,7 +21,7 @@ struct RevokeOptions {
     std::string user;
     std::string token;
     bool close = false;
-    bool json = false;
+    OutputForm form = OutputForm::text;
 };
 
 // "-" is a line of standard input: a secret that stands in no list of processes.
@@ -57,9 +58,10 @@ Result<int> run_revoke(const RevokeOptions& options, const Invocation& invocatio
         [&](DaemonClient& client) { return client.revoke(*id, *request, deadline); });
     if (!answer) return pass_on(answer);
     const std::size_t count = answer->value.revoked;
-    invocation.terminal.out << (options.json ? answer->json + '\n'
-                                             : fmt::format("{}: {} {} revoked\n", id->str(), count,
-                                                           count == 1 ? "token" : "tokens"));
+    invocation.terminal.out << (options.form == OutputForm::json
+                                    ? answer->json + '\n'
+                                    : fmt::format("{}: {} {} revoked\n", id->str(), count,
+                                                  count == 1 ? "token" : "tokens"));
     return 0;
 }
 
@@ -77,7 +79,7 @@ VerbRun prepare_revoke(CLI::App& app) {
                        "One token, or the URL that has it; '-' reads it from standard input")
             ->type_name("TOKEN");
     app.add_flag("--close", options->close, "End the connections that use them, too");
-    app.add_flag("--json", options->json, "Print the API's answer");
+    add_output_options(app, options->form, {OutputForm::json});
     app.footer(
         "Says how many tokens were good until now. A URL with a revoked token leads nowhere "
         "(410),\n"

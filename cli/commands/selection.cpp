@@ -1,9 +1,11 @@
 #include "cli/commands/selection.h"
 
 #include <fmt/format.h>
+#include <fnmatch.h>
 
 #include <algorithm>
 
+#include "cli/wide_text_locale.h"
 #include "common/hints.h"
 #include "common/text.h"
 
@@ -12,35 +14,60 @@ namespace jamsock {
 namespace {
 
 Result<Selection> parse_keys_and_service(const SelectionOptions& options) {
-    if (options.words.size() > 1) {
+    const bool named = !options.service.empty();
+    if (options.words.size() > (named ? 0 : 1)) {
         return fail(ErrorCode::invalid_request,
-                    "Beside --key only the name of its service can stand.");
+                    named ? "Give ids or keys, not both."
+                          : "Beside --key only the name of its service can stand.");
     }
     Selection selection;
     for (const std::string& text : options.keys) {
-        auto key = Key::parse(text);
+        auto key = KeyPattern::parse(text);
         if (!key) return pass_on(key);
         selection.keys.push_back(std::move(*key));
     }
-    auto service = ServiceName::parse(options.words.empty() ? "" : options.words.front());
+    const std::string word = options.words.empty() ? "" : options.words.front();
+    auto service = ServiceName::parse(named ? options.service : word);
     if (!service) return pass_on(service);
     selection.service = std::move(*service);
     return selection;
 }
 
 // Keys are apart by account and service, not by environment (CONTRACT, Words).
-bool holds(const KeyEntry& entry, const Key& key, const ServiceName& service) {
-    return entry.key == key && entry.service.account() == service.account() &&
+bool is_of(const KeyEntry& entry, const ServiceName& service) {
+    return entry.service.account() == service.account() &&
            entry.service.service() == service.service();
 }
 
-Result<BackendId> holder_in(const KeyList& list, const Key& key, const ServiceName& service) {
-    const auto holder = std::ranges::find_if(
-        list.keys, [&](const KeyEntry& entry) { return holds(entry, key, service); });
-    if (holder != list.keys.end()) return holder->backend_id;
-    return fail(ErrorCode::key_unheld_no_spawn_config,
-                fmt::format("No backend holds the key {}.", in_quotes(key.str())),
-                key_command("connect", service, key));
+Error unheld(const KeyPattern& wanted, const ServiceName& service) {
+    const std::string name = in_quotes(wanted.key().str());
+    if (wanted.is_glob()) {
+        return {ErrorCode::key_unheld_no_spawn_config,
+                fmt::format("No backend holds a key that matches {}.", name),
+                "jamsock list",
+                {}};
+    }
+    return {ErrorCode::key_unheld_no_spawn_config,
+            fmt::format("No backend holds the key {}.", name),
+            key_command("connect", service, wanted.key()),
+            {}};
+}
+
+void add_once(const Result<BackendId>& id, std::vector<Result<BackendId>>& found) {
+    const bool is_there = std::ranges::any_of(
+        found, [&](const Result<BackendId>& other) { return id && other && *other == *id; });
+    if (!is_there) found.push_back(id);
+}
+
+void add_holders(const KeyList& list, const KeyPattern& wanted, const ServiceName& service,
+                 std::vector<Result<BackendId>>& found) {
+    bool is_held = false;
+    for (const KeyEntry& entry : list.keys) {
+        if (!entry.key || !is_of(entry, service) || !wanted.matches(*entry.key)) continue;
+        is_held = true;
+        add_once(entry.backend_id, found);
+    }
+    if (!is_held) found.push_back(tl::unexpected(unheld(wanted, service)));
 }
 
 }  // namespace
@@ -48,15 +75,38 @@ Result<BackendId> holder_in(const KeyList& list, const Key& key, const ServiceNa
 void add_selection_options(CLI::App& app, SelectionOptions& options) {
     app.add_option("ID", options.words, "Ids of backends; with --key, the service of the key")
         ->type_name("");
-    app.add_option("-k,--key", options.keys, "The backend that holds this key")
+    app.add_option("-k,--key", options.keys,
+                   "The backend that holds this key; of a glob, as 'doc-*', those that do")
         ->type_name("KEY")
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    app.add_option("-s,--service", options.service, "The service of the keys")
+        ->type_name("SERVICE");
+}
+
+Result<KeyPattern> KeyPattern::parse(const std::string& text) {
+    if (text.find_first_of("*?[") != std::string::npos) {
+        auto glob = Key::parse(text);
+        if (!glob) return pass_on(glob);
+        return KeyPattern(std::move(*glob), true);
+    }
+    auto key = Key::parse(text);
+    if (!key) return pass_on(key);
+    return KeyPattern(std::move(*key), false);
+}
+
+bool KeyPattern::matches(const Key& key) const {
+    if (!is_glob_) return key == key_;
+    const WideTextLocale locale;
+    return ::fnmatch(key_.str().c_str(), key.str().c_str(), 0) == 0;
 }
 
 Result<Selection> parse_selection(const SelectionOptions& options) {
     if (!options.keys.empty()) return parse_keys_and_service(options);
+    if (!options.service.empty()) {
+        return fail(ErrorCode::invalid_request, "--service goes with --key.");
+    }
     if (options.words.empty()) {
         return fail(ErrorCode::invalid_request, "Give the id of a backend, or --key KEY.");
     }
@@ -71,14 +121,16 @@ Result<Selection> parse_selection(const SelectionOptions& options) {
 
 Result<std::vector<Result<BackendId>>> resolve(const Selection& selection,
                                                const Invocation& invocation, Deadline deadline) {
-    std::vector<Result<BackendId>> found(selection.ids.begin(), selection.ids.end());
+    std::vector<Result<BackendId>> found;
+    for (const BackendId& id : selection.ids)
+        add_once(id, found);
     if (selection.keys.empty()) return found;
     auto list = invocation.ask(
         deadline, Repeat::once, []() -> Result<ApiAnswer<KeyList>> { return ApiAnswer<KeyList>{}; },
         [deadline](DaemonClient& client) { return client.keys(deadline); });
     if (!list) return pass_on(list);
-    for (const Key& key : selection.keys)
-        found.push_back(holder_in(list->value, key, selection.service));
+    for (const KeyPattern& wanted : selection.keys)
+        add_holders(list->value, wanted, selection.service, found);
     return found;
 }
 
@@ -91,7 +143,12 @@ Result<BackendId> resolve_one(const SelectionOptions& options, const Invocation&
     }
     auto ids = resolve(*selection, invocation, deadline);
     if (!ids) return pass_on(ids);
-    return ids->front();
+    if (ids->size() == 1) return ids->front();
+    return fail(
+        ErrorCode::conflict,
+        fmt::format("{} of one backend at a time, and {} backends hold a key that matches {}.",
+                    what, ids->size(), in_quotes(selection->keys.front().key().str())),
+        "jamsock list");
 }
 
 Result<ApiAnswer<BackendInfo>> ask_for_backend(const BackendId& id, const Invocation& invocation,

@@ -7,6 +7,7 @@
 #include "cli/commands/commands.h"
 #include "cli/invocation.h"
 #include "cli/option_values.h"
+#include "cli/output_form.h"
 #include "cli/render.h"
 #include "common/clock.h"
 #include "common/service_types.h"
@@ -19,7 +20,7 @@ namespace {
 
 struct InfoOptions {
     std::string name;
-    bool json = false;
+    OutputForm form = OutputForm::text;
 };
 
 using ServiceAnswer = Result<ApiAnswer<ServiceInfo>>;
@@ -42,14 +43,19 @@ Result<std::vector<ServiceInfo>> ask_all(const ServiceList& names, const Invocat
     return services;
 }
 
-Result<int> run_list(bool json, const Invocation& invocation) {
+Result<int> run_list(OutputForm form, const Invocation& invocation) {
     const Deadline deadline = deadline_in(timeouts::client_answer);
     auto names = invocation.ask(deadline, Repeat::once, no_daemon<ApiAnswer<ServiceList>>,
                                 [&](DaemonClient& client) { return client.services(deadline); });
     if (!names) return pass_on(names);
     Terminal& terminal = invocation.terminal;
-    if (json) {
+    if (form == OutputForm::json) {
         terminal.out << names->json << '\n';
+        return 0;
+    }
+    if (form == OutputForm::name) {
+        for (const std::string& name : names->value.services)
+            terminal.out << name << '\n';
         return 0;
     }
     auto services = ask_all(names->value, invocation);
@@ -79,7 +85,7 @@ Result<int> run_info(const InfoOptions& options, const Invocation& invocation) {
     if (!answer) return pass_on(answer);
     auto service = only(*name, std::move(answer->value));
     if (!service) return pass_on(service);
-    if (options.json) {
+    if (options.form == OutputForm::json) {
         invocation.terminal.out << answer->json << '\n';
     } else {
         invocation.terminal.out << render_service(*service, wall_milliseconds());
@@ -90,16 +96,18 @@ Result<int> run_info(const InfoOptions& options, const Invocation& invocation) {
 }  // namespace
 
 VerbRun prepare_service_list(CLI::App& app) {
-    auto json = std::make_shared<bool>(false);
-    app.add_flag("--json", *json, "Print the API's answer: the names");
+    auto form = std::make_shared<OutputForm>(OutputForm::text);
+    add_output_options(app, *form, {OutputForm::json, OutputForm::name});
+    app.add_flag_callback(
+        "-q,--quiet", [form] { *form = OutputForm::name; }, "The names alone: the same as -o name");
     app.footer("In a pipe one line for each service, without header, columns between tabs.\n");
-    return [json](Invocation& invocation) { return run_list(*json, invocation); };
+    return [form](Invocation& invocation) { return run_list(*form, invocation); };
 }
 
 VerbRun prepare_service_info(CLI::App& app) {
     auto options = std::make_shared<InfoOptions>();
     app.add_option("SERVICE", options->name, "The service, or SERVICE/ENVIRONMENT")->type_name("");
-    app.add_flag("--json", options->json, "Print the API's answer: the whole service");
+    add_output_options(app, options->form, {OutputForm::json});
     app.footer("Of an environment, what it sets itself; the rest it has of its service.\n");
     return [options](Invocation& invocation) { return run_info(*options, invocation); };
 }

@@ -2,6 +2,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/commands/selection.h"
+#include "cli/output_form.h"
 #include "cli/render.h"
 #include "common/clock.h"
 #include "common/timeouts.h"
@@ -12,7 +13,7 @@ namespace {
 
 struct StatusOptions {
     SelectionOptions selection;
-    bool json = false;
+    OutputForm form = OutputForm::text;
 };
 
 Result<int> run_status(const StatusOptions& options, const Invocation& invocation) {
@@ -22,8 +23,10 @@ Result<int> run_status(const StatusOptions& options, const Invocation& invocatio
     auto answer = ask_for_backend(*id, invocation, deadline);
     if (!answer) return pass_on(answer);
     Terminal& terminal = invocation.terminal;
-    if (options.json) {
+    if (options.form == OutputForm::json) {
         terminal.out << answer->json << '\n';
+    } else if (options.form == OutputForm::name) {
+        terminal.out << id->str() << '\n';
     } else {
         terminal.out << render_backend(answer->value, wall_milliseconds());
     }
@@ -35,7 +38,7 @@ Result<int> run_status(const StatusOptions& options, const Invocation& invocatio
 VerbRun prepare_status(CLI::App& app) {
     auto options = std::make_shared<StatusOptions>();
     add_selection_options(app, options->selection);
-    app.add_flag("--json", options->json, "Print the API's answer");
+    add_output_options(app, options->form, {OutputForm::json, OutputForm::name});
     app.footer("Exits 3 if no backend holds the key, 4 if there never was such an id.\n");
     return [options](Invocation& invocation) { return run_status(*options, invocation); };
 }

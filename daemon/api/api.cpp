@@ -5,6 +5,7 @@
 #include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
+#include "common/version.h"
 #include "daemon/api/metrics_text.h"
 #include "daemon/api/openapi.h"
 #include "daemon/api/path.h"
@@ -38,6 +39,11 @@ Error nothing_answers(const Request& request, const Match& match) {
             fmt::format("{} does not take {}.", in_quotes(request.path), in_quotes(request.method)),
             {},
             {}};
+}
+
+// Which daemon answers, so that a command line of another version can say so (RFC 9110, 10.2.4).
+void name_version(Response& response) {
+    response.headers.emplace_back("Server", fmt::format("jamsock/{}", version()));
 }
 
 // What a browser asks before it lets a page ask (Fetch, CORS-preflight).
@@ -146,7 +152,7 @@ std::vector<Endpoint> Api::table() {
          takes("ConnectRequest", "ConnectResponse", "wait_ready", "prefer_wait")},
         {"GET", "/v2/account/{account}/keys", handler(&Api::keys),
          "the backends that have not ended",
-         gives("KeyList", "of_service", "prefix", "limit", "cursor")},
+         gives("KeyList", "of_service", "prefix", "limit", "cursor", "usage")},
         {"GET", "/v2/account/{account}/backends", handler(&Api::running_backends),
          "the same as Jamsocket lists them", gives("RunningBackends")},
         {"GET", "/v2/backend/{id}", handler(&Api::backend), "all about one backend",
@@ -241,6 +247,7 @@ Api::Api(Registry& registry, Services& services, std::function<VersionInfo()> ve
 Response Api::refuse(int http_status, std::string sentence) {
     Response response = failure({code_of(http_status), std::move(sentence), {}, {}}, Peer::anyone);
     response.status = http_status;
+    name_version(response);
     return response;
 }
 
@@ -254,6 +261,7 @@ Task<Response> Api::serve(const Request& request) {
     const Match match = router_.find(request.method, request.path);
     const Result<Response> answered = co_await answer(request, match);
     Response response = answered ? *answered : failure(answered.error(), request.peer);
+    name_version(response);
     if (match.is_public) response.headers.emplace_back("Access-Control-Allow-Origin", "*");
     if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
     if (response.status == 405) {
@@ -294,7 +302,9 @@ Task<Result<Response>> Api::keys(const Request& request, const PathParameters& p
         co_return tl::unexpected(known.error());
     const auto filter = key_filter_in(request);
     if (!filter) co_return tl::unexpected(filter.error());
-    co_return Response{.body = registry_.keys(*filter).to_json()};
+    KeyList list = registry_.keys(*filter);
+    if (query_parameter(request.query, "usage") == "true") co_await registry_.add_usage(list);
+    co_return Response{.body = list.to_json()};
 }
 
 Task<Result<Response>> Api::running_backends(const Request&, const PathParameters& path) {

@@ -13,6 +13,7 @@
 #include "common/result.h"
 #include "daemon/asio.h"
 #include "daemon/backends/backend_record.h"
+#include "daemon/backends/usage.h"
 
 namespace jamsock {
 
@@ -73,6 +74,10 @@ class Backends {
 
     // The last lines of the backend's output, oldest first, also after its end.
     virtual std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const = 0;
+
+    // What the processes of each use now; nothing where it runs none. Waits for a look at all.
+    virtual Task<std::vector<std::optional<Usage>>> usage(
+        const std::vector<BackendId>& ids) const = 0;
 
     // How it stands, live or ended. Waits for a look at processes and files.
     virtual Task<BackendCondition> condition(const BackendId& id) const = 0;

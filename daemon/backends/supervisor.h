@@ -42,10 +42,7 @@ class Supervisor final : public Backends {
     std::optional<pid_t> pid(const BackendId& id) const override;
     std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const override;
     Task<BackendCondition> condition(const BackendId& id) const override;
-
-    // What the processes of each of these use now; nothing where there are none. By one look at all
-    // processes of the machine.
-    Task<std::vector<std::optional<Usage>>> usage(const std::vector<BackendId>& ids) const;
+    Task<std::vector<std::optional<Usage>>> usage(const std::vector<BackendId>& ids) const override;
 
     // Recovery, once, before anything is started (DESIGN, Recovery). First all directories of live
     // backends are read and their shims connected to; then the owner adopts each one, in the last

@@ -474,12 +474,23 @@ KeyList Registry::keys(const KeyFilter& filter) const {
                              .fencing_token = record.fencing_token,
                              .created_at = record.created_at,
                              .connections = entry->activity->in_flight(),
-                             .idle_seconds = entry->activity->idle_seconds()});
+                             .idle_seconds = entry->activity->idle_seconds(),
+                             .max_idle_seconds = record.limits.max_idle.count()});
     }
     std::ranges::sort(list.keys, {},
                       [](const KeyEntry& entry) { return std::tie(entry.key, entry.backend_id); });
     cut_to(filter.limit.value_or(list.keys.size()), list);
     return list;
+}
+
+Task<> Registry::add_usage(KeyList& list) const {
+    std::vector<BackendId> ids;
+    for (const KeyEntry& entry : list.keys)
+        ids.push_back(entry.backend_id);
+    const auto used = co_await backends_.usage(ids);
+    for (std::size_t i = 0; i < used.size(); ++i) {
+        if (used[i]) list.keys[i].memory_used = used[i]->memory;
+    }
 }
 
 RunningBackends Registry::running_backends() const {

@@ -67,6 +67,8 @@ class Registry {
     // limit that leaves some out, `next_cursor` is where they begin: whoever asks on from there
     // sees each backend that lives all the while once, whatever comes and goes.
     KeyList keys(const KeyFilter& filter) const;
+    // What each of these uses of the memory; waits for a look at all processes.
+    Task<> add_usage(KeyList& list) const;
     // The same, ordered by age, oldest first.
     RunningBackends running_backends() const;
 

@@ -8,60 +8,10 @@
 
 #include "common/api_types.h"
 #include "common/service_types.h"
-#include "tests/unit/cli/fake_daemon.h"
+#include "tests/unit/cli/call.h"
 
 using namespace jamsock;
 using namespace jamsock::cli_test;
-
-namespace {
-
-struct Outcome {
-    int exit_code;
-    std::string out;
-    std::string err;
-};
-
-Outcome call_with(bool on_terminal, const std::vector<std::string>& words) {
-    std::ostringstream out, err;
-    Terminal terminal{out, err, on_terminal, on_terminal, false};
-    const int exit_code = run_command_line(words, terminal);
-    return {exit_code, out.str(), err.str()};
-}
-
-Outcome call(const std::vector<std::string>& words) {
-    return call_with(false, words);
-}
-
-BackendId id(const char* text) {
-    return *BackendId::parse(text);
-}
-
-std::string connected(const char* backend) {
-    return ConnectResponse{id(backend), true, Status::ready, "t", "http://127.0.0.1:9090/t/", "s"}
-        .to_json();
-}
-
-std::string failed(ErrorCode code, const char* message) {
-    return answer(info(code).http_status, error_json({code, message, "", {}}, "r1"));
-}
-
-std::string list_of(std::vector<KeyEntry> keys) {
-    return answer(200, KeyList{std::move(keys)}.to_json());
-}
-
-KeyEntry held(const char* key, const char* service, const char* backend) {
-    return {.key = *Key::parse(key),
-            .service = *ServiceName::parse(service),
-            .backend_id = id(backend),
-            .status = Status::ready};
-}
-
-std::string ended(const char* backend) {
-    const StatusChange change{.status = Status::terminated, .exit = ProcessExit{0, std::nullopt}};
-    return answer(200, BackendInfo{.id = id(backend), .statuses = {change}}.to_json());
-}
-
-}  // namespace
 
 TEST_CASE("connect prints the URL alone, waits until ready, and sends the key") {
     const StateDirectory state;
@@ -390,8 +340,8 @@ TEST_CASE("wrong use exits 2 with one sentence and the help to read, before any 
     CHECK(refusal({"list", "--jsn=1"}) ==
           "jamsock: 'list' has no option '--jsn'. Did you mean '--json'?\nTry: jamsock list "
           "--help\n");
-    CHECK(refusal({"list", "more"}) ==
-          "jamsock: 'list' has no use for the word 'more'.\nTry: jamsock list --help\n");
+    CHECK(refusal({"env", "a", "more"}) ==
+          "jamsock: 'env' has no use for the word 'more'.\nTry: jamsock env --help\n");
     CHECK(refusal({"connect", "--key"}) ==
           "jamsock: The option --key needs a value.\nTry: jamsock connect --help\n");
     CHECK(refusal({"connect", "-k", "a", "-k", "b"}) ==

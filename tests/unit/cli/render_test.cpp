@@ -1,6 +1,9 @@
 #include "cli/render.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "common/version.h"
 
 using namespace jamsock;
 
@@ -67,7 +70,7 @@ TEST_CASE("a duration is given in the largest unit that says enough") {
 TEST_CASE("the table of keys is aligned, also under characters that are wide or of several bytes") {
     const KeyList list{{entry(*Key::parse("文書"), "aaaaa"), entry(*Key::parse("é-1"), "bbbbb"),
                         entry(std::nullopt, "ccccc")}};
-    CHECK(render_key_table(list, now) ==
+    CHECK(render_key_table(list, KeyColumns::usual, now, false) ==
           "KEY   SERVICE  BACKEND  STATUS  CONNECTIONS  IDLE  AGE\n"
           "文書  default  aaaaa    ready   2            0 s   3 min\n"
           "é-1   default  bbbbb    ready   2            0 s   3 min\n"
@@ -76,10 +79,47 @@ TEST_CASE("the table of keys is aligned, also under characters that are wide or 
 
 TEST_CASE("rows for scripts: one line for each key whatever is in it, times in seconds") {
     const KeyList list{{entry(*Key::parse("a\tb\nc"), "aaaaa"), entry(std::nullopt, "ccccc")}};
-    CHECK(render_key_rows(list, now) ==
+    CHECK(render_key_rows(list, KeyColumns::usual, now) ==
           "a\\tb\\nc\tdefault\taaaaa\tready\t2\t0\t180\n"
           "-\tdefault\tccccc\tready\t2\t0\t180\n");
-    CHECK(render_key_rows({}, now) == "");
+    CHECK(render_key_rows({}, KeyColumns::usual, now) == "");
+}
+
+TEST_CASE("wide, the list has the idle clock and the memory as well") {
+    KeyEntry busy = entry(*Key::parse("a"), "aaaaa");
+    busy.idle_seconds = 41;
+    busy.max_idle_seconds = 3900;
+    busy.memory_used = 13'107'200;
+    const KeyList list{{busy, entry(std::nullopt, "ccccc")}};
+    CHECK(render_key_table(list, KeyColumns::wide, now, false) ==
+          "KEY  SERVICE  BACKEND  STATUS  CONNECTIONS  IDLE           AGE    MEMORY\n"
+          "a    default  aaaaa    ready   2            00:41/1:05:00  3 min  12.5 MiB\n"
+          "-    default  ccccc    ready   2            00:00/00:00    3 min  -\n");
+    CHECK(render_key_rows(list, KeyColumns::wide, now) ==
+          "a\tdefault\taaaaa\tready\t2\t41/3900\t180\t13107200\n"
+          "-\tdefault\tccccc\tready\t2\t0/0\t180\t-\n");
+}
+
+TEST_CASE("in color only the status is, and the columns stay where they are") {
+    const KeyList list{{entry(*Key::parse("ready"), "aaaaa")}};
+    CHECK(render_key_table(list, KeyColumns::usual, now, true) ==
+          "KEY    SERVICE  BACKEND  STATUS  CONNECTIONS  IDLE  AGE\n"
+          "ready  default  aaaaa    \x1b[32mready   \x1b[0m2            0 s   3 min\n");
+}
+
+TEST_CASE("a text is cut where its columns end, and says so") {
+    CHECK(fitted("abc", 3) == "abc");
+    CHECK(fitted("abcd", 3) == "ab…");
+    CHECK(fitted("文書文書", 5) == "文書…");
+    CHECK(fitted("文書文書", 4) == "文…");
+}
+
+TEST_CASE("a daemon of another version is told, with the way out") {
+    CHECK(render_other_version("0.0.9") ==
+          fmt::format("jamsock: The daemon is of version 0.0.9, this command of {}.\n"
+                      "Try: jamsock daemon restart\n",
+                      version()));
+    CHECK(render_other_version("99.0").ends_with("Try: type -a jamsock\n"));
 }
 
 TEST_CASE("the details of a connect say which backend, and whether it was started") {

@@ -20,6 +20,10 @@ struct NoBackends final : Backends {
     std::int64_t recorded_token(const std::string&) const override { return 0; }
     std::optional<pid_t> pid(const BackendId&) const override { return std::nullopt; }
     std::vector<std::string> log_tail(const BackendId&, std::size_t) const override { return {}; }
+    Task<std::vector<std::optional<Usage>>> usage(
+        const std::vector<BackendId>& ids) const override {
+        co_return std::vector<std::optional<Usage>>(ids.size(), Usage{.memory = 4096});
+    }
     Task<BackendCondition> condition(const BackendId&) const override {
         co_return BackendCondition{};
     }

@@ -49,6 +49,10 @@ struct FakeBackends final : Backends {
     std::vector<std::string> log_tail(const BackendId&, std::size_t) const override {
         return {"last words"};
     }
+    Task<std::vector<std::optional<Usage>>> usage(
+        const std::vector<BackendId>& ids) const override {
+        co_return std::vector<std::optional<Usage>>(ids.size(), Usage{.memory = 4096});
+    }
     Task<BackendCondition> condition(const BackendId&) const override {
         co_return BackendCondition{.note = "held up", .dropped_log_bytes = 12};
     }
