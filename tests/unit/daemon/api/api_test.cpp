@@ -147,6 +147,10 @@ TEST_CASE("the list, a backend, its status, health and version are answered") {
         ConnectResponse::from_json(served.ask("POST", connect_path, R"({"key":"doc"})").body)
             ->backend_id.str();
     CHECK(KeyList::from_json(served.ask("GET", "/v2/account/local/keys").body)->keys.size() == 1);
+    const char* list = "/v2/account/local/keys";
+    CHECK_FALSE(KeyList::from_json(served.ask("GET", list).body)->keys[0].memory_used);
+    CHECK(KeyList::from_json(served.ask("GET", list, "", "usage=true").body)->keys[0].memory_used ==
+          4096);
     CHECK(KeyList::from_json(served.ask("GET", "/v2/account/local/keys", "", "prefix=x").body)
               ->keys.empty());
     CHECK(BackendInfo::from_json(served.ask("GET", ("/v2/backend/" + id).c_str()).body)->id.str() ==

@@ -135,7 +135,9 @@ TEST_CASE("a backend is described with all its fields") {
 }
 
 TEST_CASE("lists are described with all their fields") {
-    KeyList keys{.keys = {{.key = Key::parse("k").value(), .backend_id = some_id()}},
+    KeyList keys{.keys = {{.key = Key::parse("k").value(),
+                           .backend_id = some_id(),
+                           .memory_used = 4096}},
                  .next_cursor = "c"};
     CHECK(wrong_with(keys.to_json(), "KeyList") == "");
     CHECK(unused(keys.to_json(), "KeyList") == "");
