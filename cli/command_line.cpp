@@ -10,9 +10,11 @@
 #include <optional>
 #include <string_view>
 
-#include "cli/choice_option.h"
 #include "cli/command_table.h"
+#include "cli/completion.h"
+#include "cli/help_topics.h"
 #include "cli/invocation.h"
+#include "cli/verb_options.h"
 #include "common/nearest_name.h"
 #include "common/text.h"
 #include "common/version.h"
@@ -132,22 +134,12 @@ class HelpFormatter : public CLI::Formatter {
     const Verb& verb_;
 };
 
-void add_color_option(CLI::App& options, Terminal& terminal) {
-    add_choice_option<ColorRule>(options, "--color", "Colours",
-                                 {{"auto", ColorRule::automatic},
-                                  {"always", ColorRule::always},
-                                  {"never", ColorRule::never}},
-                                 [&terminal](ColorRule rule) { terminal.set_color(rule); })
-        ->type_name("WHEN");
-}
-
 Result<int> run_verb(const Verb& verb, Words words, Terminal& terminal) {
     const std::string command = fmt::format("jamsock {}", verb.name);
     CLI::App options{std::string(verb.summary), command};
-    options.set_help_flag("-h,--help", "Show this help");
     options.formatter(std::make_shared<HelpFormatter>(verb));
-    const VerbRun run = verb.prepare(options);
-    add_color_option(options, terminal);
+    const VerbRun run =
+        add_options(verb, options, [&terminal](ColorRule rule) { terminal.set_color(rule); });
 
     Invocation invocation{.terminal = terminal, .start = verb.start};
     const bool has_program = std::ranges::find(words, "--") != words.end();
@@ -187,14 +179,29 @@ Result<int> run_in_group(const std::string& group, const Words& words, Terminal&
     return unknown_name(words.front(), group);
 }
 
+// "help connect" is "connect --help"; a topic has a page of its own.
+Result<int> run_help(Words words, Terminal& terminal) {
+    const HelpTopic* topic = words.size() == 1 ? find_topic(words.front()) : nullptr;
+    if (topic) {
+        terminal.out << topic->text;
+        return 0;
+    }
+    words.emplace_back("--help");
+    return run_in_group("", words, terminal);
+}
+
 Result<int> run_words(Words words, Terminal& terminal) {
     if (!words.empty() && words.front() == "--version") {
         terminal.out << fmt::format("jamsock {}\n", version());
         return 0;
     }
-    if (!words.empty() && words.front() == "help") {  // "help connect" is "connect --help"
+    if (!words.empty() && words.front() == completion_request) {
+        print_completions({words.begin() + 1, words.end()}, terminal);
+        return 0;
+    }
+    if (!words.empty() && words.front() == "help") {
         words.erase(words.begin());
-        words.emplace_back("--help");
+        return run_help(std::move(words), terminal);
     }
     return run_in_group("", words, terminal);
 }

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "cli/commands/commands.h"
+#include "cli/help_topics.h"
 
 namespace jamsock {
 
@@ -93,6 +94,16 @@ constexpr std::array table{
          .examples = "eval \"$(jamsock env)\"\n"
                      "eval \"$(jamsock env --unset)\"\n",
          .prepare = prepare_env},
+    Verb{.name = "completion",
+         .alias = "",
+         .summary = "Print what makes a shell complete the commands, keys and ids.",
+         .start = StartRule::never,
+         .takes_program = false,
+         .usage = " bash|zsh|fish\n",
+         .examples = "source <(jamsock completion bash)\n"
+                     "jamsock completion zsh > ~/.zfunc/_jamsock\n"
+                     "jamsock completion fish > ~/.config/fish/completions/jamsock.fish\n",
+         .prepare = prepare_completion},
     Verb{.name = "service create",
          .alias = "",
          .summary = "Give a program a name, for connect; or an environment of one.",
@@ -193,15 +204,6 @@ constexpr std::array table{
 constexpr std::string_view about =
     "jamsock gives a key at most one running backend, and asking for the key always gets you it.\n";
 
-constexpr std::string_view notes =
-    "Exit codes: 0 done, 2 wrong use, 3 nobody holds the key, 4 no such backend or service,\n"
-    "  5 the backend didn't start, 6 the key or service is in another use, 69 no daemon,\n"
-    "  77 not allowed, 124 time limit, 1 anything else.\n"
-    "\n"
-    "Environment: JAMSOCK_KEY (default of --key for connect and lookup), JAMSOCK_HOME (the state\n"
-    "  directory), JAMSOCK_PROXY_PORT and JAMSOCK_API_PORT (for a daemon that is started),\n"
-    "  NO_COLOR.\n";
-
 bool is_in(std::string_view name, std::string_view group) {
     return name.size() > group.size() && name.starts_with(group) && name[group.size()] == ' ';
 }
@@ -248,7 +250,10 @@ std::string table_help(std::string_view group) {
     }
     fmt::format_to(std::back_inserter(help), "\nOptions and examples: {} COMMAND --help\n",
                    command);
-    if (group.empty()) fmt::format_to(std::back_inserter(help), "\n{}", notes);
+    if (!group.empty()) return help;
+    help += "\nTopics:\n";
+    for (const HelpTopic& topic : help_topics())
+        fmt::format_to(std::back_inserter(help), "  help {:<15} {}\n", topic.name, topic.summary);
     return help;
 }
 

@@ -45,8 +45,7 @@ void add_output_options(CLI::App& app, OutputForm& form, std::initializer_list<O
         if (is_offered(choice.second)) choices.push_back(choice);
     }
     const auto take = [&form](OutputForm chosen) { form = chosen; };
-    add_choice_option<OutputForm>(app, "-o,--output", "The form of the answer", choices, take)
-        ->type_name("FORM");
+    add_choice_option<OutputForm>(app, "-o,--output", "The form of the answer", choices, take);
     if (!is_offered(OutputForm::json)) return;
     app.add_flag_callback(
         "--json", [take] { take(OutputForm::json); }, "The same as -o json");

@@ -13,6 +13,7 @@ VerbRun prepare_logs(CLI::App& options);
 VerbRun prepare_terminate(CLI::App& options);
 VerbRun prepare_revoke(CLI::App& options);
 VerbRun prepare_env(CLI::App& options);
+VerbRun prepare_completion(CLI::App& options);
 VerbRun prepare_service_create(CLI::App& options);
 VerbRun prepare_service_list(CLI::App& options);
 VerbRun prepare_service_info(CLI::App& options);

@@ -80,8 +80,7 @@ VerbRun prepare_env(CLI::App& app) {
         ->default_str("default");
     add_choice_option<bool>(app, "--shell", "Lines for this shell and not for $SHELL",
                             {{"sh", false}, {"fish", true}},
-                            [options](bool fish) { options->for_fish = fish; })
-        ->type_name("NAME");
+                            [options](bool fish) { options->for_fish = fish; });
     app.add_flag("--unset", options->unset, "Print the lines that take the variables back");
     add_output_options(app, options->form, {OutputForm::json});
     app.footer(

@@ -4,16 +4,14 @@
 #include <fmt/format.h>
 
 #include "common/version.h"
+#include "tests/unit/cli/call.h"
 
 using namespace jamsock;
+using cli_test::id;
 
 namespace {
 
 constexpr std::int64_t now = 1'800'000'000'000;
-
-BackendId id(const char* text) {
-    return *BackendId::parse(text);
-}
 
 KeyEntry entry(std::optional<Key> key, const char* backend) {
     return KeyEntry{.key = std::move(key),
