@@ -36,9 +36,10 @@ constexpr std::array<std::uint32_t, 15> network_file_systems{
 
 constexpr const char* other_directory = "export JAMSOCK_HOME=/a/directory/of/yours";
 
-tl::unexpected<Error> refuse(const std::string& path, std::string_view why, std::string hint) {
-    return fail(ErrorCode::daemon_unavailable,
-                fmt::format("The state directory {} {}.", in_quotes(path), why), std::move(hint));
+tl::unexpected<Error> refuse(const std::string& path, std::string_view why, std::string hint,
+                             ErrorCode code = ErrorCode::daemon_unavailable) {
+    return fail(code, fmt::format("The state directory {} {}.", in_quotes(path), why),
+                std::move(hint));
 }
 
 Result<> check_state_directory(int fd, const std::string& path) {
@@ -48,7 +49,7 @@ Result<> check_state_directory(int fd, const std::string& path) {
         return refuse(path, "can't be examined", {});
     }
     if (status.st_uid != ::geteuid()) {
-        return refuse(path, "belongs to another user", other_directory);
+        return refuse(path, "belongs to another user", other_directory, ErrorCode::forbidden);
     }
     if ((status.st_mode & 0077) != 0) {
         return refuse(path, "is open to other users", shell_line({"chmod", "700", path}));

@@ -1,5 +1,6 @@
-// `jamsock lookup` from its start to its end, beside the least that a process can be, the least
-// that a client of the same socket can be, and other commands that ask a daemon.
+// `jamsock lookup`, and what a shell calls at Tab, from their start to their end, beside the least
+// that a process can be, the least that a client of the same socket can be, and other commands that
+// ask a daemon.
 //
 // usage: whole_process [smoke]
 #include <fcntl.h>
@@ -134,4 +135,10 @@ void jamsock::bench::measure(const Extent& extent) {
     print_row(
         "`jamsock lookup` as a whole process", {" ms", 2}, series,
         Goal{.text = "≤ 1.25 × the static client", .most_times = 1.25, .program = "static client"});
+
+    const std::vector<Contestant> completers{
+        {"jamsock __complete", {jamsock_program(), "__complete", "lookup", "--key", "doc"}},
+        contestants[1]};
+    print_row("completions of a key, what Tab waits for", {" ms", 2},
+              race(completers, extent, environment));
 }

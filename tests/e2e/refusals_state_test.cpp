@@ -59,8 +59,8 @@ void check_state_refused(const Home& home, const RunOptions& options, const Word
 }
 
 void check_directory_refused(const Home& home, const std::string& directory, const Words& words,
-                             const std::string& hint) {
-    check_state_refused(home, with_state_in(home, directory), words, hint);
+                             const std::string& hint, int exit_code = 69) {
+    check_state_refused(home, with_state_in(home, directory), words, hint, exit_code);
     check_no_daemon(directory);
 }
 
@@ -176,7 +176,7 @@ TEST_CASE("a state directory of another user is refused") {
     const Home home;
     if (!is_root()) {
         check_directory_refused(home, "/usr", {"'/usr' belongs to another user"},
-                                "export JAMSOCK_HOME=");
+                                "export JAMSOCK_HOME=", 77);
         return;
     }
     const std::string theirs = home.path() + "/theirs";
@@ -184,7 +184,7 @@ TEST_CASE("a state directory of another user is refused") {
     fs::permissions(theirs, fs::perms::owner_all);
     REQUIRE(::chown(theirs.c_str(), 65534, 65534) == 0);
     check_directory_refused(home, theirs, {"'" + theirs + "' belongs to another user"},
-                            "export JAMSOCK_HOME=");
+                            "export JAMSOCK_HOME=", 77);
     CHECK(fs::is_empty(theirs));
 }
 

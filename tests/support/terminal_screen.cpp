@@ -46,6 +46,10 @@ std::string TerminalScreen::text() const {
     return lines;
 }
 
+bool TerminalScreen::wraps() const {
+    return tmux({"capture-pane", "-p", "-J"}).size() < tmux({"capture-pane", "-p"}).size();
+}
+
 bool TerminalScreen::shows(const std::string& part) const {
     return eventually([&] { return text().find(part) != std::string::npos; });
 }

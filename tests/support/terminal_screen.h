@@ -24,6 +24,8 @@ class TerminalScreen {
 
     // The lines that it shows, without blanks at their ends and without empty ones below the last.
     std::string text() const;
+    // Whether a line was too long for it.
+    bool wraps() const;
     // Whether it shows this before the tests' patience ends.
     bool shows(const std::string& part) const;
 

@@ -13,13 +13,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Error refused(const std::string& path) {
+Error refused(const std::string& path, ErrorCode code = ErrorCode::daemon_unavailable) {
     const auto opened = open_state_directory(path);
     REQUIRE_FALSE(opened);
     const auto existing = open_existing_state_directory(path);
     REQUIRE_FALSE(existing);
     CHECK(existing.error().message == opened.error().message);
-    CHECK(opened.error().code == ErrorCode::daemon_unavailable);
+    CHECK(opened.error().code == code);
     return opened.error();
 }
 
@@ -101,9 +101,9 @@ TEST_CASE("a directory that others may look into is refused") {
 TEST_CASE("somebody else's directory is refused") {
     const test::TemporaryDirectory directory;
     if (::geteuid() != 0) {
-        CHECK(tells(refused("/usr"), "belongs to another user"));
+        CHECK(tells(refused("/usr", ErrorCode::forbidden), "belongs to another user"));
         return;
     }
     REQUIRE(::chown(directory.path().c_str(), 65534, 65534) == 0);
-    CHECK(tells(refused(directory.path()), "belongs to another user"));
+    CHECK(tells(refused(directory.path(), ErrorCode::forbidden), "belongs to another user"));
 }
