@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace jamsock {
 
@@ -23,15 +24,19 @@ constexpr std::array table{
     ErrorCodeInfo{ErrorCode::conflict, "Conflict", 409, 6},
     ErrorCodeInfo{ErrorCode::payload_too_large, "PayloadTooLarge", 413, 1},
     ErrorCodeInfo{ErrorCode::usage_limit, "UsageLimit", 429, 1},
-    ErrorCodeInfo{ErrorCode::spawn_failed, "SpawnFailed", 500, 5},
-    ErrorCodeInfo{ErrorCode::backend_ended_before_ready, "BackendEndedBeforeReady", 502, 5},
+    ErrorCodeInfo{ErrorCode::spawn_failed, "SpawnFailed", 500, 5,
+                  "The backend could not be started."},
+    ErrorCodeInfo{ErrorCode::backend_ended_before_ready, "BackendEndedBeforeReady", 502, 5,
+                  "The backend ended before it was ready."},
     ErrorCodeInfo{ErrorCode::unsupported, "Unsupported", 501, 1},
     ErrorCodeInfo{ErrorCode::shutting_down, "ShuttingDown", 503, 69},
-    ErrorCodeInfo{ErrorCode::internal, "Internal", 500, 1},
+    ErrorCodeInfo{ErrorCode::internal, "Internal", 500, 1,
+                  "The daemon could not do what was asked."},
     ErrorCodeInfo{ErrorCode::backend_gone, "BackendGone", 410, 4},
     ErrorCodeInfo{ErrorCode::backend_unreachable, "BackendUnreachable", 502, 5},
     ErrorCodeInfo{ErrorCode::backend_not_ready, "BackendNotReady", 504, 5},
-    ErrorCodeInfo{ErrorCode::daemon_unavailable, "DaemonUnavailable", 503, 69},
+    ErrorCodeInfo{ErrorCode::daemon_unavailable, "DaemonUnavailable", 503, 69,
+                  "The daemon can't be used."},
     ErrorCodeInfo{ErrorCode::timed_out, "TimedOut", 504, 124},
 };
 
@@ -52,6 +57,27 @@ const ErrorCodeInfo& info(ErrorCode code) {
 ErrorCode error_code_from_name(std::string_view name) {
     const auto row = std::ranges::find(table, name, &ErrorCodeInfo::name);
     return row == table.end() ? ErrorCode::internal : row->code;
+}
+
+Error for_anybody(Error error) {
+    error.public_message = error.message;
+    error.public_hint = error.hint;
+    return error;
+}
+
+Error for_others(Error error, std::string message, std::string hint) {
+    error.public_message = std::move(message);
+    error.public_hint = std::move(hint);
+    return error;
+}
+
+Error told_to_others(const Error& error) {
+    if (!error.public_message.empty()) {
+        return {error.code, error.public_message, error.public_hint, error.log_tail};
+    }
+    const std::string_view told = info(error.code).told_to_others;
+    if (!told.empty()) return {error.code, std::string(told), {}, error.log_tail};
+    return error;
 }
 
 std::string_view http_reason(int http_status) {

@@ -45,6 +45,9 @@ struct ErrorCodeInfo {
     std::string_view name;  // "KeyHeld": stable, scripts and SDKs match on it
     int http_status;
     int exit_code;
+    // What others than this user are told of an error that has no words for them: its own may name
+    // this machine's files. Empty: its own, which speak of what was asked.
+    std::string_view told_to_others = {};
 };
 
 const ErrorCodeInfo& info(ErrorCode code);
@@ -60,6 +63,17 @@ struct Error {
     std::string message;                // one sentence: what failed, to which thing, and why
     std::string hint;                   // a command to run next, or empty
     std::vector<std::string> log_tail;  // the backend's last lines of output, oldest first
+    // In place of message and hint for others than this user, who are told of no file and no
+    // command of a service; empty: as the code has it (ErrorCodeInfo).
+    std::string public_message = {};
+    std::string public_hint = {};
 };
+
+// The same error with words for others than this user: with its own, or with these.
+Error for_anybody(Error error);
+Error for_others(Error error, std::string message, std::string hint = {});
+
+// What others than this user are told of it.
+Error told_to_others(const Error& error);
 
 }  // namespace jamsock

@@ -18,6 +18,12 @@ inline tl::unexpected<Error> fail(ErrorCode code, std::string message, std::stri
     return tl::unexpected(Error{code, std::move(message), std::move(hint), {}});
 }
 
+// The same with an error that anybody may be told as it stands (Error::public_message).
+inline tl::unexpected<Error> fail_openly(ErrorCode code, std::string message,
+                                         std::string hint = {}) {
+    return tl::unexpected(for_anybody({code, std::move(message), std::move(hint), {}}));
+}
+
 // Hands the error of one Result on as that of another type.
 template <class T>
 tl::unexpected<Error> pass_on(Result<T>& failed) {

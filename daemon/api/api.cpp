@@ -20,12 +20,12 @@ namespace {
 
 constexpr long long most_keys = 1000;  // in one piece of the list
 
-// Over TCP `error` is told without what is for this user alone.
+// Over TCP `error` is told as others than this user may know it.
 Response failure(const Error& error, Peer peer) {
     const std::string id = new_request_id();
     log::info("request {} failed: {}", id, told_in_log(error));
     return {.status = info(error.code).http_status,
-            .body = error_json(peer == Peer::anyone ? without_paths(error) : error, id)};
+            .body = error_json(peer == Peer::anyone ? told_to_others(error) : error, id)};
 }
 
 Error nothing_answers(const Request& request, const Match& match) {
@@ -245,7 +245,8 @@ Api::Api(Registry& registry, Services& services, std::function<VersionInfo()> ve
 }
 
 Response Api::refuse(int http_status, std::string sentence) {
-    Response response = failure({code_of(http_status), std::move(sentence), {}, {}}, Peer::anyone);
+    const Error error = for_anybody({code_of(http_status), std::move(sentence), {}, {}});
+    Response response = failure(error, Peer::anyone);
     response.status = http_status;
     name_version(response);
     return response;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "common/text.h"
 #include "daemon/http/head_rules.h"
 
 namespace jamsock {
@@ -28,40 +27,6 @@ bool is_foreign_origin(const Request& request) {
     return std::ranges::any_of(request.headers, [&](const auto& header) {
         return equal_ignoring_case(header.first, "origin") && !is_own_origin(header.second, host);
     });
-}
-
-bool begins_path(std::string_view text, std::size_t at) {
-    constexpr std::string_view before = " '\"(=";
-    const bool is_at_start = at == 0 || before.find(text[at - 1]) != std::string_view::npos;
-    return text[at] == '/' && is_at_start;
-}
-
-std::size_t path_end(std::string_view text, std::size_t at) {
-    const bool is_quoted = at > 0 && text[at - 1] == '\'';
-    return std::min(text.find_first_of(is_quoted ? "'" : " ,;:)\"", at), text.size());
-}
-
-std::string last_parts_of_paths(std::string_view text) {
-    std::string told;
-    std::size_t at = 0;
-    while (at < text.size()) {
-        if (!begins_path(text, at)) {
-            told += text[at++];
-            continue;
-        }
-        const std::size_t end = path_end(text, at);
-        const std::string_view path = text.substr(at, end - at);
-        told += path.substr(path.rfind('/') + 1);
-        at = end;
-    }
-    return told;
-}
-
-bool names_path(std::string_view text) {
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        if (begins_path(text, at)) return true;
-    }
-    return false;
 }
 
 }  // namespace
@@ -91,15 +56,6 @@ std::optional<Error> TcpAccess::refuses(const Request& request, bool is_public) 
                  "The request needs 'Authorization: Bearer' with this daemon's API token.",
                  "jamsock env",
                  {}};
-}
-
-Error without_paths(Error error) {
-    if (error.code == ErrorCode::route_not_found || error.code == ErrorCode::method_not_allowed) {
-        return error;  // the path is the request's own
-    }
-    error.message = last_parts_of_paths(error.message);
-    if (names_path(error.hint)) error.hint.clear();
-    return error;
 }
 
 }  // namespace jamsock

@@ -1,4 +1,4 @@
-// Who may ask the API over TCP, and what is said there (CONTRACT, Where it listens). Pure.
+// Who may ask the API over TCP (CONTRACT, Where it listens). Pure.
 #pragma once
 
 #include <optional>
@@ -20,8 +20,5 @@ struct TcpAccess {
   private:
     bool is_ours(std::string_view given) const;
 };
-
-// The same error without the paths of files, which are for this user alone.
-Error without_paths(Error error);
 
 }  // namespace jamsock

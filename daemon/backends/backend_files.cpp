@@ -136,9 +136,9 @@ Result<> BackendFiles::make_mount(const std::string& path) const {
     }
     if (directory) return {};
     const int cause = errno;
-    return tl::unexpected(start_failure(fmt::format("The backend's mount {} can't be made in {}",
-                                                    in_quotes(path), in_quotes(state_file::mounts)),
-                                        cause));
+    return tl::unexpected(
+        start_failure("The backend's mount can't be made", cause,
+                      fmt::format("{} in {}", in_quotes(path), in_quotes(state_file::mounts))));
 }
 
 Result<std::vector<BackendId>> BackendFiles::live() const {

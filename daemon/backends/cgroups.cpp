@@ -60,8 +60,16 @@ bool step_aside(const std::string& directory) {
     });
 }
 
-tl::unexpected<Error> unsupported(std::string why, std::string hint = {}) {
-    return fail(ErrorCode::unsupported, std::move(why), std::move(hint));
+// Parts of a sentence; `public_why` names no path.
+tl::unexpected<Error> unsupported(std::string why, std::string public_why, std::string hint) {
+    return tl::unexpected(for_others({ErrorCode::unsupported, std::move(why), std::move(hint), {}},
+                                     std::move(public_why)));
+}
+
+Error limit_not_kept(const char* limit, Error error) {
+    for (std::string* why : {&error.message, &error.public_message})
+        *why = fmt::format("The limit '{}' can't be kept here: {}.", limit, *why);
+    return error;
 }
 
 struct Need {
@@ -89,21 +97,20 @@ Result<> Cgroups::can_limit(const ResourceLimits& limits) const {
     for (const Need& need : needs(limits)) {
         if (!need.is_set) continue;
         auto enabled = enable(need.controller);
-        if (enabled) continue;
-        Error error = std::move(enabled.error());
-        error.message =
-            fmt::format("The limit '{}' can't be kept here: {}.", need.limit, error.message);
-        return tl::unexpected(std::move(error));
+        if (!enabled) return tl::unexpected(limit_not_kept(need.limit, enabled.error()));
     }
     return {};
 }
 
 Result<> Cgroups::enable(std::string_view controller) const {
-    if (directory_.empty())
-        return unsupported("the daemon is in no cgroup of version 2", own_cgroup_hint);
+    if (directory_.empty()) {
+        const char* why = "the daemon is in no cgroup of version 2";
+        return unsupported(why, why, own_cgroup_hint);
+    }
     if (!lists(directory_ + "/cgroup.controllers", controller)) {
         return unsupported(
             fmt::format("the cgroup {} has no {} controller", in_quotes(directory_), controller),
+            fmt::format("the daemon's cgroup has no {} controller", controller),
             shell_line({"cat", directory_ + "/cgroup.controllers"}));
     }
     const std::string enabled = directory_ + "/cgroup.subtree_control";
@@ -111,9 +118,11 @@ Result<> Cgroups::enable(std::string_view controller) const {
     const std::string request = fmt::format("+{}", controller);
     if (write_to(enabled, request)) return {};
     if (errno == EBUSY && step_aside(directory_) && write_to(enabled, request)) return {};
+    const std::string cause = errno == EBUSY ? "others are in it" : ::strerror(errno);
     return unsupported(
         fmt::format("the daemon can't give cgroups to backends in {}: {}", in_quotes(directory_),
-                    errno == EBUSY ? "others are in it" : ::strerror(errno)),
+                    cause),
+        fmt::format("the daemon can't give cgroups to backends in its own: {}", cause),
         own_cgroup_hint);
 }
 
@@ -164,8 +173,8 @@ std::vector<Setting> settings(const ResourceLimits& limits) {
 Result<> make(const std::string& directory, const ResourceLimits& limits) {
     const auto failed = [](const std::string& what) -> Result<> {
         const int cause = errno;
-        return tl::unexpected(start_failure(
-            fmt::format("The backend's cgroup can't be made: {}", in_quotes(what)), cause));
+        return tl::unexpected(
+            start_failure("The backend's cgroup can't be made", cause, in_quotes(what)));
     };
     if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return failed(directory);
     for (const Setting& setting : settings(limits)) {

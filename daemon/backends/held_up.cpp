@@ -47,10 +47,11 @@ Error explain_busy_lock(const std::string& holder, bool has_ended,
     } else if (!processes.empty()) {
         sentence += ": by " + named(processes);
     }
-    return Error{ErrorCode::spawn_failed,
-                 sentence + ".",
-                 processes.empty() ? "jamsock daemon logs" : kill_command(processes),
-                 {}};
+    return for_others({ErrorCode::spawn_failed,
+                       sentence + ".",
+                       processes.empty() ? "jamsock daemon logs" : kill_command(processes),
+                       {}},
+                      "The key's lock is held by a process of no backend that this daemon runs.");
 }
 
 std::string note_on_stopped_shim(pid_t shim) {

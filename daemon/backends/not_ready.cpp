@@ -40,12 +40,18 @@ std::string ports_of(const std::vector<Listener>& listeners) {
     return fmt::format("ports {} and {}", fmt::join(ports, ", "), last);
 }
 
-std::string belongs_to_another(std::uint16_t port, const PortReport& report) {
-    std::string text = fmt::format("its port {} belongs to another process", port);
+// What a backend did instead, for this user and for others, who learn of no command.
+struct Cause {
+    std::string told;
+    std::string told_to_others = told;
+};
+
+Cause belongs_to_another(std::uint16_t port, const PortReport& report) {
+    Cause cause{fmt::format("its port {} belongs to another process", port)};
     if (const auto& owner = report.stranger) {
-        text += fmt::format(", {} ({})", owner->pid, in_quotes(owner->command));
+        cause.told += fmt::format(", {} ({})", owner->pid, in_quotes(owner->command));
     }
-    return text;
+    return cause;
 }
 
 std::string where_it_listens(std::uint16_t port, const PortReport& report) {
@@ -77,20 +83,22 @@ std::string how_the_command_ended(const std::optional<LastLook::CommandTry>& las
 
 // The sign that its service waits for, if that is what was missing: not for a path where nobody
 // answered at all, since its port says more.
-std::optional<std::string> missing_sign(const BackendRecord& backend, const LastLook& look) {
+std::optional<Cause> missing_sign(const BackendRecord& backend, const LastLook& look) {
     const auto& sign = backend.readiness.sign;
     if (!sign || look.has_sign) return std::nullopt;
     switch (sign->kind()) {
         case ReadySign::Kind::log:
-            return fmt::format("no line of its output matched {}", in_quotes(sign->text()));
+            return Cause{fmt::format("no line of its output matched {}", in_quotes(sign->text())),
+                         "no line of its output matched its service's expression"};
         case ReadySign::Kind::path:
             if (look.http_status == 0) return std::nullopt;
-            return fmt::format("GET {} answered {}", sign->text(), look.http_status);
+            return Cause{fmt::format("GET {} answered {}", sign->text(), look.http_status)};
         case ReadySign::Kind::exec:
             break;
     }
-    return fmt::format("the command {} {}", in_quotes(sign->text()),
-                       how_the_command_ended(look.command));
+    const std::string end = how_the_command_ended(look.command);
+    return Cause{fmt::format("the command {} {}", in_quotes(sign->text()), end),
+                 fmt::format("its service's readiness command {}", end)};
 }
 
 std::string how_to_change(const BackendRecord& backend) {
@@ -103,6 +111,15 @@ std::string how_to_change(const BackendRecord& backend) {
                        word(kind), what);
 }
 
+// The sentence for either reader, of `start` and the cause.
+Error ended_before_ready(const std::string& start, const Cause& cause, const std::string& hint) {
+    return for_others({ErrorCode::backend_ended_before_ready,
+                       fmt::format("{}: {}.", start, cause.told),
+                       hint,
+                       {}},
+                      fmt::format("{}: {}.", start, cause.told_to_others), hint);
+}
+
 }  // namespace
 
 Error explain_not_ready(const BackendRecord& backend, const LastLook& look,
@@ -110,25 +127,22 @@ Error explain_not_ready(const BackendRecord& backend, const LastLook& look,
     const bool is_robbed =
         report.owner == PortOwner::stranger && !backend.readiness.takes_any_owner();
     const auto missing = is_robbed ? std::nullopt : missing_sign(backend, look);
-    const std::string what = is_robbed ? belongs_to_another(backend.port, report)
-                             : missing ? *missing
-                                       : where_it_listens(backend.port, report);
-    return Error{ErrorCode::backend_ended_before_ready,
-                 fmt::format("The backend {} was not ready within {} s: {}.", backend.id.str(),
-                             backend.limits.startup.count(), what),
-                 missing ? how_to_change(backend) : "jamsock status " + backend.id.str(),
-                 {}};
+    const Cause cause = is_robbed ? belongs_to_another(backend.port, report)
+                        : missing ? *missing
+                                  : Cause{where_it_listens(backend.port, report)};
+    return ended_before_ready(
+        fmt::format("The backend {} was not ready within {} s", backend.id.str(),
+                    backend.limits.startup.count()),
+        cause, missing ? how_to_change(backend) : "jamsock status " + backend.id.str());
 }
 
 std::optional<Error> explain_lost_port(const BackendId& id, const ProcessExit& exit,
                                        std::uint16_t port, const LastLook& look,
                                        const PortReport& report) {
     if (report.owner != PortOwner::stranger && !look.met_stranger) return std::nullopt;
-    return Error{ErrorCode::backend_ended_before_ready,
-                 fmt::format("The backend {} {} before it was ready: {}.", id.str(), describe(exit),
-                             belongs_to_another(port, report)),
-                 fmt::format("jamsock status {}", id.str()),
-                 {}};
+    return ended_before_ready(
+        fmt::format("The backend {} {} before it was ready", id.str(), describe(exit)),
+        belongs_to_another(port, report), fmt::format("jamsock status {}", id.str()));
 }
 
 }  // namespace jamsock

@@ -15,8 +15,11 @@ namespace fs = std::filesystem;
 
 tl::unexpected<Error> refuse(std::string_view what, const std::string& path, const char* why,
                              std::string hint = {}) {
-    return fail(ErrorCode::invalid_request,
-                fmt::format("The {} {} {}.", what, in_quotes(path), why), std::move(hint));
+    return tl::unexpected(for_others({ErrorCode::invalid_request,
+                                      fmt::format("The {} {} {}.", what, in_quotes(path), why),
+                                      std::move(hint),
+                                      {}},
+                                     fmt::format("The {} {}.", what, why)));
 }
 
 }  // namespace

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <string.h>
 
+#include "common/hints.h"
+#include "common/text.h"
+
 namespace jamsock {
 
 namespace {
@@ -19,14 +22,29 @@ bool is_full_disk(int cause) {
 
 }  // namespace
 
-Error start_failure(const std::string& what, int cause) {
+Error start_failure(const std::string& what, int cause, const std::string& where) {
+    const std::string sentence = fmt::format("{}: {}.", what, ::strerror(cause));
     const char* hint = is_exhaustion(cause)  ? "jamsock list"
                        : is_full_disk(cause) ? "df -h"
                                              : "jamsock daemon logs";
-    return Error{is_exhaustion(cause) ? ErrorCode::usage_limit : ErrorCode::spawn_failed,
-                 fmt::format("{}: {}.", what, ::strerror(cause)),
-                 hint,
-                 {}};
+    const ErrorCode code = is_exhaustion(cause) ? ErrorCode::usage_limit : ErrorCode::spawn_failed;
+    if (where.empty()) return for_anybody({code, sentence, hint, {}});
+    return for_others({code, fmt::format("{}: {}: {}.", what, where, ::strerror(cause)), hint, {}},
+                      sentence, hint);
+}
+
+Error exec_failure(std::string_view step, int cause, const ServiceName& service,
+                   const Command& command) {
+    if (step == "cgroup") return start_failure("The backend can't join its cgroup", cause);
+    const bool in_directory = step == "chdir";
+    const std::string& path = in_directory ? command.cwd : command.argv.front();
+    const std::string end =
+        fmt::format("can't be {}: {}.", in_directory ? "entered" : "run", ::strerror(cause));
+    const std::string hint =
+        service == ServiceName::standard() ? shell_line({"ls", "-l", path}) : give_command(service);
+    return for_others(
+        {ErrorCode::spawn_failed, fmt::format("{} {}", in_quotes(path), end), hint, {}},
+        fmt::format("The backend's {} {}", in_directory ? "directory" : "program", end));
 }
 
 }  // namespace jamsock

@@ -9,7 +9,6 @@
 #include <algorithm>
 
 #include "common/clock.h"
-#include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
 #include "daemon/backends/held_up.h"
@@ -50,7 +49,7 @@ std::optional<Process> main_in(const ShimRecord& record) {
 }
 
 Error start_error(std::string message) {
-    return Error{ErrorCode::spawn_failed, std::move(message), "jamsock daemon logs", {}};
+    return for_anybody({ErrorCode::spawn_failed, std::move(message), "jamsock daemon logs", {}});
 }
 
 Error explain_stale_token(const Message& answer) {
@@ -77,20 +76,8 @@ std::vector<NamedProcess> topmost(const std::vector<Process>& processes) {
 }
 
 Error explain_exec(const Message& message, const BackendRecord& record) {
-    const char* cause = ::strerror(static_cast<int>(message.number("errno").value_or(0)));
-    const auto what = message.text("what");
-    if (what == "cgroup") {
-        return start_error(fmt::format("The backend can't join its cgroup: {}.", cause));
-    }
-    const bool in_directory = what == "chdir";
-    const std::string& path = in_directory ? record.command.cwd : record.command.argv.front();
-    const ServiceName& service = record.service;
-    return Error{
-        ErrorCode::spawn_failed,
-        fmt::format("{} can't be {}: {}.", in_quotes(path), in_directory ? "entered" : "run",
-                    cause),
-        service == ServiceName::standard() ? shell_line({"ls", "-l", path}) : give_command(service),
-        {}};
+    const int cause = static_cast<int>(message.number("errno").value_or(0));
+    return exec_failure(message.text("what").value_or(""), cause, record.service, record.command);
 }
 
 bool is_shown_by_command(const ReadinessRule& rule) {
@@ -271,9 +258,9 @@ Task<Result<>> Supervisor::launch(const Ref& backend, const StartSettings& setti
     if (!is_unwanted()) locked = co_await spawn_and_lock(backend, settings);
     if (!locked) co_return locked;
     if (is_unwanted()) {
-        co_return fail(ErrorCode::backend_ended_before_ready,
-                       "The backend was asked to end before it had started.",
-                       fmt::format("jamsock status {}", backend->record.id.str()));
+        co_return fail_openly(ErrorCode::backend_ended_before_ready,
+                              "The backend was asked to end before it had started.",
+                              fmt::format("jamsock status {}", backend->record.id.str()));
     }
     change(*backend, {.status = Status::starting});
     at_step(Step::starting_recorded);

@@ -81,9 +81,9 @@ Error ended_before_ready(const BackendId& id, const StatusChange& end,
     const std::string how = end.exit                                    ? describe(*end.exit)
                             : end.reason == TerminationReason::external ? "was terminated"
                                                                         : "ended";
-    return Error{ErrorCode::backend_ended_before_ready,
-                 fmt::format("The backend {} {} before it was ready.", id.str(), how),
-                 fmt::format("jamsock status {}", id.str()), std::move(tail)};
+    return for_anybody({ErrorCode::backend_ended_before_ready,
+                        fmt::format("The backend {} {} before it was ready.", id.str(), how),
+                        fmt::format("jamsock status {}", id.str()), std::move(tail)});
 }
 
 std::int64_t milliseconds(std::chrono::seconds duration) {
@@ -246,11 +246,16 @@ Result<> Registry::check_same_program(const Entry& holder, const ServiceName& se
                     key_command("connect", record.service, *record.key));
     }
     if (request.command && *request.command != record.command) {
-        return fail(
-            ErrorCode::key_held,
-            fmt::format("The key is held by backend {}, which runs {}, not {}.", record.id.str(),
-                        described(record.command), described(*request.command)),
-            fmt::format("jamsock status {}", record.id.str()));
+        const std::string start =
+            fmt::format("The key is held by backend {}, which runs", record.id.str());
+        const std::string hint = fmt::format("jamsock status {}", record.id.str());
+        return tl::unexpected(
+            for_others({ErrorCode::key_held,
+                        fmt::format("{} {}, not {}.", start, described(record.command),
+                                    described(*request.command)),
+                        hint,
+                        {}},
+                       start + " another command.", hint));
     }
     if (request.tag && request.tag != record.tag) {
         return fail(ErrorCode::key_held,
@@ -326,10 +331,10 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
                                            const std::string& resource_key, std::uint16_t port) {
     const auto& command = request.command ? request.command : definition.command;
     if (!command) {
-        return fail(ErrorCode::spawn_failed,
-                    fmt::format("The service {} has no command to run; give it one with: {}",
-                                in_quotes(service.str()), give_command(service)),
-                    give_command(service));
+        return fail_openly(ErrorCode::spawn_failed,
+                           fmt::format("The service {} has no command to run; give it one with: {}",
+                                       in_quotes(service.str()), give_command(service)),
+                           give_command(service));
     }
     const std::string lock_name = key_lock::file_name(service, resource_key);
     const std::int64_t now = wall_milliseconds();
@@ -550,8 +555,8 @@ Result<StatusChange> Registry::status(const BackendId& id) const {
     auto info = backend(id);
     if (!info) return pass_on(info);
     if (!info->statuses.empty()) return info->statuses.back();
-    return fail(ErrorCode::internal, "The daemon's database could not be read.",
-                "jamsock daemon logs");
+    return fail_openly(ErrorCode::internal, "The daemon's database could not be read.",
+                       "jamsock daemon logs");
 }
 
 Task<Result<std::vector<StatusChange>>> Registry::statuses_after(const BackendId& id,

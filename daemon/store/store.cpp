@@ -58,10 +58,17 @@ namespace {
 constexpr const char* floor_row = "floor";
 
 tl::unexpected<Error> file_was_replaced() {
-    return fail(ErrorCode::internal,
-                "The daemon's database was deleted or replaced while it ran, so nothing can be "
-                "recorded and no key can be given.",
-                "jamsock daemon restart");
+    return fail_openly(ErrorCode::internal,
+                       "The daemon's database was deleted or replaced while it ran, so nothing can "
+                       "be recorded and no key can be given.",
+                       "jamsock daemon restart");
+}
+
+Error full_disk(const std::string& path) {
+    const std::string sentence =
+        "The disk of the state directory is full, so nothing new can be recorded; running "
+        "backends go on.";
+    return for_others({ErrorCode::internal, sentence, show_free_space(path), {}}, sentence);
 }
 
 class WriteTimer {
@@ -93,13 +100,10 @@ Result<> writing(const char* what, Connection& connection, Work work) {
             return fail(ErrorCode::conflict, "The daemon's database doesn't know the backend.");
         }
         if (is_full_disk(failure)) {
-            return fail(ErrorCode::internal,
-                        "The disk of the state directory is full, so nothing new can be recorded; "
-                        "running backends go on.",
-                        show_free_space(connection.path));
+            return tl::unexpected(full_disk(connection.path));
         }
-        return fail(ErrorCode::internal, "The daemon's database could not be written.",
-                    "jamsock daemon logs");
+        return fail_openly(ErrorCode::internal, "The daemon's database could not be written.",
+                           "jamsock daemon logs");
     }
 }
 

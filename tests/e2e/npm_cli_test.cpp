@@ -163,8 +163,8 @@ TEST_CASE("services run commands: there are no images to list or to use") {
 
 TEST_CASE("a key of any characters is connected to, once made and then found") {
     const Doc doc;
-    for (const std::string& key :
-         {std::string("one"), std::string("döc-é"), std::string("😀"), repeated("😀", 128)}) {
+    for (const std::string& key : {std::string("one"), std::string("/docs/read me"),
+                                   std::string("döc-é"), std::string("😀"), repeated("😀", 128)}) {
         CAPTURE(key);
         const RunResult unheld = doc.cli.run({"connect", "doc", "--no-spawn", "-k", key});
         check_refused(

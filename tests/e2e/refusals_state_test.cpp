@@ -64,6 +64,14 @@ void check_directory_refused(const Home& home, const std::string& directory, con
     check_no_daemon(directory);
 }
 
+// Who asks over TCP is told of the full disk, and not where it is.
+void check_told_over_tcp(const Home& home) {
+    const Answer refused = home.post_tcp("/v2/service/local/default/connect", R"({"key":"k"})");
+    const Error error = error_from_json(refused.body, refused.status);
+    CHECK(error.message.find("disk of the state directory is full") != std::string::npos);
+    CHECK(error.hint.empty());
+}
+
 // Pastes what a refused call told to try into a shell.
 void follow_hint(const Home& home) {
     const RunResult refused = home.jamsock({"connect", "--key", "k"});
@@ -615,6 +623,7 @@ TEST_CASE(
             CHECK(refused.err.find("Try: df -h") != std::string::npos);
             CHECK(refused.exit_code == (by_database ? 1 : 5));
             refused_by_database += by_database;
+            if (left == 0) check_told_over_tcp(home);
             CHECK(eventually([&] { return count_in(home.path() + "/backends") == 1; }));
         } else {
             home.output_of({"terminate", "--hard", "--key", home.own_key("new")});

@@ -12,6 +12,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/home.h"
 #include "tests/support/raw_socket.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
 using namespace jamsock::test;
@@ -30,6 +31,14 @@ int ask(const char* host, std::uint16_t port, const std::string& token) {
     client.set_bearer_token_auth(token);
     const auto result = client.Get("/v2/account/local/keys");
     return result ? result->status : 0;
+}
+
+// The error that a connect over TCP, which waits, is answered with.
+Error refused(const Home& home, const std::string& service, const std::string& body) {
+    const std::string target = "/v2/service/local/" + service + "/connect?wait=ready";
+    const Answer answer = home.post_tcp(target, body);
+    REQUIRE(answer.status >= 400);
+    return error_from_json(answer.body, answer.status);
 }
 
 }  // namespace
@@ -105,6 +114,32 @@ TEST_CASE("what jamsock env prints leads curl to the daemon") {
     CHECK(result.exit_code == 0);
     CHECK(result.out.find(R"("name":"default")") != std::string::npos);
     CHECK(result.out.ends_with("unset\n"));
+}
+
+TEST_CASE("over TCP no error has a path or a command of this machine, and a key is told whole") {
+    const Home home;
+    const TemporaryDirectory directory;
+    const std::string program = directory.path("run");
+    std::filesystem::copy_file(test_backend(), program);
+    home.output_of({"service", "create", "gone", "--", program});
+    home.output_of({"service", "create", "slow", "--startup", "1", "--ready-exec",
+                    "PATH=/opt/x:/srv/y false", "--", program});
+    CHECK(
+        refused(home, "slow", R"({"key":"/docs/a"})")
+            .message.ends_with(
+                " was not ready within 1 s: its service's readiness command exited with code 1."));
+
+    std::filesystem::remove(program);
+    const Error gone = refused(home, "gone", R"({"key":"/docs/readme"})");
+    CHECK(gone.code == ErrorCode::spawn_failed);
+    CHECK(gone.message == "The backend's program can't be run: No such file or directory.");
+    CHECK(gone.hint.empty());
+    const RunResult here = home.jamsock({"connect", "gone", "--key", "/docs/readme"});
+    CHECK(here.err.find(program + "' can't be run") != std::string::npos);
+
+    const Error unheld = refused(home, "gone", R"({"key":"/docs/readme","spawn":false})");
+    CHECK(unheld.message == "No backend holds the key '/docs/readme'.");
+    CHECK(unheld.hint == "jamsock connect gone --key /docs/readme");
 }
 
 TEST_CASE("idle connections are closed before streams end, whatever another socket's client does") {

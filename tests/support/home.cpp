@@ -9,6 +9,7 @@
 
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "common/environment.h"
@@ -98,6 +99,15 @@ std::unique_ptr<httplib::Client> Home::client() const {
 
 Answer Home::post(const std::string& target, const std::string& body) const {
     return answer_of(client()->Post(target, body, "application/json"));
+}
+
+Answer Home::post_tcp(const std::string& target, const std::string& body) const {
+    std::string token;
+    std::ifstream(path_ + "/" + state_file::api_token) >> token;
+    httplib::Client client("127.0.0.1", version()->api_port);
+    client.set_bearer_token_auth(token);
+    client.set_read_timeout(longest_answer);
+    return answer_of(client.Post(target, body, "application/json"));
 }
 
 Answer Home::get(const std::string& target) const {

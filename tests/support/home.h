@@ -45,6 +45,8 @@ class Home {
     // The API over the daemon's socket; starts nothing.
     Answer post(const std::string& target, const std::string& body) const;
     Answer get(const std::string& target) const;
+    // The same over TCP, with the API's token.
+    Answer post_tcp(const std::string& target, const std::string& body) const;
     std::unique_ptr<httplib::Client> client() const;
     Result<ConnectResponse> connect(const ConnectRequest& request, bool wait = true) const;
     std::vector<KeyEntry> keys() const;

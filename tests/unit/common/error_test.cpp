@@ -26,3 +26,28 @@ TEST_CASE("the table of errors is the contract's") {
     }
     CHECK(error_code_from_name("NoSuchCode") == ErrorCode::internal);
 }
+
+TEST_CASE("others are told what is for anybody, and of failures on this machine nothing else") {
+    const auto told = [](const Error& error) {
+        const Error others = told_to_others(error);
+        CHECK(others.code == error.code);
+        return others.message + "|" + others.hint;
+    };
+    const Error failed{ErrorCode::spawn_failed, "'/srv/x' can't be run.", "ls -l /srv/x", {}};
+    CHECK(told(failed) == "The backend could not be started.|");
+    CHECK(told(for_anybody(failed)) == "'/srv/x' can't be run.|ls -l /srv/x");
+    CHECK(told(for_others(failed, "It can't be run.", "jamsock list")) ==
+          "It can't be run.|jamsock list");
+    for (const ErrorCode code : {ErrorCode::spawn_failed, ErrorCode::backend_ended_before_ready,
+                                 ErrorCode::internal, ErrorCode::daemon_unavailable}) {
+        const Error others = told_to_others({code, "It is in /srv/x.", "cat /srv/x", {}});
+        CHECK(others.message.find("/srv/x") == std::string::npos);
+        CHECK_FALSE(others.message.empty());
+        CHECK(others.hint.empty());
+    }
+    const Error asked{ErrorCode::key_unheld_no_spawn_config,
+                      "No backend holds the key '/docs/a'.",
+                      "jamsock connect --key /docs/a",
+                      {}};
+    CHECK(told(asked) == asked.message + "|" + asked.hint);
+}

@@ -539,7 +539,25 @@ TEST_CASE("a page of any origin reads what is public, also what is wrong with it
     CHECK(find_header(control.headers, "access-control-allow-origin") == nullptr);
 }
 
-TEST_CASE("over TCP nobody says which program to run, and no path of a file is told") {
+TEST_CASE(
+    "what somebody asks for over TCP is told as it was written, also if it looks like a path") {
+    Served served;
+    const Headers bearer{{"Authorization", std::string("Bearer ") + api_token}};
+    const char* const look_up = R"({"key":"/docs/readme","spawn":false})";
+    const Response over_tcp = served.ask_tcp("POST", connect_path, bearer, look_up);
+    const Error error = error_from_json(over_tcp.body, over_tcp.status);
+    CHECK(error.message == "No backend holds the key '/docs/readme'.");
+    CHECK(error.hint == "jamsock connect --key /docs/readme");
+    const Response unknown = served.ask_tcp("GET", "/v3/docs", bearer);
+    CHECK(error_from_json(unknown.body, 404).message == "The API has no path '/v3/docs'.");
+}
+
+TEST_CASE("what never became a request is told why") {
+    CHECK(error_from_json(Api::refuse(500, "A bug.").body, 500).message == "A bug.");
+    CHECK(error_from_json(Api::refuse(503, "Too late.").body, 503).message == "Too late.");
+}
+
+TEST_CASE("over TCP nobody says which program to run") {
     Served served;
     const Headers bearer{{"Authorization", std::string("Bearer ") + api_token}};
     const char* const command = R"({"spawn":{"executable":{"command":["/bin/true"],"cwd":"/"}}})";

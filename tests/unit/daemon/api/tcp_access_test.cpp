@@ -74,18 +74,3 @@ TEST_CASE("a page of another origin is refused whatever it presents") {
     CHECK(refused({host, bearer, {"Origin", "http://localhost:8080"}, {"origin", "null"}}) ==
           ErrorCode::forbidden);
 }
-
-TEST_CASE("an error is told without the paths of files") {
-    const auto told = [](const char* message, const char* hint) {
-        const Error error =
-            without_paths({ErrorCode::spawn_failed, message, hint, {"/srv is what it printed"}});
-        CHECK(error.log_tail.size() == 1);
-        return error.message + "|" + error.hint;
-    };
-    CHECK(told("The program '/srv/my app/run' can't be run: no such file.", "ls -l /srv/run") ==
-          "The program 'run' can't be run: no such file.|");
-    CHECK(told("In /var/lib/x, and (/etc/y): local/default.", "jamsock list") ==
-          "In x, and (y): local/default.|jamsock list");
-    CHECK(without_paths({ErrorCode::route_not_found, "no path '/v3/a'", {}, {}}).message ==
-          "no path '/v3/a'");
-}

@@ -165,6 +165,7 @@ TEST_CASE("a mount is made through no symbolic link and over no file") {
         REQUIRE_FALSE(refused);
         CHECK(refused.error().code == ErrorCode::spawn_failed);
         CHECK(refused.error().message.find(path) != std::string::npos);
+        CHECK(told_to_others(refused.error()).message.find("named") == std::string::npos);
     }
     CHECK(std::filesystem::is_empty(other.path()));
 }

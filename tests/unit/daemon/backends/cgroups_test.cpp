@@ -50,6 +50,11 @@ TEST_CASE("what can't be limited is refused, with the limit's name and the reaso
     REQUIRE_FALSE(no_cpu);
     CHECK(no_cpu.error().message == "The limit 'cpu_period' can't be kept here: the cgroup '" +
                                         group.path() + "' has no cpu controller.");
+    CHECK(no_cpu.error().hint == "cat " + group.path("cgroup.controllers"));
+    const Error told = told_to_others(no_cpu.error());
+    CHECK(told.message ==
+          "The limit 'cpu_period' can't be kept here: the daemon's cgroup has no cpu controller.");
+    CHECK(told.hint.empty());
     CHECK(cgroups.of(BackendId::parse("knrv5").value()) == group.path("jamsock-knrv5"));
     CHECK(Cgroups("").of(BackendId::parse("knrv5").value()).empty());
 }
@@ -62,11 +67,32 @@ TEST_CASE("a controller is enabled for the children when it is first needed") {
     CHECK(test::content_of(group.path("cgroup.subtree_control")) == "+cpu");
 }
 
+TEST_CASE("a cgroup that can't be shared out is named to this user alone") {
+    const test::TemporaryDirectory group;
+    std::ofstream(group.path("cgroup.controllers")) << "cpu\n";
+    const auto refused = Cgroups(group.path()).can_limit({.cpu_percent = 50});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message ==
+          "The limit 'cpu_period_percent' can't be kept here: the daemon can't give cgroups to "
+          "backends in '" +
+              group.path() + "': No such file or directory.");
+    CHECK(told_to_others(refused.error()).message ==
+          "The limit 'cpu_period_percent' can't be kept here: the daemon can't give cgroups to "
+          "backends in its own: No such file or directory.");
+}
+
 TEST_CASE("a cgroup whose settings can't be written makes the start fail") {
     const test::TemporaryDirectory group;
     const auto made = cgroup::make(group.path("jamsock-x"), {.memory = 1});
     REQUIRE_FALSE(made);
     CHECK(made.error().code == ErrorCode::spawn_failed);
+    const auto nowhere = cgroup::make(group.path("no/jamsock-x"), {.memory = 1});
+    REQUIRE_FALSE(nowhere);
+    CHECK(nowhere.error().message == "The backend's cgroup can't be made: '" +
+                                         group.path("no/jamsock-x") +
+                                         "': No such file or directory.");
+    CHECK(told_to_others(nowhere.error()).message ==
+          "The backend's cgroup can't be made: No such file or directory.");
     cgroup::remove(group.path("jamsock-x"));
     CHECK_FALSE(std::filesystem::exists(group.path("jamsock-x")));
 }

@@ -18,6 +18,9 @@ TEST_CASE("a busy lock names its backend and the processes that hold it, with th
           "The backend 'knrv5' has ended, but its descriptor of the key's lock was given to "
           "processes 12 (cat), 13 (s\\x1bh).");
     CHECK(given.hint == "kill 12 13");
+    CHECK(told_to_others(given).message ==
+          "The key's lock is held by a process of no backend that this daemon runs.");
+    CHECK(told_to_others(given).hint.empty());
 
     const Error unseen = explain_busy_lock("", false, {});
     CHECK(unseen.message ==

@@ -18,6 +18,13 @@ ReadinessRule waiting_for(ReadySign::Kind kind, const char* text) {
     return {.sign = ReadySign::parse(kind, text, "").value()};
 }
 
+// What others are told in place of the cause that this user is told.
+std::string public_cause(const PortReport& report, const ReadinessRule& rule = {},
+                         const LastLook& look = {}) {
+    const Error error = told_to_others(explain_not_ready(backend_with(rule), look, report));
+    return error.message.substr(error.message.find(": ") + 2);
+}
+
 std::string told(const PortReport& report, const ReadinessRule& rule = {},
                  const LastLook& look = {}, const char* hint = "jamsock status abc12") {
     const Error error = explain_not_ready(backend_with(rule), look, report);
@@ -31,6 +38,7 @@ std::string told(const PortReport& report, const ReadinessRule& rule = {},
 }  // namespace
 
 TEST_CASE("a backend that listens nowhere is told where it must") {
+    CHECK(public_cause({}) == told({}));
     CHECK(told({}) ==
           "it listens on no port; it must serve HTTP on 127.0.0.1, port $PORT (12345).");
 }
@@ -64,6 +72,8 @@ TEST_CASE("a backend that listens rightly and says nothing is told that") {
 TEST_CASE("whose port belongs to another process is told whose, if that can be told") {
     CHECK(told({.owner = PortOwner::stranger, .stranger = NamedProcess{77, "py\x1bthon"}}) ==
           "its port 12345 belongs to another process, 77 ('py\\x1bthon').");
+    CHECK(public_cause({.owner = PortOwner::stranger, .stranger = NamedProcess{77, "/srv/x"}}) ==
+          "its port 12345 belongs to another process.");
     CHECK(told({.owner = PortOwner::stranger}) == "its port 12345 belongs to another process.");
 }
 
@@ -89,6 +99,13 @@ TEST_CASE("a backend whose service waits for a sign is told of that one") {
     CHECK(after_try({{.was_too_long = true}}) ==
           "the command 'test -e up' did not end within 10 s.");
     CHECK(after_try({}) == "the command 'test -e up' has not ended yet.");
+
+    const LastLook failed{.http_status = 503, .command = {{{1, std::nullopt}}}};
+    CHECK(public_cause(listening, log) ==
+          "no line of its output matched its service's expression.");
+    CHECK(public_cause(listening, path, failed) == "GET /health answered 503.");
+    CHECK(public_cause(listening, command, failed) ==
+          "its service's readiness command exited with code 1.");
 }
 
 TEST_CASE("a backend that gave its sign is told of its port, unless anybody may have that") {
@@ -117,6 +134,10 @@ TEST_CASE("a backend that ended early is told of its port only if that is somebo
           "The backend abc12 exited with code 70 before it was ready: its port 12345 belongs to "
           "another process, 77 ('python').");
     CHECK(lost->hint == "jamsock status abc12");
+    CHECK(told_to_others(*lost).message ==
+          "The backend abc12 exited with code 70 before it was ready: its port 12345 belongs to "
+          "another process.");
+    CHECK(told_to_others(*lost).hint == "jamsock status abc12");
 
     const auto lost_to_the_gone = explain_lost_port(id, exit, 12345, {.met_stranger = true}, {});
     REQUIRE(lost_to_the_gone);

@@ -9,6 +9,11 @@ TEST_CASE("a program that can be run passes, and what is wrong with others is na
         const auto checked = check_program({std::move(argv), cwd});
         REQUIRE_FALSE(checked);
         CHECK(checked.error().code == ErrorCode::invalid_request);
+        const Error told = told_to_others(checked.error());
+        CHECK(told.message.find('/') == std::string::npos);
+        CHECK(told.message.ends_with(
+            checked.error().message.substr(checked.error().message.rfind('\'') + 1)));
+        CHECK(told.hint.empty());
         return checked.error().message;
     };
     CHECK(check_program({{"/bin/sh", "-c", "anything"}, "/tmp"}));

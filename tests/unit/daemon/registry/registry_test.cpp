@@ -390,6 +390,7 @@ TEST_CASE("a key held by another program is KeyHeld, with both commands named") 
     CHECK(refused.error().code == ErrorCode::key_held);
     CHECK(refused.error().message.find("/bin/one 'a b'") != std::string::npos);
     CHECK(refused.error().message.find("/bin/two") != std::string::npos);
+    CHECK(told_to_others(refused.error()).message.ends_with("which runs another command."));
 
     request.command = Command{{"/bin/one", "a b"}, "/elsewhere"};
     CHECK(world.connect(request).error().code == ErrorCode::key_held);
@@ -427,6 +428,8 @@ TEST_CASE("waiting for a backend that ends first says how it ended, and its last
     const Error error = (*waiting)->error();
     CHECK(error.code == ErrorCode::backend_ended_before_ready);
     CHECK(error.message.find("exited with code 3") != std::string::npos);
+    CHECK(told_to_others(error).message == error.message);
+    CHECK(told_to_others(error).hint == error.hint);
     CHECK(error.log_tail == std::vector<std::string>{"last words"});
 }
 
@@ -929,6 +932,7 @@ TEST_CASE("a service that isn't there, or has no command, starts nothing") {
           "The service 'editor' has no command to run; give it one with: "
           "jamsock service update editor -- COMMAND");
     CHECK(without_command.error().hint == "jamsock service update editor -- COMMAND");
+    CHECK(told_to_others(without_command.error()).message == without_command.error().message);
     CHECK(world.backends.started.empty());
     ConnectRequest in_place = for_key("doc");
     in_place.command = demo;

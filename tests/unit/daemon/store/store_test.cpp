@@ -306,6 +306,7 @@ TEST_CASE("no key is given once the file was deleted or replaced under the daemo
     const auto refused = store.acquire_key(record("b2", "l"), scheduled);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().hint == "jamsock daemon restart");
+    CHECK(told_to_others(refused.error()).message == refused.error().message);
 }
 
 TEST_CASE("an identity is remembered until it expires") {
