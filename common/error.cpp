@@ -73,11 +73,11 @@ Error for_others(Error error, std::string message, std::string hint) {
 
 Error told_to_others(const Error& error) {
     if (!error.public_message.empty()) {
-        return {error.code, error.public_message, error.public_hint, error.log_tail};
+        return {error.code, error.public_message, error.public_hint, {}};
     }
     const std::string_view told = info(error.code).told_to_others;
-    if (!told.empty()) return {error.code, std::string(told), {}, error.log_tail};
-    return error;
+    if (!told.empty()) return {error.code, std::string(told), {}, {}};
+    return {error.code, error.message, error.hint, {}};
 }
 
 std::string_view http_reason(int http_status) {

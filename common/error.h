@@ -63,8 +63,8 @@ struct Error {
     std::string message;                // one sentence: what failed, to which thing, and why
     std::string hint;                   // a command to run next, or empty
     std::vector<std::string> log_tail;  // the backend's last lines of output, oldest first
-    // In place of message and hint for others than this user, who are told of no file and no
-    // command of a service; empty: as the code has it (ErrorCodeInfo).
+    // In place of message and hint for others than this user, who are told of no file, no command
+    // of a service and no output; empty: as the code has it (ErrorCodeInfo).
     std::string public_message = {};
     std::string public_hint = {};
 };

@@ -129,6 +129,12 @@ TEST_CASE("over TCP no error has a path or a command of this machine, and a key 
             .message.ends_with(
                 " was not ready within 1 s: its service's readiness command exited with code 1."));
 
+    home.output_of({"service", "create", "ends", "--", "/bin/sh", "-c", "echo /srv/x; exit 3"});
+    const Error ends = refused(home, "ends", R"({"key":"k"})");
+    CHECK(ends.message.ends_with(" exited with code 3 before it was ready."));
+    CHECK(ends.log_tail.empty());
+    CHECK(home.jamsock({"connect", "ends", "--key", "k"}).err.find("/srv/x") != std::string::npos);
+
     std::filesystem::remove(program);
     const Error gone = refused(home, "gone", R"({"key":"/docs/readme"})");
     CHECK(gone.code == ErrorCode::spawn_failed);

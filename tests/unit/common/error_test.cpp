@@ -29,8 +29,11 @@ TEST_CASE("the table of errors is the contract's") {
 
 TEST_CASE("others are told what is for anybody, and of failures on this machine nothing else") {
     const auto told = [](const Error& error) {
-        const Error others = told_to_others(error);
+        Error that_printed = error;
+        that_printed.log_tail = {"Cannot find module '/srv/x'"};
+        const Error others = told_to_others(that_printed);
         CHECK(others.code == error.code);
+        CHECK(others.log_tail.empty());
         return others.message + "|" + others.hint;
     };
     const Error failed{ErrorCode::spawn_failed, "'/srv/x' can't be run.", "ls -l /srv/x", {}};
