@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <array>
 #include <memory>
+#include <utility>
 
 #include "cli/choice_option.h"
 #include "cli/commands/commands.h"
@@ -24,7 +26,26 @@ struct EnvOptions {
     OutputForm form = OutputForm::text;
 };
 
+struct Values {
+    std::string address;
+    std::string port;
+    std::string account;
+    std::string token;
+    std::string service;
+};
+
 // What Jamsocket's command line and SDKs read.
+constexpr std::array table{
+    std::pair{"JAMSOCKET_SERVER_API", &Values::address},
+    std::pair{"JAMSOCKET_API_URL", &Values::address},
+    std::pair{"JAMSOCKET_ACCOUNT", &Values::account},
+    std::pair{"JAMSOCKET_TOKEN", &Values::token},
+    std::pair{"JAMSOCKET_SERVICE", &Values::service},
+    std::pair{"JAMSOCKET_DEV_PORT", &Values::port},
+};
+
+// The service may be of an environment: the SDKs put it into the path of their calls, "editor/beta"
+// as it is.
 Result<EnvironmentMap> variables(const ServiceName& service, const Invocation& invocation) {
     const Deadline deadline = deadline_in(timeouts::client_answer);
     auto version = invocation.ask(deadline, Repeat::once, no_daemon<ApiAnswer<VersionInfo>>,
@@ -39,24 +60,31 @@ Result<EnvironmentMap> variables(const ServiceName& service, const Invocation& i
                     "jamsock daemon logs");
     }
     const std::string port = std::to_string(version->value.api_port);
-    const std::string address = "http://127.0.0.1:" + port;
-    return EnvironmentMap{{"JAMSOCKET_SERVER_API", address},        {"JAMSOCKET_API_URL", address},
-                          {"JAMSOCKET_ACCOUNT", service.account()}, {"JAMSOCKET_TOKEN", token},
-                          {"JAMSOCKET_SERVICE", service.service()}, {"JAMSOCKET_DEV_PORT", port}};
+    const Values values{.address = "http://127.0.0.1:" + port,
+                        .port = port,
+                        .account = service.account(),
+                        .token = token,
+                        .service = service.str()};
+    EnvironmentMap set;
+    for (const auto& [name, value] : table)
+        set[name] = values.*value;
+    return set;
 }
-
-const std::initializer_list<const char*> names{"JAMSOCKET_SERVER_API", "JAMSOCKET_API_URL",
-                                               "JAMSOCKET_ACCOUNT",    "JAMSOCKET_TOKEN",
-                                               "JAMSOCKET_SERVICE",    "JAMSOCKET_DEV_PORT"};
 
 std::string lines_that_unset(bool for_fish) {
     std::string lines;
-    for (const char* name : names)
+    for (const auto& [name, value] : table)
         lines += fmt::format("{} {}\n", for_fish ? "set -e" : "unset", name);
     return lines;
 }
 
 Result<int> run_env(const EnvOptions& options, const Invocation& invocation) {
+    const bool as_json = options.form == OutputForm::json;
+    if (options.unset && as_json) {
+        return fail(ErrorCode::invalid_request,
+                    "What takes the variables back are lines for a shell; JSON has none.",
+                    "jamsock env --unset");
+    }
     if (options.unset) {
         invocation.terminal.out << lines_that_unset(options.for_fish);
         return 0;
@@ -65,7 +93,6 @@ Result<int> run_env(const EnvOptions& options, const Invocation& invocation) {
     if (!service) return tl::unexpected(service.error());
     const auto set = variables(*service, invocation);
     if (!set) return tl::unexpected(set.error());
-    const bool as_json = options.form == OutputForm::json;
     invocation.terminal.out << (as_json ? environment_json(*set) + '\n'
                                         : shell_assignments(*set, options.for_fish));
     return 0;

@@ -116,6 +116,23 @@ TEST_CASE("what jamsock env prints leads curl to the daemon") {
     CHECK(result.out.ends_with("unset\n"));
 }
 
+TEST_CASE("what jamsock env prints for an environment leads an SDK's connect there") {
+    const Home home;
+    home.output_of({"service", "create", "editor", "--", test_backend()});
+    home.output_of({"service", "create", "editor/staging"});
+    RunOptions options = home.options();
+    options.environment["PATH"] = JAMSOCK_BUILD_DIR "/bin:/usr/bin:/bin";
+    const RunResult result = run(
+        {"/bin/sh", "-c",
+         "eval \"$(jamsock env editor/staging)\" && curl -sf -X POST -H \"Authorization: Bearer "
+         "$JAMSOCKET_TOKEN\" "
+         "\"$JAMSOCKET_API_URL/v2/service/$JAMSOCKET_ACCOUNT/$JAMSOCKET_SERVICE/connect\""},
+        options);
+    CAPTURE(result.err);
+    REQUIRE(result.exit_code == 0);
+    CHECK(home.keys().at(0).service.str() == "editor/staging");
+}
+
 TEST_CASE("over TCP no error has a path or a command of this machine, and a key is told whole") {
     const Home home;
     const TemporaryDirectory directory;

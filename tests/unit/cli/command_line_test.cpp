@@ -269,8 +269,10 @@ TEST_CASE("env prints lines for the shell, JSON, or what takes them back") {
     const std::string token = "local." + std::string(43, 't');
     state.write("api-token", token + "\n");
     const std::string version = answer(200, VersionInfo{"0.1.0", 20, 0, 9090, 8080, 3}.to_json());
-    const FakeDaemon daemon(state, {version, version, version, version});
+    const FakeDaemon daemon(state, {version, version, version, version, version});
     const ScopedVariable shell("SHELL", "/bin/bash");
+    CHECK(call({"env", "editor/staging"}).out.find("JAMSOCKET_SERVICE=editor/staging\n") !=
+          std::string::npos);
     CHECK(call({"env", "editor"}).out ==
           "export JAMSOCKET_ACCOUNT=local\n"
           "export JAMSOCKET_API_URL=http://127.0.0.1:8080\n"
@@ -287,6 +289,10 @@ TEST_CASE("env prints lines for the shell, JSON, or what takes them back") {
     CHECK(
         call({"env", "--unset", "--shell", "sh"}).out.starts_with("unset JAMSOCKET_SERVER_API\n"));
     CHECK(call({"env", "--shell", "csh"}).exit_code == 2);
+    const Outcome no_lines = call({"env", "--unset", "--json"});
+    CHECK(no_lines.exit_code == 2);
+    CHECK(no_lines.out.empty());
+    CHECK(no_lines.err.ends_with("Try: jamsock env --unset\n"));
 }
 
 TEST_CASE("env fails where the daemon has no token") {
