@@ -80,6 +80,10 @@ Error told_to_others(const Error& error) {
     return {error.code, error.message, error.hint, {}};
 }
 
+std::string with_cause(const Error& error) {
+    return error.cause.empty() ? error.message : error.message + " (" + error.cause + ")";
+}
+
 std::string_view http_reason(int http_status) {
     switch (http_status) {
         case 200:

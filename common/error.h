@@ -67,6 +67,7 @@ struct Error {
     // of a service and no output; empty: as the code has it (ErrorCodeInfo).
     std::string public_message = {};
     std::string public_hint = {};
+    std::string cause = {};  // for the log alone: what a library, or a bug, said
 };
 
 // The same error with words for others than this user: with its own, or with these.
@@ -75,5 +76,8 @@ Error for_others(Error error, std::string message, std::string hint = {});
 
 // What others than this user are told of it.
 Error told_to_others(const Error& error);
+
+// For the log: "The daemon's database could not be written. (record_status: disk I/O error)".
+std::string with_cause(const Error& error);
 
 }  // namespace jamsock

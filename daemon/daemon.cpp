@@ -196,14 +196,13 @@ void Worker::add_server(UniqueFd listening, Peer peer) {
 }
 
 ServerOptions Worker::server_options(Peer peer) const {
-    ServerOptions options{.refuse = &Api::refuse,
-                          .peer = peer,
-                          .on_exception =
-                              [this](const Request& request, const std::string& what) {
-                                  log::error("api: {}: {}", api_.endpoint_of(request), what);
-                              },
-                          .missing_bytes = &missing_bytes,
-                          .most_connections = most_api_connections(descriptor_limit())};
+    ServerOptions options{
+        .refuse = &Api::refuse,
+        .peer = peer,
+        .on_exception = [this](const Request& request,
+                               const std::string& what) { return api_.met_bug(request, what); },
+        .missing_bytes = &missing_bytes,
+        .most_connections = most_api_connections(descriptor_limit())};
     if (peer == Peer::same_user) options.accept_filter = &is_same_user;
     return options;
 }

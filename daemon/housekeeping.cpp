@@ -6,6 +6,16 @@
 
 namespace jamsock {
 
+namespace {
+
+// What can't be forgotten now is found again in the next round.
+template <class T>
+void note(const Result<T>& forgotten) {
+    if (!forgotten) log::warn("old rows can't be swept: {}", with_cause(forgotten.error()));
+}
+
+}  // namespace
+
 Housekeeping::Housekeeping(Store& store, const BackendFiles& files, HelperThread& helper,
                            Rules rules)
     : store_(store),
@@ -33,8 +43,10 @@ void Housekeeping::end(Round& round, const char* what, int error) const {
 Task<> Housekeeping::sweep_history() {
     const std::int64_t before = rules_.now() - rules_.history_life.count();
     const auto forgotten = store_.forget_ended(before, rules_.most_at_once);
+    note(forgotten);
     std::vector<BackendId> gone = forgotten.value_or(std::vector<BackendId>());
     const auto revoked = store_.forget_revoked(rules_.now() / 1000, rules_.most_at_once);
+    note(revoked);
     const bool rows_are_left = gone.size() == rules_.most_at_once || revoked == rules_.most_at_once;
     const HistorySweep::Found found = co_await find_old_directories(before);
     for (const BackendId& id : found.old) {
@@ -51,6 +63,7 @@ Task<> Housekeeping::sweep_locks() {
     const LockSweep::Step swept = co_await sweep_next_locks();
     lock_round_.swept += swept.swept;
     const auto forgotten = store_.forget_fencing_tokens(swept.floor, rules_.most_at_once);
+    note(forgotten);
     const bool rows_are_left = forgotten && *forgotten == rules_.most_at_once;
     const bool is_over = swept.error != 0 || (swept.at_the_end && !rows_are_left);
     if (is_over) end(lock_round_, "lock files of unused keys", swept.error);

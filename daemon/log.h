@@ -9,7 +9,9 @@ namespace jamsock::log {
 
 using spdlog::error;
 using spdlog::info;
+using spdlog::log;
 using spdlog::warn;
+namespace level = spdlog::level;
 
 // Called once by main, before any thread starts. `program`: "worker".
 void start(const char* program);

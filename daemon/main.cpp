@@ -30,7 +30,7 @@ void tell(const Error& error, int ready_fd) {
         [[maybe_unused]] const auto told = ::write(ready_fd, words.data(), words.size());
     }
     // Not fmt::print, which throws where the log can't be written: on a full disk.
-    const std::string lines = fmt::format("jamsockd: {}\n{}", error.message,
+    const std::string lines = fmt::format("jamsockd: {}\n{}", with_cause(error),
                                           error.hint.empty() ? "" : "Try: " + error.hint + "\n");
     ::fputs(lines.c_str(), stderr);
 }

@@ -23,7 +23,9 @@ constexpr long long most_keys = 1000;  // in one piece of the list
 // Over TCP `error` is told as others than this user may know it.
 Response failure(const Error& error, Peer peer) {
     const std::string id = new_request_id();
-    log::info("request {} failed: {}", id, told_in_log(error));
+    const bool is_ours = error.code == ErrorCode::internal;
+    log::log(is_ours ? log::level::err : log::level::info, "request {} failed: {}", id,
+             told_in_log(error));
     return {.status = info(error.code).http_status,
             .body = error_json(peer == Peer::anyone ? told_to_others(error) : error, id)};
 }
@@ -248,6 +250,15 @@ Response Api::refuse(int http_status, std::string sentence) {
     const Error error = for_anybody({code_of(http_status), std::move(sentence), {}, {}});
     Response response = failure(error, Peer::anyone);
     response.status = http_status;
+    name_version(response);
+    return response;
+}
+
+Response Api::met_bug(const Request& request, const std::string& what) const {
+    Error error =
+        for_anybody({ErrorCode::internal, "The request met a bug in the daemon.", {}, {}});
+    error.cause = fmt::format("{}: {}", endpoint_of(request), what);
+    Response response = failure(error, request.peer);
     name_version(response);
     return response;
 }

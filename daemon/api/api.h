@@ -42,6 +42,9 @@ class Api {
     // For the log: "GET /v2/backend/{id}". The path itself may hold a token.
     std::string endpoint_of(const Request& request) const;
 
+    // The answer to a request whose handler threw; the log has its id with `what` was thrown.
+    Response met_bug(const Request& request, const std::string& what) const;
+
     std::size_t open_streams() const { return *streams_open_; }
     const std::vector<Endpoint>& endpoints() const { return router_.endpoints(); }
 

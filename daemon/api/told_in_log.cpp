@@ -38,7 +38,7 @@ std::string told_in_log(const Error& error) {
     const bool names_path =
         error.code == ErrorCode::route_not_found || error.code == ErrorCode::method_not_allowed;
     return names_path ? std::string(name)
-                      : fmt::format("{}: {}", name, without_tokens(error.message));
+                      : fmt::format("{}: {}", name, without_tokens(with_cause(error)));
 }
 
 }  // namespace jamsock

@@ -7,9 +7,9 @@
 
 namespace jamsock {
 
-// "KeyHeld: The key is held by …": without the path that nothing answers, which may be one with a
-// token, a little wrong; and "…" stands for words as long as a token, which somebody may have given
-// in the place of an id.
+// "KeyHeld: The key is held by …", with the cause: without the path that nothing answers, which may
+// be one with a token, a little wrong; and "…" stands for words as long as a token, which somebody
+// may have given in the place of an id.
 std::string told_in_log(const Error& error);
 
 }  // namespace jamsock

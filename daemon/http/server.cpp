@@ -111,7 +111,7 @@ struct Server::State : std::enable_shared_from_this<State> {
     Task<> send_events(const std::shared_ptr<Connection>& connection, const Request& request,
                        const Response& response, bool answers_head, bool is_http_1_0);
     Task<bool> fill(EventStream& stream, const Request& request, const Response& response);
-    void tell_of(const std::exception& bug, const Request& request) const;
+    Response answer_to(const std::exception& bug, const Request& request) const;
     Task<> turn_away(Connection& connection, int status, const std::string& sentence);
     void prepare_for_more();
     void count_stream_end();
@@ -275,13 +275,13 @@ Task<Response> Server::State::ask_service(const Request& request) {
     try {
         co_return co_await service(request);
     } catch (const std::exception& bug) {
-        tell_of(bug, request);
+        co_return answer_to(bug, request);
     }
-    co_return options.refuse(500, "The request met a bug in the daemon.");
 }
 
-void Server::State::tell_of(const std::exception& bug, const Request& request) const {
-    if (options.on_exception) options.on_exception(request, bug.what());
+Response Server::State::answer_to(const std::exception& bug, const Request& request) const {
+    if (options.on_exception) return options.on_exception(request, bug.what());
+    return options.refuse(500, "The request met a bug in the daemon.");
 }
 
 Task<bool> Server::State::send(Connection& connection, const Response& response, bool answers_head,
@@ -318,7 +318,7 @@ Task<bool> Server::State::fill(EventStream& stream, const Request& request,
         co_await response.events(stream);
         co_return true;
     } catch (const std::exception& bug) {
-        tell_of(bug, request);
+        answer_to(bug, request);
     }
     co_return false;
 }

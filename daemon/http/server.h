@@ -20,14 +20,14 @@ namespace jamsock {
 using Service = std::function<Task<Response>(const Request&)>;
 
 struct ServerOptions {
-    // The answer to a request that never reaches the service, or whose service threw. Required.
+    // The answer to a request that never reaches the service. Required.
     std::function<Response(int status, std::string sentence)> refuse;
     Peer peer = Peer::same_user;
     // Whether to serve this new connection; empty: all.
     std::function<bool(int fd)> accept_filter = {};
-    // Told of an exception out of the service, which is a bug. For the log, but a request may hold
-    // secrets.
-    std::function<void(const Request& request, const std::string& what)> on_exception = {};
+    // The answer to a request whose service threw, which is a bug; where one has begun, as of a
+    // stream, this one goes nowhere. Empty: as `refuse` has it.
+    std::function<Response(const Request& request, const std::string& what)> on_exception = {};
     std::size_t body_limit = 1 << 20;
     // How many bytes at least the body lacks that came as long as its Content-Length says, where a
     // client is known to declare too few. They are read as well, then it is asked again; such a

@@ -812,7 +812,7 @@ StatusChange Registry::take_in(const BackendRecord& record, const std::optional<
         log::warn("backend {}: unknown to the database; taken from its directory", record.id.str());
         entry->statuses.push_back({.status = Status::scheduled, .time = record.created_at});
         if (auto recorded = store_.acquire_key(record, entry->statuses.back()); !recorded) {
-            log::error("backend {}: {}", record.id.str(), recorded.error().message);
+            log::error("backend {}: {}", record.id.str(), with_cause(recorded.error()));
         }
         enter(*entry,
               {.status = ready ? Status::ready : Status::starting, .time = wall_milliseconds()});
@@ -839,7 +839,7 @@ Result<> Registry::record_what_waits() {
         auto recorded = store_.record_status(id, change);
         if (!recorded) {
             log::error("backend {}: {} is not recorded: {}", id.str(), word(change.status),
-                       recorded.error().message);
+                       with_cause(recorded.error()));
             if (recorded.error().code != ErrorCode::conflict) return recorded;
         }
         unrecorded_.pop_front();

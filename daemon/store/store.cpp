@@ -83,7 +83,27 @@ class WriteTimer {
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-// Runs `work`, giving a library's exception the form of an Error; the cause goes to the log.
+Error error_of(const SQLite::Exception& failure, const std::string& path) {
+    const int code = failure.getExtendedErrorCode();
+    if (code == SQLITE_CONSTRAINT_PRIMARYKEY) {
+        return {ErrorCode::conflict, "The key is already held.", "jamsock list", {}};
+    }
+    if (code == SQLITE_CONSTRAINT_FOREIGNKEY) {
+        return {ErrorCode::conflict, "The daemon's database doesn't know the backend.", {}, {}};
+    }
+    if (is_full_disk(failure)) return full_disk(path);
+    return for_anybody({ErrorCode::internal,
+                        "The daemon's database could not be written.",
+                        "jamsock daemon logs",
+                        {}});
+}
+
+std::string cause_of(const char* what, const SQLite::Exception& failure) {
+    return fmt::format("{}: {}, SQLite code {}", what, failure.what(),
+                       failure.getExtendedErrorCode());
+}
+
+// Runs `work`, giving a library's exception the form of an Error, with its cause.
 template <class Connection, class Work>
 Result<> writing(const char* what, Connection& connection, Work work) {
     const WriteTimer timer(connection.write_times);
@@ -91,30 +111,19 @@ Result<> writing(const char* what, Connection& connection, Work work) {
         work();
         return {};
     } catch (const SQLite::Exception& failure) {
-        log::error("store: {}: {} (SQLite code {})", what, failure.what(),
-                   failure.getExtendedErrorCode());
-        if (failure.getExtendedErrorCode() == SQLITE_CONSTRAINT_PRIMARYKEY) {
-            return fail(ErrorCode::conflict, "The key is already held.", "jamsock list");
-        }
-        if (failure.getExtendedErrorCode() == SQLITE_CONSTRAINT_FOREIGNKEY) {
-            return fail(ErrorCode::conflict, "The daemon's database doesn't know the backend.");
-        }
-        if (is_full_disk(failure)) {
-            return tl::unexpected(full_disk(connection.path));
-        }
-        return fail_openly(ErrorCode::internal, "The daemon's database could not be written.",
-                           "jamsock daemon logs");
+        Error error = error_of(failure, connection.path);
+        error.cause = cause_of(what, failure);
+        return tl::unexpected(std::move(error));
     }
 }
 
-// The same for reading: what can't be read counts as absent.
+// The same for reading: what can't be read counts as absent, and the log says why.
 template <class Work>
 auto reading(const char* what, Work work) -> decltype(work()) {
     try {
         return work();
     } catch (const SQLite::Exception& failure) {
-        log::error("store: {}: {} (SQLite code {})", what, failure.what(),
-                   failure.getExtendedErrorCode());
+        log::error("store: {}", cause_of(what, failure));
         return {};
     }
 }

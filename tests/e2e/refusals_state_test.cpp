@@ -582,6 +582,22 @@ TEST_CASE(
     CHECK(home.keys().size() == 2);
 }
 
+TEST_CASE("the log has a failed request's id on the line of its cause") {
+    const Home home;
+    home.output_of({"daemon", "start"});
+    SQLite::Database(home.path() + "/jamsock.db", SQLite::OPEN_READWRITE).exec("DROP TABLE token");
+    const Answer refused =
+        home.post("/v2/service/local/default/connect", R"({"key":"k","user":"ann"})");
+    CHECK(refused.status == 500);
+    CHECK(refused.body.find("no such table") == std::string::npos);
+    const auto id_at = refused.body.find(R"("id":")") + 6;
+    const std::string id = refused.body.substr(id_at, refused.body.find('"', id_at) - id_at);
+    const std::string log = home.output_of({"daemon", "logs"});
+    CHECK(log.find("request " + id +
+                   " failed: Internal: The daemon's database could not be written. "
+                   "(remember_identity: no such table: token") != std::string::npos);
+}
+
 TEST_CASE(
     "on a full disk no key is given, those held go on, and space heals it without a restart") {
     auto made = std::make_unique<Home>();

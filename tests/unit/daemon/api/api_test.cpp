@@ -1,6 +1,9 @@
 #include "daemon/api/api.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -82,6 +85,26 @@ struct Served {
         CHECK(response.status == info(error.code).http_status);
         return error.code;
     }
+};
+
+// What the log gets, with its level, in place of where it goes.
+class LogLines {
+  public:
+    LogLines() {
+        auto logger = std::make_shared<spdlog::logger>(
+            "test", std::make_shared<spdlog::sinks::ostream_sink_st>(lines_));
+        logger->set_pattern("%l %v", spdlog::pattern_time_type::local);
+        spdlog::set_default_logger(std::move(logger));
+    }
+    LogLines(const LogLines&) = delete;
+    LogLines& operator=(const LogLines&) = delete;
+    ~LogLines() { spdlog::set_default_logger(before_); }
+
+    std::string text() const { return lines_.str(); }
+
+  private:
+    std::ostringstream lines_;
+    std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
 };
 
 // … and the one name of how a caller proves itself, which is no reference.
@@ -555,6 +578,21 @@ TEST_CASE(
 TEST_CASE("what never became a request is told why") {
     CHECK(error_from_json(Api::refuse(500, "A bug.").body, 500).message == "A bug.");
     CHECK(error_from_json(Api::refuse(503, "Too late.").body, 503).message == "Too late.");
+}
+
+TEST_CASE("a bug is told of in the log, with the request's id, and to nobody else") {
+    Served served;
+    const LogLines log;
+    const std::string secret = "/ready/abc12/" + std::string(43, 't') + "/";
+    const Response response = served.api.met_bug({.method = "GET", .path = secret}, "no such cell");
+    CHECK(response.status == 500);
+    const Json error = Json::parse(response.body)["error"];
+    CHECK(error["message"] == "The request met a bug in the daemon.");
+    CHECK(response.body.find("cell") == std::string::npos);
+    CHECK(log.text() ==
+          fmt::format("error request {} failed: Internal: The request met a bug in the daemon. "
+                      "(GET /ready/{{id}}/{{token}}/: no such cell)\n",
+                      error["id"].get<std::string>()));
 }
 
 TEST_CASE("over TCP nobody says which program to run") {

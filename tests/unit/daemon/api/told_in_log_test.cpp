@@ -18,6 +18,9 @@ TEST_CASE("the log has an error's name and sentence") {
     CHECK(told(ErrorCode::key_held, "The key 'a-b_c.d' is held.") ==
           "KeyHeld: The key 'a-b_c.d' is held.");
     CHECK(told(ErrorCode::internal, "") == "Internal: ");
+    Error error{ErrorCode::internal, "It can't be written.", {}, {}};
+    error.cause = "record_status: disk I/O error";
+    CHECK(told_in_log(error) == "Internal: It can't be written. (record_status: disk I/O error)");
 }
 
 TEST_CASE("the log has no path that nothing answers, and nothing as long as a token") {

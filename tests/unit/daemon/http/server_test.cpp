@@ -50,6 +50,7 @@ class TestServer {
                           .on_exception =
                               [this](const Request& request, const std::string& what) {
                                   exception_ = request.method + " " + request.path + ": " + what;
+                                  return Response{.status = 500, .body = "a bug's"};
                               },
                           .body_limit = 1000,
                           .missing_bytes = &missing_bytes_of_test,
@@ -400,7 +401,9 @@ TEST_CASE("an exception out of the service is a 500, told of, and the connection
     TestServer server;
     RawSocket client = server.connect();
     client.send(get("/throw") + get("/x"));
-    CHECK(client.read_response().starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
+    const std::string answer = client.read_response();
+    CHECK(answer.starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
+    CHECK(answer.ends_with("a bug's"));
     CHECK(client.read_response().starts_with("HTTP/1.1 200 OK"));
     CHECK(server.exception() == "GET /throw: a bug");
 }

@@ -77,6 +77,19 @@ void in_killed_process(Work work) {
 
 }  // namespace
 
+TEST_CASE("what can't be written is told with its cause, which is for the log alone") {
+    const Directory directory;
+    Store store = Store::open(directory.database()).value();
+    REQUIRE(store.acquire_key(record("abc12", "k"), scheduled));
+    SQLite::Database(directory.database(), SQLite::OPEN_READWRITE).exec("DROP TABLE token");
+    const BackendId id = BackendId::parse("abc12").value();
+    const auto refused = store.remember_identity({id, "hash", 100}, {"ann", std::nullopt}, 1);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::internal);
+    CHECK(refused.error().message == "The daemon's database could not be written.");
+    CHECK(refused.error().cause == "remember_identity: no such table: token, SQLite code 1");
+}
+
 TEST_CASE("a backend comes back from the store as it went in") {
     Store store = Store::open(":memory:").value();
     BackendRecord in = record("b1", "k");
