@@ -125,6 +125,18 @@ Result<std::optional<Deadline>> ready_by(const Request& request) {
     return deadline;
 }
 
+Result<WantedConnect> wanted_connect(const Request& request, const PathParameters& path) {
+    auto service = service_in(path);
+    if (!service) return pass_on(service);
+    auto wanted = ConnectRequest::from_json(request.body);
+    if (!wanted) return pass_on(wanted);
+    const bool says_how_to_run = wanted->command || wanted->base_environment;
+    if (auto may = check_may_give_command(request, says_how_to_run); !may) return pass_on(may);
+    auto deadline = ready_by(request);
+    if (!deadline) return pass_on(deadline);
+    return WantedConnect{*std::move(service), *std::move(wanted), *deadline};
+}
+
 // What a row of the table says of its endpoint (Shapes).
 template <class... Names>
 Shapes takes(std::string_view request, std::string_view answer, Names... parameters) {
@@ -293,18 +305,17 @@ Task<Result<Response>> Api::answer(const Request& request, const Match& match) {
     co_return co_await match.endpoint->handler(request, match.parameters);
 }
 
-Task<Result<Response>> Api::connect(const Request& request, const PathParameters& path) {
-    const auto service = service_in(path);
-    if (!service) co_return tl::unexpected(service.error());
-    auto wanted = ConnectRequest::from_json(request.body);
-    if (!wanted) co_return tl::unexpected(wanted.error());
-    const bool says_how_to_run = wanted->command || wanted->base_environment;
-    if (auto may = check_may_give_command(request, says_how_to_run); !may) {
-        co_return tl::unexpected(may.error());
+Task<Result<ConnectResponse>> Api::counted_connect(const Result<WantedConnect>& wanted) {
+    if (!wanted) {
+        registry_.count_refused(wanted.error());
+        co_return tl::unexpected(wanted.error());
     }
-    auto deadline = ready_by(request);
-    if (!deadline) co_return tl::unexpected(deadline.error());
-    const auto response = co_await registry_.connect(*service, *wanted, *deadline);
+    co_return co_await registry_.connect(wanted->service, wanted->request, wanted->ready_by);
+}
+
+Task<Result<Response>> Api::connect(const Request& request, const PathParameters& path) {
+    const auto wanted = wanted_connect(request, path);
+    const auto response = co_await counted_connect(wanted);
     if (!response) co_return tl::unexpected(response.error());
     co_return Response{.body = response->to_json()};
 }

@@ -20,6 +20,13 @@ namespace jamsock {
 inline constexpr std::chrono::seconds longest_wait{limit_range::startup.most +
                                                    limit_range::grace.most};
 
+// A connect, as either version's call says it.
+struct WantedConnect {
+    ServiceName service;
+    ConnectRequest request;
+    std::optional<Deadline> ready_by = {};
+};
+
 class Api {
   public:
     // What a stream sends of a backend, until its end or the subscriber's.
@@ -50,6 +57,8 @@ class Api {
 
   private:
     Task<Result<Response>> answer(const Request& request, const Match& match);
+    // Also a refused one is counted.
+    Task<Result<ConnectResponse>> counted_connect(const Result<WantedConnect>& wanted);
     Task<Result<Response>> connect(const Request& request, const PathParameters& path);
     Task<Result<Response>> keys(const Request& request, const PathParameters& path);
     Task<Result<Response>> running_backends(const Request& request, const PathParameters& path);

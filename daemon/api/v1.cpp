@@ -8,14 +8,22 @@
 
 namespace jamsock {
 
+namespace {
+
+Result<WantedConnect> wanted_spawn(const Request& request, const PathParameters& path) {
+    if (auto known = check_account(path["account"]); !known) return pass_on(known);
+    auto wanted = V1SpawnRequest::from_json(request.body);
+    if (!wanted) return pass_on(wanted);
+    auto service = ServiceName::parse(path["account"], path["service"], wanted->environment);
+    if (!service) return pass_on(service);
+    return WantedConnect{*std::move(service), std::move(wanted->connect)};
+}
+
+}  // namespace
+
 Task<Result<Response>> Api::v1_spawn(const Request& request, const PathParameters& path) {
-    if (auto known = check_account(path["account"]); !known)
-        co_return tl::unexpected(known.error());
-    const auto wanted = V1SpawnRequest::from_json(request.body);
-    if (!wanted) co_return tl::unexpected(wanted.error());
-    const auto service = ServiceName::parse(path["account"], path["service"], wanted->environment);
-    if (!service) co_return tl::unexpected(service.error());
-    const auto held = co_await registry_.connect(*service, wanted->connect, std::nullopt);
+    const auto wanted = wanted_spawn(request, path);
+    const auto held = co_await counted_connect(wanted);
     if (!held) co_return tl::unexpected(held.error());
     const std::string status_url =
         fmt::format("{}/backend/{}/status", registry_.api_base(), held->backend_id.str());

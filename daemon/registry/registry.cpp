@@ -189,6 +189,10 @@ Result<ConnectResponse> Registry::counted(Result<ConnectResponse> response) {
     return response;
 }
 
+void Registry::count_refused(const Error& refusal) {
+    ++counts_.connects[info(refusal.code).name];
+}
+
 bool Registry::may_start_again(const Entry& ended, const ConnectRequest& request) const {
     return ended.lost_port && ended.start_number < most_starts && request.spawn && !stopping_;
 }

@@ -132,10 +132,13 @@ class Registry {
 
     // Figures for who watches the daemon; they count from its start.
     struct Counts {
-        std::map<std::string_view, std::uint64_t> connects;  // "spawned", "held" or an error's name
-        Histogram spawn_to_ready;                            // of backends started by this daemon
+        // By "spawned", "held" or an error's name.
+        std::map<std::string_view, std::uint64_t> connects{{"spawned", 0}, {"held", 0}};
+        Histogram spawn_to_ready;  // of backends started by this daemon
     };
     const Counts& counts() const { return counts_; }
+    // A connect that was refused before it could be asked for here.
+    void count_refused(const Error& refusal);
     std::map<Status, std::size_t> live_by_status() const;
     std::size_t keys_held() const { return by_key_.size(); }
 

@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -132,6 +133,28 @@ TEST_CASE("connect answers with the backend, its URL and its tokens, and nothing
     CHECK(connected->status_url.starts_with("http://127.0.0.1:8080/v2/backend/"));
     CHECK(connected->status_url.ends_with("/status"));
     CHECK(connected->ready_url.ends_with("/" + connected->token + "/"));
+}
+
+TEST_CASE("connects are counted by their outcome, also those that are refused at the door") {
+    Served served;
+    const auto& counted = served.registry.counts().connects;
+    CHECK(counted == std::map<std::string_view, std::uint64_t>{{"held", 0}, {"spawned", 0}});
+    const Headers bearer{{"Authorization", std::string("Bearer ") + api_token}};
+    const char* const command = R"({"spawn":{"executable":{"command":["/bin/true"],"cwd":"/"}}})";
+    served.ask_tcp("POST", connect_path, bearer, command);
+    served.ask("POST", connect_path, "{");
+    served.ask("POST", connect_path, R"({"key":""})");
+    served.ask("POST", connect_path, "", "wait=asleep");
+    served.ask("POST", "/v2/service/acme/default/connect");
+    const char* const spawn_path = "/v1/user/local/service/default/spawn";
+    served.ask("POST", spawn_path, "{");
+    served.ask("POST", spawn_path, R"({"lock":""})");
+    served.ask("POST", spawn_path);
+    CHECK(counted == std::map<std::string_view, std::uint64_t>{{"Forbidden", 2},
+                                                               {"InvalidKey", 2},
+                                                               {"InvalidRequest", 3},
+                                                               {"held", 0},
+                                                               {"spawned", 1}});
 }
 
 TEST_CASE("'-' and an environment lead to the same table") {
