@@ -364,13 +364,10 @@ Task<Result<Response>> Api::backend_status(const Request&, const PathParameters&
 
 // The last one that is told in public.
 Result<std::string> Api::public_status(const BackendId& id) const {
-    const auto last = registry_.status(id);
-    if (!last) return tl::unexpected(last.error());
-    if (auto told = public_status_json(*last)) return *std::move(told);
-    const auto backend = registry_.backend(id);
-    if (!backend) return tl::unexpected(backend.error());
+    auto statuses = registry_.statuses(id);
+    if (!statuses) return pass_on(statuses);
     std::string told;
-    for (const StatusChange& change : backend->statuses)
+    for (const StatusChange& change : *statuses)
         told = public_status_json(change).value_or(told);
     return told;
 }
@@ -390,7 +387,7 @@ Task<Result<Response>> Api::backend_metrics_stream(const Request&, const PathPar
 Result<Response> Api::stream(const PathParameters& path, Feed feed) {
     const auto id = BackendId::parse(path["id"]);
     if (!id) return tl::unexpected(id.error());
-    if (auto known = registry_.status(*id); !known) return pass_on(known);
+    if (auto known = registry_.statuses(*id); !known) return pass_on(known);
     if (*streams_open_ >= streams_.most) {
         return fail(ErrorCode::usage_limit,
                     fmt::format("The API has {} streams open, and no descriptors for more; ask "

@@ -59,10 +59,10 @@ Task<Result<Response>> Api::ready(const Request& request, const PathParameters& 
         if (!told) co_return tl::unexpected(told.error());
         co_return Response{.body = *std::move(told), .headers = private_headers()};
     }
-    const auto status = registry_.status(*id);
-    if (!status) co_return tl::unexpected(status.error());
-    if (status->status == Status::ready) co_return go_to(*url);
-    co_return page_of({*id, *url, registry_.backend(*id)->statuses});
+    const auto statuses = registry_.statuses(*id);
+    if (!statuses) co_return tl::unexpected(statuses.error());
+    if (statuses->back().status == Status::ready) co_return go_to(*url);
+    co_return page_of({*id, *url, *statuses});
 }
 
 }  // namespace jamsock

@@ -34,12 +34,12 @@ Task<Result<Response>> Api::v1_spawn(const Request& request, const PathParameter
 Task<Result<Response>> Api::v1_status(const Request&, const PathParameters& path) {
     const auto id = BackendId::parse(path["id"]);
     if (!id) co_return tl::unexpected(id.error());
-    if (auto known = registry_.status(*id); !known) co_return tl::unexpected(known.error());
-    const auto backend = registry_.backend(*id);
-    V1Statuses statuses(*id);
+    const auto statuses = registry_.statuses(*id);
+    if (!statuses) co_return tl::unexpected(statuses.error());
+    V1Statuses states(*id);
     Response response;
-    for (const StatusChange& change : backend->statuses) {
-        if (auto told = statuses.json(change)) response.body = *std::move(told);
+    for (const StatusChange& change : *statuses) {
+        if (auto told = states.json(change)) response.body = *std::move(told);
     }
     co_return response;
 }

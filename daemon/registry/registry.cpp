@@ -116,6 +116,11 @@ std::string_view outcome_of(const Result<ConnectResponse>& response) {
     return response->spawned ? "spawned" : "held";
 }
 
+tl::unexpected<Error> no_backend(const BackendId& id) {
+    return fail(ErrorCode::backend_not_found,
+                fmt::format("There is no backend {}.", in_quotes(id.str())), "jamsock list");
+}
+
 std::string described(const Command& command) {
     return fmt::format("{} in {}", in_quotes(shell_line(command.argv)), in_quotes(command.cwd));
 }
@@ -522,8 +527,7 @@ Result<BackendInfo> Registry::backend(const BackendId& id) const {
     const auto live = by_id_.find(id);
     const auto ended = live == by_id_.end() ? store_.find_backend(id) : std::nullopt;
     if (live == by_id_.end() && !ended) {
-        return fail(ErrorCode::backend_not_found,
-                    fmt::format("There is no backend {}.", in_quotes(id.str())), "jamsock list");
+        return no_backend(id);
     }
     const BackendRecord& record = ended ? *ended : live->second->record;
     BackendInfo info{.id = id,
@@ -555,10 +559,12 @@ Task<Result<BackendInfo>> Registry::inspect(const BackendId& id) const {
     co_return info;
 }
 
-Result<StatusChange> Registry::status(const BackendId& id) const {
-    auto info = backend(id);
-    if (!info) return pass_on(info);
-    if (!info->statuses.empty()) return info->statuses.back();
+Result<std::vector<StatusChange>> Registry::statuses(const BackendId& id) const {
+    const auto live = by_id_.find(id);
+    if (live != by_id_.end()) return live->second->statuses;
+    if (!store_.find_backend(id)) return no_backend(id);
+    auto all = statuses_of_ended(id);
+    if (!all.empty()) return all;
     return fail_openly(ErrorCode::internal, "The daemon's database could not be read.",
                        "jamsock daemon logs");
 }
@@ -568,9 +574,9 @@ Task<Result<std::vector<StatusChange>>> Registry::statuses_after(const BackendId
                                                                  asio::steady_timer& limit) {
     const auto found = by_id_.find(id);
     if (found == by_id_.end()) {
-        auto ended = backend(id);
+        auto ended = statuses(id);
         if (!ended) co_return pass_on(ended);
-        co_return without_first(ended->statuses, seen);
+        co_return without_first(*ended, seen);
     }
     const Ref entry = found->second;
     bool may_come = !stopping_;
@@ -613,7 +619,11 @@ bool Registry::is_good(const BackendRecord& record, const ConnectionToken& token
 
 Task<Result<StatusChange>> Registry::ready_or_ended(const BackendId& id, Deadline limit) {
     const auto found = by_id_.find(id);
-    if (found == by_id_.end()) co_return status(id);
+    if (found == by_id_.end()) {
+        auto ended = statuses(id);
+        if (!ended) co_return pass_on(ended);
+        co_return ended->back();
+    }
     const Ref entry = found->second;
     bool may_come = !stopping_;
     while (entry->status() != Status::ready && entry->status() != Status::terminated && may_come) {

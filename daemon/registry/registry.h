@@ -76,7 +76,8 @@ class Registry {
     Result<BackendInfo> backend(const BackendId& id) const;
     // The same, with what its processes and files show.
     Task<Result<BackendInfo>> inspect(const BackendId& id) const;
-    Result<StatusChange> status(const BackendId& id) const;
+    // All of its statuses, in order; there is one at least.
+    Result<std::vector<StatusChange>> statuses(const BackendId& id) const;
     // All of a backend's statuses but the first `seen`, in order. Waits for one until `limit`
     // expires; then there may be none, as after the last one.
     Task<Result<std::vector<StatusChange>>> statuses_after(const BackendId& id, std::size_t seen,

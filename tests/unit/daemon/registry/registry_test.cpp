@@ -536,10 +536,12 @@ TEST_CASE("ids that never were are not found, ended ones are not running") {
     World world;
     const BackendId stranger = BackendId::parse("nobody").value();
     CHECK(world.registry.backend(stranger).error().code == ErrorCode::backend_not_found);
-    CHECK(world.registry.status(stranger).error().code == ErrorCode::backend_not_found);
+    CHECK(world.registry.statuses(stranger).error().code == ErrorCode::backend_not_found);
 
     const auto backend = world.connect(for_key("doc")).value();
+    CHECK(world.registry.statuses(backend.backend_id)->size() == 1);
     world.happens(backend.backend_id, {.status = Status::terminated});
+    CHECK(world.registry.statuses(backend.backend_id)->back().status == Status::terminated);
     std::optional<Result<>> answer;
     asio::co_spawn(
         world.loop,
