@@ -41,13 +41,14 @@ Json request_body(std::string_view schema, const Json& components) {
     return {{"required", is_required}, {"content", json_content(schema)}};
 }
 
-Json responses(std::string_view answer, const Json& components) {
+Json responses(const Shapes& shapes, const Json& components) {
     Json all = Json::object();
-    if (components["responses"].contains(std::string(answer))) {
-        all["200"] = reference("responses", answer);
-    } else if (!answer.empty()) {
-        all["200"] = {{"description", "Done."}, {"content", json_content(answer)}};
+    if (components["responses"].contains(std::string(shapes.answer))) {
+        all["200"] = reference("responses", shapes.answer);
+    } else if (!shapes.answer.empty()) {
+        all["200"] = {{"description", "Done."}, {"content", json_content(shapes.answer)}};
     }
+    if (!shapes.see_other.empty()) all["303"] = reference("responses", shapes.see_other);
     all["default"] = reference("responses", "Error");
     return all;
 }
@@ -60,7 +61,7 @@ Json operation(const Endpoint& endpoint, const Json& components) {
     if (!endpoint.shapes.request.empty()) {
         described["requestBody"] = request_body(endpoint.shapes.request, components);
     }
-    described["responses"] = responses(endpoint.shapes.answer, components);
+    described["responses"] = responses(endpoint.shapes, components);
     return described;
 }
 

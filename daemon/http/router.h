@@ -38,6 +38,7 @@ struct Shapes {
     std::string_view request = {};  // the body's schema; empty: it reads none
     std::string_view answer = {};   // a schema or a response; empty: it only refuses
     std::vector<std::string_view> parameters = {};  // beside the path's: of the query, of the head
+    std::string_view see_other = {};                // a response with the status 303; empty: none
 };
 
 // One row of the table of routes. ("Route" is the proxy's word: from a token to a backend.)

@@ -28,6 +28,8 @@ class Caller {
     void post(const std::string& path, const Json& body, const std::string& query = "");
     void get(const std::string& path);
     void get_all();
+    // As a browser does, of a backend that is ready.
+    void follow_ready_page() const;
     // Over TCP and without the token.
     void ask_as_nobody();
     // "post /auth"; so many as the description has.
@@ -80,6 +82,17 @@ void Caller::get_all() {
     for (const auto& [path, operations] : document_["paths"].items()) {
         if (operations.contains("get")) get(path);
     }
+}
+
+void Caller::follow_ready_page() const {
+    const std::string path = "/ready/{id}/{token}/";
+    const auto result = home_.client()->Get(target(path), {{"Accept", "text/html"}});
+    REQUIRE(result);
+    CHECK(result->status == 303);
+    const Json& described =
+        schemas_.resolved(document_["paths"][path]["get"]["responses"].at("303"));
+    for (const auto& [name, header] : described["headers"].items())
+        CHECK(result->has_header(name));
 }
 
 void Caller::ask_as_nobody() {
@@ -190,6 +203,7 @@ TEST_CASE("the daemon answers every call of the API's description as it says") {
     Caller caller(home);
     fill(caller);
     caller.get_all();
+    caller.follow_ready_page();
     clear(caller);
     for (const char* path : {"/v2/backend/{id}", "/v2/backend/{id}/status", "/backend/{id}/status"})
         caller.get(path);

@@ -19,7 +19,7 @@ const Json& document() {
     static const std::vector<Endpoint> endpoints{
         {"POST", "/a/{account}/b", {}, "makes one", {"RevokeRequest", "KeyList", {"limit"}}},
         {"POST", "/c/{id}", {}, "takes one", {"ServiceCreateRequest", "Ok"}, true},
-        {"GET", "/c/{id}", {}, "gives one", {.answer = "LogStream"}, true},
+        {"GET", "/c/{id}", {}, "gives one", {.answer = "LogStream", .see_other = "ReadyUrl"}, true},
     };
     static const Json parsed = Json::parse(openapi_json(endpoints));
     return parsed;
@@ -82,6 +82,8 @@ TEST_CASE("methods of one path are told together, and what is public needs no to
     CHECK(path["post"]["security"] == Json::array());
     CHECK(path["post"]["requestBody"]["required"] == true);
     CHECK(path["get"]["responses"]["200"]["$ref"] == "#/components/responses/LogStream");
+    CHECK(path["get"]["responses"]["303"]["$ref"] == "#/components/responses/ReadyUrl");
+    CHECK_FALSE(path["post"]["responses"].contains("303"));
     CHECK_FALSE(path["get"].contains("requestBody"));
 }
 
