@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "common/text.h"
+#include "common/token_form.h"
 
 namespace jamsock {
 
@@ -63,21 +64,16 @@ Result<ServiceName> parse_service(const std::string& text) {
 }
 
 Result<std::string> parse_connection_token(std::string_view option, std::string_view text) {
-    constexpr std::size_t token_size = 43;
-    constexpr std::string_view letters =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     if (const auto scheme_end = text.find("://"); scheme_end != std::string_view::npos) {
         const auto path = std::min(text.find('/', scheme_end + 3), text.size());
         text.remove_prefix(std::min(path + 1, text.size()));
         text = text.substr(0, text.find_first_of("/?#"));
     }
-    if (text.size() == token_size && text.find_first_not_of(letters) == std::string_view::npos) {
-        return std::string(text);
-    }
+    if (has_token_form(text)) return std::string(text);
     return fail(ErrorCode::invalid_request,
                 fmt::format("The option {} needs a connection URL, or the {} characters of its "
                             "token.",
-                            option, token_size));
+                            option, token_length));
 }
 
 Result<> require_utf8(std::string_view what, std::string_view text) {

@@ -3,29 +3,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 
 #include "common/runtime_paths.h"
+#include "common/token_form.h"
 #include "common/unique_fd.h"
 
 namespace jamsock {
 
-namespace {
-
-constexpr std::string_view prefix = "local.";
-constexpr std::size_t random_size = 43;
-
-bool is_base64url(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_';
-}
-
-}  // namespace
-
 bool is_api_token(std::string_view text) {
-    return text.size() == prefix.size() + random_size && text.starts_with(prefix) &&
-           std::ranges::all_of(text.substr(prefix.size()), is_base64url);
+    return text.starts_with(api_token_prefix) &&
+           has_token_form(text.substr(api_token_prefix.size()));
 }
 
 std::string read_api_token(int directory) {

@@ -1,11 +1,13 @@
-// The token that the API asks for over TCP (CONTRACT, Where it listens): "local." and 43 letters,
-// digits, dashes or underscores, in the state directory's `api-token`.
+// The token that the API asks for over TCP (CONTRACT, Where it listens): a prefix and what every
+// token is, in the state directory's `api-token`.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 namespace jamsock {
+
+inline constexpr std::string_view api_token_prefix = "local.";
 
 bool is_api_token(std::string_view text);
 

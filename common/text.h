@@ -24,6 +24,11 @@ bool has_control_character(std::string_view text);
 // `text` as HTML shows it, also inside a quoted attribute.
 std::string html_escaped(std::string_view text);
 
+// Whether a character of UTF-8 goes on with this byte.
+constexpr bool is_continuation(char byte) {
+    return (static_cast<unsigned char>(byte) & 0xc0) == 0x80;
+}
+
 // A whole number without sign or spaces; false if `text` is none or too large.
 bool parse_number(std::string_view text, long long& number);
 

@@ -8,6 +8,7 @@
 
 #include "common/api_token.h"
 #include "common/runtime_paths.h"
+#include "common/token_form.h"
 #include "common/unique_fd.h"
 #include "daemon/log.h"
 #include "daemon/random_word.h"
@@ -17,7 +18,6 @@ namespace jamsock {
 namespace {
 
 constexpr const char* unfinished = "api-token.new";
-constexpr std::size_t random_size = 43;
 
 // Whole or not at all.
 bool keep(int directory, const std::string& text) {
@@ -35,7 +35,7 @@ std::string kept_or_new_api_token(int directory) {
     if (::faccessat(directory, state_file::api_token, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
         log::warn("the file {} holds no token; a new one takes its place", state_file::api_token);
     }
-    const std::string token = "local." + random_word(random_size);
+    const std::string token = std::string(api_token_prefix) + random_word(token_length);
     if (keep(directory, token + "\n")) return token;
     log::error("the API's token can't be kept: {}; until it is, nobody has one", ::strerror(errno));
     return {};

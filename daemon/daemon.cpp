@@ -36,6 +36,7 @@
 #include "daemon/proxy/proxy.h"
 #include "daemon/registry/registry.h"
 #include "daemon/store/store.h"
+#include "daemon/tcp_sockets.h"
 
 #include <boost/asio/signal_set.hpp>
 
@@ -53,13 +54,6 @@ std::int64_t raise_descriptor_limit() {
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
     return before;
-}
-
-std::uint16_t port_of(int listener) {
-    sockaddr_in address{};
-    socklen_t size = sizeof address;
-    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-    return ntohs(address.sin_port);
 }
 
 std::vector<UniqueFd> proxy_sockets(WorkerInputs& inputs) {
@@ -147,8 +141,8 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
     : inputs_(std::move(inputs)),
       ready_(ready),
       database_(inputs_.state_directory + "/" + state_file::database),
-      proxy_port_(port_of(inputs_.proxy_socket.get())),
-      api_port_(port_of(inputs_.api_tcp.get())),
+      proxy_port_(bound_port(inputs_.proxy_socket.get())),
+      api_port_(bound_port(inputs_.api_tcp.get())),
       store_(std::move(store)),
       files_(std::move(files)),
       supervisor_(loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},

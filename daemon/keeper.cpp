@@ -22,6 +22,7 @@
 #include "daemon/configuration.h"
 #include "daemon/loopback_address.h"
 #include "daemon/shim/keeper.h"
+#include "daemon/tcp_sockets.h"
 
 namespace jamsock {
 
@@ -119,13 +120,6 @@ UniqueFd listen_on_ipv6(const PortUse& use, std::uint16_t port) {
     return listener;
 }
 
-std::uint16_t port_of(const UniqueFd& listener) {
-    sockaddr_in address{};
-    socklen_t size = sizeof address;
-    ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    return ntohs(address.sin_port);
-}
-
 std::uint16_t remembered_port(int directory, const PortUse& use) {
     std::ifstream file(path_in(directory, use.file));
     std::uint16_t port = 0;
@@ -151,7 +145,7 @@ Result<UniqueFd> listen_for(const PortUse& use, int directory,
         return refuse(
             fmt::format("No port on 127.0.0.1 can be listened on: {}.", ::strerror(errno)));
     }
-    const std::uint16_t port = port_of(listener);
+    const std::uint16_t port = bound_port(listener.get());
     if (first != 0 && port != first) {
         note(fmt::format("port {} is taken; {} listens on {}", first, use.name, port));
     }
@@ -201,7 +195,7 @@ Result<> add_missing(Holdings& holdings, int directory, const DaemonOptions& opt
         holdings.api_tcp = std::move(*listener);
     }
     const auto also_on_ipv6 = [](const PortUse& use, const UniqueFd& ipv4, UniqueFd& ipv6) {
-        if (!ipv6) ipv6 = listen_on_ipv6(use, port_of(ipv4));
+        if (!ipv6) ipv6 = listen_on_ipv6(use, bound_port(ipv4.get()));
     };
     also_on_ipv6(proxy_use, holdings.proxy_socket, holdings.proxy_socket_ipv6);
     also_on_ipv6(api_use, holdings.api_tcp, holdings.api_tcp_ipv6);

@@ -156,6 +156,13 @@ std::vector<TcpListener> tcp_listeners(std::uint16_t port) {
     return listeners;
 }
 
+std::uint16_t bound_port(int socket) {
+    sockaddr_in6 address{};  // whose port has the same place as in IPv4's
+    socklen_t size = sizeof address;
+    ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
+    return ntohs(address.sin6_port);
+}
+
 // A kernel that knows nothing of TCP (no module tcp_diag) says the same as of a socket that is
 // gone; so the connection's other end is asked for, too.
 std::optional<std::uint32_t> connected_inode(const TcpEndpoint& local, const TcpEndpoint& remote) {

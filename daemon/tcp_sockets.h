@@ -28,6 +28,9 @@ struct TcpListener {
 // Every socket that listens on `port`, whatever its address; 0: on any. Empty if it can't be told.
 std::vector<TcpListener> tcp_listeners(std::uint16_t port);
 
+// The port that a socket of either family is bound to; 0: none.
+std::uint16_t bound_port(int socket);
+
 // The inode of the connected socket between these; 0 if no process has it open any more, or there
 // is none. Nothing: that can't be told here.
 std::optional<std::uint32_t> connected_inode(const TcpEndpoint& local, const TcpEndpoint& remote);

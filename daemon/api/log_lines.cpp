@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "common/text.h"
+
 namespace jamsock {
 
 namespace {
@@ -28,10 +30,6 @@ void append_valid(std::string& line, const char* at, const char* end) {
             line.append(start, at);
         }
     }
-}
-
-bool is_continuation(char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
 }
 
 // Where a piece of a line that is too long may end: not within a character, nor before a newline.

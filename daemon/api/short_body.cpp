@@ -20,10 +20,6 @@ std::size_t bytes_of(unsigned char first) {
     return first < 0xf5 ? 4 : 0;
 }
 
-bool is_continuation(char byte) {
-    return (static_cast<unsigned char>(byte) & 0xc0) == 0x80;
-}
-
 struct Utf16Length {
     std::size_t units = 0;
     std::size_t open = 0;  // bytes that the last character lacks

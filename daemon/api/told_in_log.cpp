@@ -5,23 +5,18 @@
 #include <algorithm>
 #include <string_view>
 
+#include "common/token_form.h"
+
 namespace jamsock {
 
 namespace {
-
-constexpr std::size_t token_size = 43;
-
-bool may_be_of_token(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_';
-}
 
 std::string without_tokens(std::string_view text) {
     std::string told;
     while (!text.empty()) {
         const auto word_end = std::ranges::find_if_not(text, may_be_of_token);
         const auto size = static_cast<std::size_t>(word_end - text.begin());
-        told += size < token_size ? text.substr(0, size) : "…";
+        told += size < token_length ? text.substr(0, size) : "…";
         text.remove_prefix(size);
         const auto next_word = std::ranges::find_if(text, may_be_of_token);
         const auto gap = static_cast<std::size_t>(next_word - text.begin());

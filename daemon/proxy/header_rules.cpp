@@ -24,9 +24,7 @@ constexpr std::string_view cors_lines =
     "access-control-allow-methods: *\r\n"
     "access-control-allow-headers: *, Authorization\r\n";
 
-constexpr ByteSet base64url = bytes_where([](char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-});
+constexpr ByteSet base64url = bytes_where(&may_be_of_token);
 
 // In small letters, and what is no letter or digit as a dash: gateways such as CGI and WSGI give
 // "X_Verified_Path", some also "x.verified.path", to the program under one name.

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/token_form.h"
+
 namespace jamsock {
 
 // The random key of one backend. One made by default is all zeros, to be assigned to.
@@ -27,7 +29,7 @@ class MacKey {
 
 class ConnectionToken {
   public:
-    static constexpr std::size_t text_size = 43;               // base64url without padding
+    static constexpr std::size_t text_size = token_length;
     static constexpr std::uint64_t serial_limit = 1ULL << 48;  // serials are below
 
     static ConnectionToken issue(const MacKey& key, std::uint64_t backend_serial,
