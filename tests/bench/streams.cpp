@@ -1,5 +1,5 @@
-// Connect to a held key while thousands of status streams are open on its backend, beside the same
-// without them; and what one stream costs in memory.
+// Connect to a held key while thousands of status streams are open on its backend, over TCP as
+// those of pages, beside the same without them; and what one stream costs in memory.
 //
 // usage: streams [smoke]
 #include <fmt/format.h>
@@ -37,9 +37,10 @@ void raise_descriptor_limit() {
 // Of the one backend that there is; each has got all that has happened.
 std::vector<test::EventStream> subscribed(const BenchHome& home, int count) {
     const std::string id = home.home().keys().at(0).backend_id.str();
+    const std::uint16_t port = home.home().version()->api_port;
     std::vector<test::EventStream> streams;
     for (int i = 0; i < count; ++i)
-        streams.emplace_back(home.home(), fmt::format("/v2/backend/{}/status/stream", id));
+        streams.emplace_back(port, fmt::format("/v2/backend/{}/status/stream", id));
     for (test::EventStream& stream : streams) {
         if (!stream.is_accepted()) throw std::runtime_error("the API has no room for streams");
         while (stream.next().value().find("\"ready\"") == std::string::npos)

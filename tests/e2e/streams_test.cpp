@@ -43,11 +43,12 @@ std::string target_of(const BackendId& id, const char* what) {
     return fmt::format("/v2/backend/{}/{}/stream", id.str(), what);
 }
 
-std::vector<EventStream> subscribed(const Home& home, const std::string& target,
-                                    std::size_t count) {
+// `over`: the port of the API, or the home whose socket is meant.
+template <class Way>
+std::vector<EventStream> subscribed(const Way& over, const std::string& target, std::size_t count) {
     std::vector<EventStream> streams;
     for (std::size_t i = 0; i < count; ++i)
-        streams.emplace_back(home, target);
+        streams.emplace_back(over, target);
     for (EventStream& stream : streams)
         REQUIRE(stream.is_accepted());
     return streams;
@@ -59,20 +60,23 @@ std::string status_in(const std::optional<std::string>& event) {
 
 }  // namespace
 
-TEST_CASE("thousands of status streams each get every status, hinder nobody, and leave nothing") {
+TEST_CASE(
+    "thousands of status streams over TCP each get every status, hinder nobody, and leave "
+    "nothing") {
     const Home home;
     home.output_of({"daemon", "start"});
     const std::string key = home.own_key("watched");
     const BackendId id = home.connect(request_for(key)).value().backend_id;
     const std::string target = target_of(id, "status");
     const pid_t worker = home.worker();
-    subscribed(home, target, 100);
+    const std::uint16_t port = home.version()->api_port;
+    subscribed(port, target, 100);
     const std::size_t descriptors = descriptors_of(worker).size();
     const auto memory = [&] { return resident_memory(worker); };
     const std::size_t memory_before = memory();
 
     const std::size_t count = allowed_streams();
-    std::vector<EventStream> streams = subscribed(home, target, count);
+    std::vector<EventStream> streams = subscribed(port, target, count);
     for (EventStream& stream : streams) {
         for (const char* status : {"scheduled", "loading", "starting", "waiting", "ready"})
             REQUIRE(status_in(stream.next()) == status);

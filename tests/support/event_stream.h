@@ -4,9 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "common/runtime_paths.h"
 #include "tests/support/home.h"
@@ -18,9 +20,10 @@ class EventStream {
   public:
     // Over the daemon's socket.
     EventStream(const Home& home, const std::string& target)
-        : socket_(RawSocket::connect(home.path() + "/" + state_file::socket)) {
-        socket_.send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    }
+        : EventStream(RawSocket::connect(home.path() + "/" + state_file::socket), target) {}
+    // Over TCP, as pages and SDKs do: of what is public.
+    EventStream(std::uint16_t api_port, const std::string& target)
+        : EventStream(RawSocket::connect(api_port), target) {}
 
     // Of the answer; to be read first.
     std::string head() { return socket_.read_until("\r\n\r\n"); }
@@ -51,6 +54,10 @@ class EventStream {
     RawSocket& socket() { return socket_; }
 
   private:
+    EventStream(RawSocket socket, const std::string& target) : socket_(std::move(socket)) {
+        socket_.send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+
     RawSocket socket_;
 };
 
