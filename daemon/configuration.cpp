@@ -10,45 +10,65 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <variant>
 
 #include "common/limits.h"
 #include "common/nearest_name.h"
 #include "common/text.h"
 #include "common/unique_fd.h"
+#include "daemon/http/head_rules.h"
 
 namespace jamsock {
 
 namespace {
 
+struct WholeNumber {
+    std::string_view counted;  // what it is a number of
+    LimitRange range;
+    void (*set)(Configuration& configuration, std::int64_t number);
+};
+
+struct TrueOrFalse {
+    void (*set)(Configuration& configuration, bool on);
+};
+
+struct HostNames {
+    void (*set)(Configuration& configuration, std::vector<std::string> names);
+};
+
 struct Setting {
     std::string_view section;  // empty: it stands above all sections
     std::string_view name;
-    std::string_view counted;  // what it is a whole number of; empty: it is true or false
-    LimitRange range;
-    void (*set)(Configuration& configuration, std::int64_t number);
+    std::variant<WholeNumber, TrueOrFalse, HostNames> value;
 };
 
 constexpr LimitRange history_range{1, 36'500};  // a century, so that sums of times can't overflow
 constexpr LimitRange proxy_range{1, 1'000'000};
 
 constexpr std::array settings{
-    Setting{"", "history_days", "days", history_range,
-            [](Configuration& configuration, std::int64_t days) {
-                configuration.history = std::chrono::days(days);
-            }},
-    Setting{"",
-            "dev",
-            "",
-            {0, 1},
-            [](Configuration& configuration, std::int64_t on) { configuration.dev = on == 1; }},
-    Setting{"proxy", "max_connections", "connections", proxy_range,
-            [](Configuration& configuration, std::int64_t connections) {
-                configuration.proxy.max_connections = static_cast<std::size_t>(connections);
-            }},
-    Setting{"proxy", "max_held_requests", "requests", proxy_range,
-            [](Configuration& configuration, std::int64_t requests) {
-                configuration.proxy.max_held_requests = static_cast<std::size_t>(requests);
-            }},
+    Setting{"", "history_days",
+            WholeNumber{"days", history_range,
+                        [](Configuration& configuration, std::int64_t days) {
+                            configuration.history = std::chrono::days(days);
+                        }}},
+    Setting{"", "dev",
+            TrueOrFalse{[](Configuration& configuration, bool on) { configuration.dev = on; }}},
+    Setting{"", "hosts",
+            HostNames{[](Configuration& configuration, std::vector<std::string> names) {
+                configuration.hosts = std::move(names);
+            }}},
+    Setting{"proxy", "max_connections",
+            WholeNumber{"connections", proxy_range,
+                        [](Configuration& configuration, std::int64_t connections) {
+                            configuration.proxy.max_connections =
+                                static_cast<std::size_t>(connections);
+                        }}},
+    Setting{"proxy", "max_held_requests",
+            WholeNumber{"requests", proxy_range,
+                        [](Configuration& configuration, std::int64_t requests) {
+                            configuration.proxy.max_held_requests =
+                                static_cast<std::size_t>(requests);
+                        }}},
 };
 
 constexpr std::size_t largest_file = 1024 * 1024;
@@ -105,29 +125,59 @@ tl::unexpected<Error> no_such_setting(std::string_view section, const toml::key&
                           name.source().begin.line, in_quotes(path), did_you_mean(given, known)));
 }
 
-std::optional<std::int64_t> number_in(const Setting& setting, const toml::node& value) {
-    if (setting.counted.empty()) return value.value_exact<bool>();
+// Sets it; gives what is wrong with the value, or null.
+const toml::node* set(const WholeNumber& setting, const toml::node& value,
+                      Configuration& configuration) {
     const auto number = value.value_exact<std::int64_t>();
-    const bool fits = number && *number >= setting.range.least && *number <= setting.range.most;
-    return fits ? number : std::nullopt;
+    if (!number || *number < setting.range.least || *number > setting.range.most) return &value;
+    setting.set(configuration, *number);
+    return nullptr;
 }
 
-std::string what_it_must_be(const Setting& setting) {
-    if (setting.counted.empty()) return "true or false";
+const toml::node* set(const TrueOrFalse& setting, const toml::node& value,
+                      Configuration& configuration) {
+    const auto on = value.value_exact<bool>();
+    if (!on) return &value;
+    setting.set(configuration, *on);
+    return nullptr;
+}
+
+const toml::node* set(const HostNames& setting, const toml::node& value,
+                      Configuration& configuration) {
+    if (!value.is_array()) return &value;
+    std::vector<std::string> names;
+    for (const toml::node& element : *value.as_array()) {
+        auto name = element.value_exact<std::string>();
+        if (!name || !is_host_name(*name)) return &element;
+        names.push_back(*std::move(name));
+    }
+    setting.set(configuration, std::move(names));
+    return nullptr;
+}
+
+std::string must_be(const WholeNumber& setting) {
     return fmt::format("a whole number of {}, {} to {}", setting.counted, setting.range.least,
                        setting.range.most);
 }
 
+std::string must_be(const TrueOrFalse&) {
+    return "true or false";
+}
+
+std::string must_be(const HostNames&) {
+    return "a list of host names without ports, as [\"devbox\"]";
+}
+
 Result<> take(const Setting& setting, const toml::node& value, const std::string& path,
               Configuration& configuration) {
-    if (const auto number = number_in(setting, value)) {
-        setting.set(configuration, *number);
-        return {};
-    }
-    return refuse(path,
-                  fmt::format("The setting '{}' in line {} of {} must be {}.",
-                              dotted(setting.section, setting.name), value.source().begin.line,
-                              in_quotes(path), what_it_must_be(setting)));
+    const toml::node* const wrong = std::visit(
+        [&](const auto& kind) { return set(kind, value, configuration); }, setting.value);
+    if (!wrong) return {};
+    return refuse(path, fmt::format("The setting '{}' in line {} of {} must be {}.",
+                                    dotted(setting.section, setting.name),
+                                    wrong->source().begin.line, in_quotes(path),
+                                    std::visit([](const auto& kind) { return must_be(kind); },
+                                               setting.value)));
 }
 
 Result<> read_setting(std::string_view section, const toml::key& name, const toml::node& value,

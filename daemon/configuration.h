@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.h"
 #include "daemon/proxy/proxy.h"
@@ -12,8 +13,9 @@
 namespace jamsock {
 
 struct Configuration {
-    std::chrono::days history{30};  // how long an ended backend is remembered
-    bool dev = false;               // the API also takes the token "-"
+    std::chrono::days history{30};   // how long an ended backend is remembered
+    bool dev = false;                // the API also takes the token "-"
+    std::vector<std::string> hosts;  // a Host may name this machine by these, too
     ProxyLimits proxy;
 
     // The file's settings (blocks); all have their defaults if there is no such file.

@@ -63,6 +63,12 @@ std::vector<UniqueFd> proxy_sockets(WorkerInputs& inputs) {
     return sockets;
 }
 
+ProxyLimits proxy_limits(const Configuration& configuration) {
+    ProxyLimits limits = configuration.proxy;
+    limits.hosts = configuration.hosts;
+    return limits;
+}
+
 struct OwnMemory {
     std::uint64_t resident_bytes = 0;
     std::uint64_t virtual_bytes = 0;
@@ -148,7 +154,7 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
       supervisor_(loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},
                   [this](const BackendEvent& event) { registry_.on_event(event); }),
       proxy_(proxy_sockets(inputs_), std::min(usable_processors(), most_proxy_threads),
-             configuration.proxy,
+             proxy_limits(configuration),
              [this](std::string hash, auto answer) {
                  asio::post(loop_, [this, hash = std::move(hash), answer = std::move(answer)] {
                      answer(registry_.identity(hash));
@@ -168,7 +174,9 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
                [this](const std::vector<BackendId>& ids) { return supervisor_.usage(ids); }),
       api_(
           registry_, services_, [this] { return version_info(); },
-          {.token = std::move(api_token), .takes_dev_token = inputs_.dev || configuration.dev},
+          {.token = std::move(api_token),
+           .takes_dev_token = inputs_.dev || configuration.dev,
+           .hosts = configuration.hosts},
           {.most = most_streams(descriptor_limit()),
            .logs = [this](const BackendId& id,
                           EventStream& events) { return logs_.send(id, events); },

@@ -39,9 +39,8 @@ bool TcpAccess::is_ours(std::string_view given) const {
 
 std::optional<Error> TcpAccess::refuses(const Request& request, bool is_public) const {
     const std::string* host = request.header("host");
-    if (!host || !is_loopback_host(*host)) {
-        return Error{
-            ErrorCode::forbidden, "The Host is not a name of this machine's loopback.", {}, {}};
+    if (!host || !is_own_host(*host, hosts)) {
+        return Error{ErrorCode::forbidden, not_own_host, {}, {}};
     }
     if (is_public) return std::nullopt;
     if (is_foreign_origin(request)) {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/error.h"
 #include "daemon/http/message.h"
@@ -10,11 +11,12 @@
 namespace jamsock {
 
 struct TcpAccess {
-    std::string token;             // of the API; empty: nobody has one
-    bool takes_dev_token = false;  // also "-", which SDKs send in dev mode
+    std::string token;                    // of the API; empty: nobody has one
+    bool takes_dev_token = false;         // also "-", which SDKs send in dev mode
+    std::vector<std::string> hosts = {};  // names of this machine, beside its loopback's
 
     // Why the request may not pass; nothing: it may. A page must be the API's own, or ask what is
-    // public; a Host that names no loopback came of DNS rebinding.
+    // public; a Host that is not this machine's came of DNS rebinding.
     std::optional<Error> refuses(const Request& request, bool is_public) const;
 
   private:

@@ -394,6 +394,23 @@ HostAndPort split_host(std::string_view host) {
     return {host.substr(0, colon), port};
 }
 
+bool is_loopback(std::string_view name) {
+    constexpr std::string_view subdomain = ".localhost";
+    return equal_ignoring_case(name, "localhost") || name == "127.0.0.1" || name == "[::1]" ||
+           (name.size() > subdomain.size() &&
+            equal_ignoring_case(name.substr(name.size() - subdomain.size()), subdomain));
+}
+
+// What stands between the dots of a host's name.
+bool is_label(std::string_view text) {
+    constexpr std::size_t longest_label = 63;
+    const auto may_be_in_one = [](char c) {
+        return is_digit(c) || c == '-' || (to_lower(c) >= 'a' && to_lower(c) <= 'z');
+    };
+    return !text.empty() && text.size() <= longest_label && text.front() != '-' &&
+           text.back() != '-' && std::ranges::all_of(text, may_be_in_one);
+}
+
 }  // namespace
 
 FieldName field_name(std::string_view name) {
@@ -434,12 +451,22 @@ tl::expected<RequestHead, HeadFault> parse_request_head(std::string_view text) {
     return head;
 }
 
-bool is_loopback_host(std::string_view host) {
+bool is_own_host(std::string_view host, std::span<const std::string> names) {
     const std::string_view name = split_host(host).name;
-    constexpr std::string_view subdomain = ".localhost";
-    return equal_ignoring_case(name, "localhost") || name == "127.0.0.1" || name == "[::1]" ||
-           (name.size() > subdomain.size() &&
-            equal_ignoring_case(name.substr(name.size() - subdomain.size()), subdomain));
+    return is_loopback(name) || std::ranges::any_of(names, [&](const std::string& own) {
+               return equal_ignoring_case(name, own);
+           });
+}
+
+bool is_host_name(std::string_view text) {
+    constexpr std::size_t longest_name = 253;
+    if (text.size() > longest_name) return false;
+    while (true) {
+        const auto end = std::min(text.find('.'), text.size());
+        if (!is_label(text.substr(0, end))) return false;
+        if (end == text.size()) return true;
+        text.remove_prefix(end + 1);
+    }
 }
 
 bool is_own_origin(std::string_view origin, std::string_view host) {

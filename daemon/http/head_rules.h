@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -100,9 +101,15 @@ tl::expected<RequestHead, HeadFault> parse_request_head(std::string_view text);
 // its first line, or a trailer section.
 std::optional<HeadFault> parse_fields(std::string_view text, std::vector<Field>& fields);
 
-// Whether a Host names this machine's loopback: localhost, *.localhost, 127.0.0.1 or [::1], with or
-// without a port. A web page that had its own name resolve to 127.0.0.1 (DNS rebinding) fails here.
-bool is_loopback_host(std::string_view host);
+// Whether a Host names this machine, with or without a port: its loopback (localhost, *.localhost,
+// 127.0.0.1 or [::1]), or one of `names`. A web page that had its own name resolve to 127.0.0.1
+// (DNS rebinding) fails here.
+bool is_own_host(std::string_view host, std::span<const std::string> names);
+inline constexpr const char* not_own_host =
+    "The Host is neither this machine's loopback nor one of 'hosts' in config.toml.";
+
+// Whether it is a name that a Host can have (RFC 1123, 2.1), without a port.
+bool is_host_name(std::string_view text);
 
 // Whether a page's origin (RFC 6454) is the server that `host` names: the same name and port. A
 // port that is left out, on either side, is the one of the origin's scheme, http or https.

@@ -32,10 +32,12 @@ struct ProxyTraffic {
     std::uint64_t bytes = 0;
 };
 
+// How much clients may have, and by which names.
 struct ProxyLimits {
     std::size_t max_connections = 20'000;  // of clients at a time
     std::size_t max_held_requests = 1'000;
     std::chrono::nanoseconds slow_head = timeouts::slow_head;  // for a whole request head
+    std::vector<std::string> hosts = {};  // of this machine, beside its loopback's
 };
 
 class Proxy {

@@ -260,8 +260,8 @@ std::optional<Refusal> Session::let_in(const RequestHead& head,
     if (!target) {
         return refusal(ErrorCode::invalid_request, "The path does not begin with a token.");
     }
-    if (!is_loopback_host(head.host)) {
-        return refusal(ErrorCode::forbidden, "The Host is not a name of this machine's loopback.");
+    if (!is_own_host(head.host, loop_.limits().hosts)) {
+        return refusal(ErrorCode::forbidden, not_own_host);
     }
     if (head.method == "TRACE") {
         return refusal(

@@ -100,6 +100,32 @@ TEST_CASE("a taken port of the API is replaced, said in the log and remembered")
     CHECK(home.output_of({"daemon", "status"}).find(std::to_string(port)) != std::string::npos);
 }
 
+TEST_CASE("a Host that config.toml names passes the API and the proxy, any other gets 403") {
+    const Home home;
+    std::ofstream(home.path() + "/config.toml") << "hosts = [\"devbox\"]\n";
+    ConnectRequest request{.key = Key::parse("doc").value()};
+    request.command = Command{{test_backend()}, "/"};
+    home.output_of({"daemon", "start"});
+    const std::string url = home.connect(request).value().url;
+    const VersionInfo version = home.version().value();
+    const auto status_of = [](std::uint16_t port, const std::string& path, const char* host) {
+        RawSocket client = RawSocket::connect(port);
+        client.send("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+        return client.read_until("\r\n");
+    };
+    const std::string path = url.substr(url.find('/', std::string_view("http://").size()));
+    for (const char* host : {"devbox", "DEVBOX:4000", "localhost"}) {
+        CAPTURE(host);
+        CHECK(status_of(version.api_port, "/healthz", host) == "HTTP/1.1 200 OK\r\n");
+        CHECK(status_of(version.proxy_port, path, host) == "HTTP/1.1 200 OK\r\n");
+    }
+    for (const char* host : {"otherbox", "a.devbox", "devbox.example.org:4000"}) {
+        CAPTURE(host);
+        CHECK(status_of(version.api_port, "/healthz", host) == "HTTP/1.1 403 Forbidden\r\n");
+        CHECK(status_of(version.proxy_port, path, host) == "HTTP/1.1 403 Forbidden\r\n");
+    }
+}
+
 TEST_CASE("what jamsock env prints leads curl to the daemon") {
     const Home home;
     RunOptions options = home.options();

@@ -63,6 +63,27 @@ TEST_CASE("dev mode is off unless the file says it is on") {
     }
 }
 
+TEST_CASE("the names of this machine are a list") {
+    CHECK(Configuration::parse("", path)->hosts.empty());
+    CHECK(Configuration::parse("hosts = []", path)->hosts.empty());
+    CHECK(Configuration::parse("hosts = [\"devbox\", 'notes.example.org']", path)->hosts ==
+          std::vector<std::string>{"devbox", "notes.example.org"});
+}
+
+TEST_CASE("what is no list of host names is refused, with the line of what is wrong in it") {
+    const std::string must_be =
+        " of '/home/ann/config.toml' must be a list of host names without ports, as [\"devbox\"].";
+    for (const char* value : {"'devbox'", "true", "7", "{}", "['a', 7]", "['']", "[['a']]",
+                              "['devbox:8080']", "['http://devbox']", "['*']", "['a b']"}) {
+        CAPTURE(value);
+        CHECK(refusal_of(std::string("# ours\nhosts = ") + value) ==
+              "The setting 'hosts' in line 2" + must_be);
+    }
+    CHECK(refusal_of("hosts = [\n  'devbox',\n  'a_b',\n]") ==
+          "The setting 'hosts' in line 3" + must_be);
+    CHECK(refusal_of("[proxy]\nhosts = ['devbox']").starts_with("There is no setting "));
+}
+
 TEST_CASE("a setting that there is not is refused, with its line and the nearest one") {
     CHECK(refusal_of("\n\nhistory_day = 3") ==
           "There is no setting 'history_day' as in line 3 of '/home/ann/config.toml'. "

@@ -63,6 +63,19 @@ TEST_CASE("a Host that names no loopback gets nothing, not even what is public")
     }
 }
 
+TEST_CASE("a Host that the settings name is this machine's, and so are its pages") {
+    const TcpAccess rules{.token = token, .hosts = {"devbox"}};
+    CHECK_FALSE(refused({{"Host", "devbox:8080"}, bearer}, false, rules));
+    CHECK_FALSE(refused({{"Host", "devbox:8080"}}, true, rules));
+    CHECK(refused({{"Host", "devbox:8080"}}, false, rules) == ErrorCode::invalid_auth);
+    CHECK(refused({{"Host", "otherbox:8080"}, bearer}, false, rules) == ErrorCode::forbidden);
+    const auto of_page = [&](const char* origin) {
+        return refused({{"Host", "devbox:8080"}, bearer, {"Origin", origin}}, false, rules);
+    };
+    CHECK_FALSE(of_page("http://devbox:8080"));
+    CHECK(of_page("http://localhost:8080") == ErrorCode::forbidden);
+}
+
 TEST_CASE("a page of another origin is refused whatever it presents") {
     for (const char* origin : {"http://localhost:3000", "https://localhost:3000", "null",
                                "http://127.0.0.1:8080", "https://example.org", ""}) {

@@ -388,19 +388,51 @@ TEST_CASE("a response's head is taken apart as strictly") {
     CHECK(status_of_response(ok + "A: b\nB: c\r\n\r\n") == -400);
 }
 
-TEST_CASE("only names of the loopback are loopback Hosts") {
+TEST_CASE("only names of the loopback are this machine's Hosts, if no others are set") {
     for (const std::string host :
          {"localhost", "LocalHost", "localhost:8080", "a.localhost", "a.b.LOCALHOST:1", "127.0.0.1",
           "127.0.0.1:9090", "[::1]", "[::1]:9090", "localhost:"}) {
         CAPTURE(host);
-        CHECK(is_loopback_host(host));
+        CHECK(is_own_host(host, {}));
     }
     for (const std::string host :
          {"", "example.com", "localhost.example.com", "xlocalhost", ".localhost", "127.0.0.2",
           "127.0.0.1.example.com", "::1", "[::1", "[::2]", "localhost:80x", "localhost:80:80",
           "0.0.0.0", "localhost."}) {
         CAPTURE(host);
-        CHECK_FALSE(is_loopback_host(host));
+        CHECK_FALSE(is_own_host(host, {}));
+    }
+}
+
+TEST_CASE("a name that is set is a Host of this machine's, too, with any port and in any case") {
+    const std::vector<std::string> names{"devbox", "notes.example.org"};
+    for (const std::string host :
+         {"devbox", "DevBox", "devbox:8080", "devbox:", "notes.example.org:1", "localhost"}) {
+        CAPTURE(host);
+        CHECK(is_own_host(host, names));
+    }
+    for (const std::string host : {"", ":8080", "a.devbox", "devbox.", "devbox.example.org",
+                                   "example.org", "xdevbox", "devbox:80x", "devbox:80:80"}) {
+        CAPTURE(host);
+        CHECK_FALSE(is_own_host(host, names));
+    }
+}
+
+TEST_CASE("a host name has labels of letters, digits and dashes between its dots") {
+    const std::string longest_label(63, 'a');
+    const std::string fits =
+        std::string(61, 'a') + '.' + longest_label + '.' + longest_label + '.' + longest_label;
+    REQUIRE(fits.size() == 253);
+    for (const std::string& name : std::vector<std::string>{
+             "devbox", "DEV-box2", "notes.example.org", "192.168.1.5", "1", longest_label, fits}) {
+        CAPTURE(name);
+        CHECK(is_host_name(name));
+    }
+    for (const std::string& name : std::vector<std::string>{
+             "", ".", "a.", ".a", "a..b", "-a", "a-", "a.-b", "a_b", "a b", "devbox:8080",
+             "*.devbox", "http://devbox", "[::1]", "d\xC3\xB6", longest_label + 'a', 'a' + fits}) {
+        CAPTURE(name);
+        CHECK_FALSE(is_host_name(name));
     }
 }
 

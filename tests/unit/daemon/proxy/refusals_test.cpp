@@ -348,6 +348,24 @@ TEST_CASE("one held request too many is answered so, and the others are held") {
     test.check_that_it_serves();
 }
 
+TEST_CASE("a Host that the settings name passes, and others are foreign as before") {
+    TestProxy test(1, true, {.hosts = {"devbox"}});
+    const auto get = [&](const char* host) {
+        return "GET /" + test.token + "/ HTTP/1.1\r\nHost: " + host + "\r\n\r\n";
+    };
+    RawSocket client = test.connect();
+    client.send(get("DevBox:4000"));
+    test.backend.listener.accept().send(ok);
+    CHECK(client.read_response().ends_with("ok"));
+    for (const char* host : {"elsewhere.example", "a.devbox", "devbox.elsewhere.example"}) {
+        CAPTURE(host);
+        RawSocket foreign = test.connect();
+        foreign.send(get(host));
+        CHECK(statuses_until_end(foreign) == std::vector{403});
+    }
+    check_that_nothing_arrived(test);
+}
+
 TEST_CASE("an upgrade of a page from elsewhere passes unless the service refuses it") {
     TestProxy test;
     const std::string upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
