@@ -134,6 +134,7 @@ class Worker {
     LogStreams logs_;
     MetricsStreams metrics_;
     Api api_;
+    std::shared_ptr<ConnectionCount> api_connections_ = std::make_shared<ConnectionCount>();
     std::vector<std::unique_ptr<Server>> servers_;
     Housekeeping housekeeping_;
     Result<> recovered_;
@@ -198,14 +199,19 @@ void Worker::add_server(UniqueFd listening, Peer peer) {
 }
 
 ServerOptions Worker::server_options(Peer peer) const {
+    const std::size_t limit = descriptor_limit();
     ServerOptions options{
         .refuse = &Api::refuse,
         .peer = peer,
         .on_exception = [this](const Request& request,
                                const std::string& what) { return api_.met_bug(request, what); },
         .missing_bytes = &missing_bytes,
-        .most_connections = most_api_connections(descriptor_limit())};
-    if (peer == Peer::same_user) options.accept_filter = &is_same_user;
+        .most_connections = most_with_tcp_client(limit),
+        .connections = api_connections_};
+    if (peer == Peer::same_user) {
+        options.accept_filter = &is_same_user;
+        options.most_connections = most_api_connections(limit);
+    }
     return options;
 }
 

@@ -12,6 +12,15 @@
 
 namespace jamsock {
 
+namespace {
+
+std::size_t not_for_streams(std::size_t limit) {
+    constexpr std::size_t enough_for_others = 256;
+    return std::min(most_api_connections(limit) / 2, enough_for_others);
+}
+
+}  // namespace
+
 std::size_t left_free_by(DescriptorUse use, std::size_t limit) {
     switch (use) {
         case DescriptorUse::backend:
@@ -28,10 +37,12 @@ std::size_t most_api_connections(std::size_t limit) {
     return std::max<std::size_t>(8, limit / 8);
 }
 
+std::size_t most_with_tcp_client(std::size_t limit) {
+    return most_api_connections(limit) - not_for_streams(limit) / 2;
+}
+
 std::size_t most_streams(std::size_t limit) {
-    constexpr std::size_t enough_for_others = 256;
-    const std::size_t all = most_api_connections(limit);
-    return all - std::min(all / 2, enough_for_others);
+    return most_api_connections(limit) - not_for_streams(limit);
 }
 
 std::size_t descriptor_limit() {

@@ -17,9 +17,13 @@ enum class DescriptorUse {
 // How many of `limit` descriptors the use must leave free. Pure.
 std::size_t left_free_by(DescriptorUse use, std::size_t limit);
 
-// How many connections the API may have at a time under `limit` descriptors. Pure.
+// How many connections the API may have at a time under `limit` descriptors, on all its sockets
+// together. Pure.
 std::size_t most_api_connections(std::size_t limit);
-// How many of these may be streams of events, which last: half, or all but as many as other callers
+// While it has so many of these, nobody is let in over TCP: strangers leave this user a way in, by
+// the Unix socket. Pure.
+std::size_t most_with_tcp_client(std::size_t limit);
+// How many of them may be streams of events, which last: half, or all but as many as other callers
 // ever need at a time. Pure.
 std::size_t most_streams(std::size_t limit);
 

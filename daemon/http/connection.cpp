@@ -132,17 +132,18 @@ void Connection::close() {
 }
 
 Task<> accept_connections(asio::posix::stream_descriptor& listening,
-                          const std::function<Task<>(int newest)>& room,
+                          const std::function<Task<>()>& room,
                           const std::function<bool(int fd)>& filter,
                           const std::function<void(std::shared_ptr<Connection>)>& serve) {
     const int family = family_of(listening.native_handle());
     // Several threads may accept on this socket: the one that comes too late must not block.
     listening.native_non_blocking(true);
     while (listening.is_open()) {
+        co_await room();
+        if (!listening.is_open()) co_return;
         UniqueFd accepted(
             ::accept4(listening.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
         const int error = accepted ? 0 : errno;
-        const int newest = accepted.get();
         if (accepted && (!filter || filter(accepted.get()))) {
             if (family != AF_UNIX) send_at_once(accepted.get());
             StreamSocket socket(listening.get_executor());
@@ -159,7 +160,6 @@ Task<> accept_connections(asio::posix::stream_descriptor& listening,
         } else {
             co_await sleep_for(timeouts::accept_pause);
         }
-        if (error == 0) co_await room(newest);
     }
 }
 

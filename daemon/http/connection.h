@@ -78,11 +78,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Deadline armed_until_ = never;
 };
 
-// Accepts for as long as `listening` is open. After each one, whose descriptor was `newest`, it
-// awaits `room`: who connects meanwhile waits, as while no descriptor is left. New sockets are
-// close-on-exec; those that `filter` refuses are closed.
+// Accepts for as long as `listening` is open. Before each one it awaits `room`: who connects
+// meanwhile waits, as while no descriptor is left. New sockets are close-on-exec; those that
+// `filter` refuses are closed.
 Task<> accept_connections(asio::posix::stream_descriptor& listening,
-                          const std::function<Task<>(int newest)>& room,
+                          const std::function<Task<>()>& room,
                           const std::function<bool(int fd)>& filter,
                           const std::function<void(std::shared_ptr<Connection>)>& serve);
 

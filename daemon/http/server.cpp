@@ -98,7 +98,7 @@ struct Server::State : std::enable_shared_from_this<State> {
           service(std::move(answer)),
           options(std::move(how)) {}
 
-    bool is_full() const { return clients.size() >= options.most_connections; }
+    bool is_full() const { return options.connections->open >= options.most_connections; }
     Task<> wait_for_room();
     void add(std::shared_ptr<Connection> connection);
     Task<> serve(Client& client);
@@ -136,6 +136,8 @@ class Server::State::Departure {
     Departure& operator=(const Departure&) = delete;
     ~Departure() {
         state_.clients.erase(client_);
+        --state_.options.connections->open;
+        state_.options.connections->left.notify_all();
         state_.client_left.notify_all();
     }
 
@@ -146,7 +148,7 @@ class Server::State::Departure {
 
 Task<> Server::State::wait_for_room() {
     while (is_full() && listening.is_open())
-        co_await client_left.wait_until(never);
+        co_await options.connections->left.wait_until(never);
 }
 
 // Asio keeps for ever, to use it again, what it has made for a descriptor. Made for one client
@@ -167,6 +169,7 @@ void Server::State::prepare_for_more() {
 
 void Server::State::add(std::shared_ptr<Connection> connection) {
     if (clients.size() >= prepared_for) prepare_for_more();
+    ++options.connections->open;
     const auto client = clients.insert(clients.end(), Client{std::move(connection)});
     const auto serve_until_end = [](std::shared_ptr<State> state,
                                     std::list<Client>::iterator served) -> Task<> {
@@ -351,7 +354,7 @@ Server::~Server() = default;
 
 void Server::start() {
     const auto accept = [](std::shared_ptr<State> state) -> Task<> {
-        const std::function<Task<>(int)> room = [&state](int) { return state->wait_for_room(); };
+        const std::function<Task<>()> room = [&state] { return state->wait_for_room(); };
         const std::function<void(std::shared_ptr<Connection>)> serve =
             [&state](std::shared_ptr<Connection> connection) { state->add(std::move(connection)); };
         co_await accept_connections(state->listening, room, state->options.accept_filter, serve);
@@ -365,6 +368,7 @@ void Server::begin_stop() {
     state_->stop_by = after(timeouts::server_stop);
     error_code ignored;
     state_->listening.close(ignored);
+    state_->options.connections->left.notify_all();  // who waits for room need not any more
     for (const Client& client : state_->clients) {
         if (client.is_idle) client.connection->close();
     }

@@ -19,6 +19,12 @@ namespace jamsock {
 // The request stays alive until the task has ended.
 using Service = std::function<Task<Response>(const Request&)>;
 
+// How many connections there are, of one server or of several on the same thread.
+struct ConnectionCount {
+    std::size_t open = 0;
+    Event left;  // one has ended
+};
+
 struct ServerOptions {
     // The answer to a request that never reaches the service. Required.
     std::function<Response(int status, std::string sentence)> refuse;
@@ -33,8 +39,10 @@ struct ServerOptions {
     // client is known to declare too few. They are read as well, then it is asked again; such a
     // connection ends with the answer. Empty: none ever.
     std::function<std::size_t(const Request& so_far)> missing_bytes = {};
-    // At a time; who connects while there are so many waits, and none stays after its answer.
+    // Who connects while there are so many waits, and none stays after its answer.
     std::size_t most_connections = std::numeric_limits<std::size_t>::max();
+    // Shared by the servers whose connections count together.
+    std::shared_ptr<ConnectionCount> connections = std::make_shared<ConnectionCount>();
 };
 
 class Server {

@@ -226,6 +226,27 @@ TEST_CASE("under 256 descriptors status streams leave the API to others") {
     CHECK(eventually([&] { return home.get(target).status == 200; }));
 }
 
+TEST_CASE("under 256 descriptors strangers on TCP have a part of the API's share, and no more") {
+    const Home home;
+    start_daemon_with_descriptors(home, 256);
+    const std::string key = home.own_key("kept");
+    REQUIRE(home.connect(request_for(key)));
+    const VersionInfo version = home.version().value();
+    const auto descriptors = [&] { return descriptors_of(version.pid).size(); };
+    const std::size_t before = descriptors();
+    std::vector<RawSocket> strangers;
+    for (int i = 0; i < 100; ++i) {
+        strangers.push_back(RawSocket::connect(version.api_port));
+        if (has_ipv6_loopback()) {
+            strangers.push_back(RawSocket::connect(version.api_port, AF_INET6));
+        }
+    }
+    CHECK(eventually([&] { return descriptors() >= before + 22; }));
+    CHECK(home.jamsock({"list"}).exit_code == 0);
+    CHECK(home.jamsock({"terminate", "--key", key}).exit_code == 0);
+    CHECK(descriptors() <= before + 24);
+}
+
 TEST_CASE("under 256 descriptors clients of backends leave the API its share") {
     const Home home;
     start_daemon_with_descriptors(home, 256);

@@ -31,6 +31,14 @@ TEST_CASE("neither backends nor the proxy may use what the API may, and it not a
     CHECK(most_streams(20'000) > 2000);
 }
 
+TEST_CASE("over TCP come no more than leave this user a way in, nor as few as there are streams") {
+    for (const std::size_t limit : {64, 80, 256, 1024, 1'048'576}) {
+        CHECK(most_with_tcp_client(limit) + 2 <= most_api_connections(limit));
+        CHECK(most_with_tcp_client(limit) >= most_streams(limit) + 2);
+    }
+    CHECK(most_with_tcp_client(256) == 24);
+}
+
 TEST_CASE("open descriptors are counted, and the lowest free one is the next to be given") {
     const std::size_t before = open_descriptors();
     const std::size_t lowest = lowest_free_descriptor();

@@ -37,10 +37,44 @@ std::size_t missing_bytes_of_test(const Request& so_far) {
 // A server on a free port, with a service that answers what it was asked.
 class TestServer {
   public:
-    explicit TestServer(std::size_t most_connections = 1000) {
+    // With `most_with_other`: and another one, whose connections count with the first one's.
+    explicit TestServer(std::size_t most_connections = 1000, std::size_t most_with_other = 0) {
+        port_ = add(most_connections);
+        if (most_with_other > 0) other_port_ = add(most_with_other);
+        thread_ = std::thread([this] { loop_.run(); });
+    }
+
+    ~TestServer() {
+        begin_stop().wait();
+        work_.reset();
+        thread_.join();
+    }
+
+    void close_idle() {
+        asio::post(loop_, [this] { servers_.front()->begin_stop(); });
+    }
+
+    std::future<void> begin_stop() { return asio::co_spawn(loop_, stop(), asio::use_future); }
+
+    void go_on() {
+        asio::post(loop_, [this] {
+            may_go_on_ = true;
+            went_on_.notify_all();
+        });
+    }
+
+    RawSocket connect() const { return RawSocket::connect(port_); }
+    RawSocket connect_to_other() const { return RawSocket::connect(other_port_); }
+    int served() const { return served_; }
+    std::string exception() const { return exception_; }
+    bool subscriber_left() const { return subscriber_left_; }
+    void accept_nobody() { accepts_ = false; }
+
+  private:
+    std::uint16_t add(std::size_t most_connections) {
         RawListener listener;
-        port_ = listener.port();
-        server_.emplace(
+        const std::uint16_t port = listener.port();
+        servers_.push_back(std::make_unique<Server>(
             loop_, listener.take(), [this](Request request) { return answer(std::move(request)); },
             ServerOptions{.refuse =
                               [](int status, std::string sentence) {
@@ -54,39 +88,17 @@ class TestServer {
                               },
                           .body_limit = 1000,
                           .missing_bytes = &missing_bytes_of_test,
-                          .most_connections = most_connections});
-        server_->start();
-        thread_ = std::thread([this] { loop_.run(); });
+                          .most_connections = most_connections,
+                          .connections = connections_}));
+        servers_.back()->start();
+        return port;
     }
 
-    ~TestServer() {
-        begin_stop().wait();
-        work_.reset();
-        thread_.join();
+    Task<> stop() {
+        for (const auto& server : servers_)
+            co_await server->stop();
     }
 
-    void close_idle() {
-        asio::post(loop_, [this] { server_->begin_stop(); });
-    }
-
-    std::future<void> begin_stop() {
-        return asio::co_spawn(loop_, server_->stop(), asio::use_future);
-    }
-
-    void go_on() {
-        asio::post(loop_, [this] {
-            may_go_on_ = true;
-            went_on_.notify_all();
-        });
-    }
-
-    RawSocket connect() const { return RawSocket::connect(port_); }
-    int served() const { return served_; }
-    std::string exception() const { return exception_; }
-    bool subscriber_left() const { return subscriber_left_; }
-    void accept_nobody() { accepts_ = false; }
-
-  private:
     Task<Response> answer(Request request) {
         ++served_;
         if (request.path == "/throw") throw std::runtime_error("a bug");
@@ -130,13 +142,15 @@ class TestServer {
     asio::io_context loop_{1};
     asio::executor_work_guard<asio::io_context::executor_type> work_{loop_.get_executor()};
     std::uint16_t port_ = 0;
+    std::uint16_t other_port_ = 0;
     std::atomic<bool> accepts_ = true;
     std::atomic<int> served_ = 0;
     std::string exception_;
     std::atomic<bool> subscriber_left_ = false;
     bool may_go_on_ = false;
     Event went_on_;
-    std::optional<Server> server_;
+    std::shared_ptr<ConnectionCount> connections_ = std::make_shared<ConnectionCount>();
+    std::vector<std::unique_ptr<Server>> servers_;
     std::thread thread_;
 };
 
@@ -452,6 +466,39 @@ TEST_CASE("a full server stops with those who still wait") {
     only.send(get("/wait"));
     CHECK(test::eventually([&] { return server.served() == 1; }));
     const RawSocket waiting = server.connect();
+    const auto stopped = server.begin_stop();
+    server.go_on();
+    CHECK(only.read_response().starts_with("HTTP/1.1 200 "));
+    CHECK(stopped.wait_for(10s) == std::future_status::ready);
+}
+
+TEST_CASE("of servers that count together one leaves the other what it may not use itself") {
+    TestServer server(3, 2);
+    std::vector<RawSocket> strangers;
+    for (int i = 0; i < 3; ++i) {
+        strangers.push_back(server.connect_to_other());
+        strangers.back().send(get("/wait"));
+    }
+    CHECK(test::eventually([&] { return server.served() == 2; }));
+    RawSocket last = server.connect();
+    last.send(get("/last"));
+    const std::string answer = last.read_response();
+    CHECK(answer.find("GET /last") != std::string::npos);
+    CHECK(answer.find("Connection: close\r\n") != std::string::npos);
+    CHECK(last.is_at_end());
+    CHECK(server.served() == 3);
+
+    server.go_on();
+    for (RawSocket& stranger : strangers)
+        CHECK(stranger.read_response().starts_with("HTTP/1.1 200 "));
+}
+
+TEST_CASE("a server stops while others that count with it have all the room") {
+    TestServer server(2, 1);
+    RawSocket only = server.connect();
+    only.send(get("/wait"));
+    CHECK(test::eventually([&] { return server.served() == 1; }));
+    const RawSocket waiting = server.connect_to_other();
     const auto stopped = server.begin_stop();
     server.go_on();
     CHECK(only.read_response().starts_with("HTTP/1.1 200 "));
