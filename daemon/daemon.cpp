@@ -203,6 +203,7 @@ ServerOptions Worker::server_options(Peer peer) const {
     ServerOptions options{
         .refuse = &Api::refuse,
         .peer = peer,
+        .turns_away = [this](const Request& head) { return api_.turns_away(head); },
         .on_exception = [this](const Request& request,
                                const std::string& what) { return api_.met_bug(request, what); },
         .missing_bytes = &missing_bytes,

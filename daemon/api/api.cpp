@@ -285,14 +285,25 @@ std::string Api::endpoint_of(const Request& request) const {
 Task<Response> Api::serve(const Request& request) {
     const Match match = router_.find(request.method, request.path);
     const Result<Response> answered = co_await answer(request, match);
-    Response response = answered ? *answered : failure(answered.error(), request.peer);
+    co_return finished(answered ? *answered : failure(answered.error(), request.peer), match);
+}
+
+std::optional<Response> Api::turns_away(const Request& head) const {
+    if (head.peer == Peer::same_user) return std::nullopt;
+    const auto refused = access_.refuses(head, /*is_public=*/false);
+    if (!refused) return std::nullopt;
+    return finished(failure(*refused, head.peer), router_.find(head.method, head.path));
+}
+
+// With the headers that all answers have.
+Response Api::finished(Response response, const Match& match) const {
     name_version(response);
     if (match.is_public) response.headers.emplace_back("Access-Control-Allow-Origin", "*");
     if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
     if (response.status == 405) {
         response.headers.emplace_back("Allow", fmt::format("{}", fmt::join(match.allowed, ", ")));
     }
-    co_return response;
+    return response;
 }
 
 Task<Result<Response>> Api::answer(const Request& request, const Match& match) {

@@ -43,6 +43,10 @@ class Api {
     // Answers any request; a failed one is logged with the id that its answer carries.
     Task<Response> serve(const Request& request);
 
+    // The answer to a request with a body that may not be read: over TCP only who has the token
+    // makes the daemon keep one.
+    std::optional<Response> turns_away(const Request& head) const;
+
     // The answer to what never became a request: a malformed head, a body that is too large.
     static Response refuse(int http_status, std::string sentence);
 
@@ -56,6 +60,7 @@ class Api {
     const std::vector<Endpoint>& endpoints() const { return router_.endpoints(); }
 
   private:
+    Response finished(Response response, const Match& match) const;
     Task<Result<Response>> answer(const Request& request, const Match& match);
     // Also a refused one is counted.
     Task<Result<ConnectResponse>> counted_connect(const Result<WantedConnect>& wanted);

@@ -112,7 +112,9 @@ struct Server::State : std::enable_shared_from_this<State> {
                        const Response& response, bool answers_head, bool is_http_1_0);
     Task<bool> fill(EventStream& stream, const Request& request, const Response& response);
     Response answer_to(const std::exception& bug, const Request& request) const;
+    std::optional<Response> refusal_of(const RequestHead& head, const Request& request) const;
     Task<> turn_away(Connection& connection, int status, const std::string& sentence);
+    Task<> turn_away(Connection& connection, const Response& response, bool answers_head);
     void prepare_for_more();
     void count_stream_end();
     static Task<> trim(std::shared_ptr<State> state);
@@ -205,6 +207,10 @@ Task<bool> Server::State::answer_next(Client& client) {
     bool may_send_more = false;
     const bool is_http_1_0 = head.is_http_1_0;
     Request request = to_request(head, options.peer);
+    if (const auto refused = refusal_of(head, request)) {
+        co_await turn_away(connection, *refused, answers_head);
+        co_return false;
+    }
     switch (co_await take_body(connection, head, request)) {
         case BodyEnd::complete:
             break;
@@ -231,6 +237,12 @@ Task<bool> Server::State::answer_next(Client& client) {
     const bool may_go_on = co_await send(connection, response, answers_head, keep_alive);
     if (may_send_more) co_await connection.linger();
     co_return may_go_on;
+}
+
+std::optional<Response> Server::State::refusal_of(const RequestHead& head,
+                                                  const Request& request) const {
+    if (!head.has_body() || !options.turns_away) return std::nullopt;
+    return options.turns_away(request);
 }
 
 // Uses the head up: its views end here.
@@ -341,7 +353,12 @@ Task<> Server::State::trim(std::shared_ptr<State> state) {
 
 Task<> Server::State::turn_away(Connection& connection, int status, const std::string& sentence) {
     const Response response = options.refuse(status, sentence);
-    co_await send(connection, response, false, false);
+    co_await turn_away(connection, response, /*answers_head=*/false);
+}
+
+Task<> Server::State::turn_away(Connection& connection, const Response& response,
+                                bool answers_head) {
+    co_await send(connection, response, answers_head, /*keep_alive=*/false);
     co_await connection.linger();
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,9 @@ struct ServerOptions {
     // The answer to a request that never reaches the service. Required.
     std::function<Response(int status, std::string sentence)> refuse;
     Peer peer = Peer::same_user;
+    // Asked with the head of a request that has a body, before that is taken: the answer, if it may
+    // not pass. Its connection ends with it. Empty: all pass.
+    std::function<std::optional<Response>(const Request& head)> turns_away = {};
     // Whether to serve this new connection; empty: all.
     std::function<bool(int fd)> accept_filter = {};
     // The answer to a request whose service threw, which is a bug; where one has begun, as of a

@@ -126,6 +126,21 @@ TEST_CASE("a Host that config.toml names passes the API and the proxy, any other
     }
 }
 
+TEST_CASE("over TCP nothing of a body is read from who has no token") {
+    const Home home;
+    home.output_of({"daemon", "start"});
+    const std::string request =
+        "POST /v2/service/local/default/connect HTTP/1.1\r\nHost: localhost\r\n"
+        "Content-Length: 1000000\r\nExpect: 100-continue\r\n";
+    RawSocket stranger = RawSocket::connect(home.version()->api_port);
+    stranger.send(request + "\r\n");
+    CHECK(stranger.read_response().starts_with("HTTP/1.1 401 Unauthorized\r\n"));
+    CHECK(stranger.is_at_end());
+    RawSocket known = RawSocket::connect(home.version()->api_port);
+    known.send(request + "Authorization: Bearer " + token_of(home) + "\r\n\r\n");
+    CHECK(known.read_until("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
 TEST_CASE("what jamsock env prints leads curl to the daemon") {
     const Home home;
     RunOptions options = home.options();

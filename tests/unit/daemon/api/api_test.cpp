@@ -568,6 +568,28 @@ TEST_CASE("over TCP the API answers who has its token") {
     CHECK(served.ask_tcp("GET", "/healthz", {}).status == 200);
 }
 
+TEST_CASE("over TCP a body is taken from who has the token alone, whatever the path") {
+    Served served;
+    const auto turned_away = [&](const std::string& path, Headers headers, Peer peer) {
+        headers.emplace_back("Host", "127.0.0.1:8080");
+        return served.api.turns_away({"POST", path, "", std::move(headers), "", peer});
+    };
+    const Headers bearer{{"Authorization", std::string("Bearer ") + api_token}};
+    for (const char* path : {connect_path, "/v2/backend/nobody/status", "/healthz", "/v3"}) {
+        CAPTURE(path);
+        CHECK_FALSE(turned_away(path, bearer, Peer::anyone));
+        CHECK_FALSE(turned_away(path, {}, Peer::same_user));
+        const auto refused = turned_away(path, {}, Peer::anyone);
+        REQUIRE(refused);
+        CHECK(refused->status == 401);
+        CHECK(*find_header(refused->headers, "www-authenticate") == "Bearer");
+        CHECK(error_from_json(refused->body, 401).code == ErrorCode::invalid_auth);
+    }
+    Headers foreign = bearer;
+    foreign.emplace_back("Origin", "https://example.org");
+    CHECK(turned_away(connect_path, foreign, Peer::anyone)->status == 403);
+}
+
 TEST_CASE("a page of any origin reads what is public, also what is wrong with its request") {
     Served served;
     const auto id = ConnectResponse::from_json(served.ask("POST", connect_path).body)->backend_id;

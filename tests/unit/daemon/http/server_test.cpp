@@ -34,6 +34,11 @@ std::size_t missing_bytes_of_test(const Request& so_far) {
     return so_far.body.size() < 10 ? 10 - so_far.body.size() : 0;
 }
 
+std::optional<Response> refusal_of_test(const Request& head) {
+    if (!head.header("x-stranger")) return std::nullopt;
+    return Response{.status = 401, .body = "who are you?"};
+}
+
 // A server on a free port, with a service that answers what it was asked.
 class TestServer {
   public:
@@ -80,6 +85,7 @@ class TestServer {
                               [](int status, std::string sentence) {
                                   return Response{.status = status, .body = "refused: " + sentence};
                               },
+                          .turns_away = &refusal_of_test,
                           .accept_filter = [this](int) { return accepts_.load(); },
                           .on_exception =
                               [this](const Request& request, const std::string& what) {
@@ -333,6 +339,40 @@ TEST_CASE("a client that waits for 100 Continue gets it, one that does not wait 
     CHECK(client.read_response().ends_with(": body"));
     client.send(post("soon", "Expect: 100-continue\r\n"));
     CHECK(client.read_response().starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_CASE("who may not pass is told before anything of the body has come, and asked for none") {
+    TestServer server;
+    for (const std::string framing :
+         {"Content-Length: 900\r\n", "Content-Length: 900\r\nExpect: 100-continue\r\n",
+          "Content-Length: 900000000\r\n",
+          "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n"}) {
+        CAPTURE(framing);
+        RawSocket client = server.connect();
+        client.send("POST /p HTTP/1.1\r\nHost: a\r\nX-Stranger: 1\r\n" + framing + "\r\n");
+        CHECK(client.read_response() ==
+              "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\n"
+              "Content-Length: 12\r\nConnection: close\r\n\r\nwho are you?");
+        CHECK(client.is_at_end());
+    }
+    CHECK(server.served() == 0);
+}
+
+TEST_CASE("who may not pass may send all the body before reading why") {
+    TestServer server;
+    RawSocket client = server.connect();
+    CHECK(client.send(post(std::string(16'000'000, 'x'), "X-Stranger: 1\r\n") + get("/smuggled")));
+    CHECK(client.read_response().ends_with("who are you?"));
+    CHECK(client.is_at_end());
+    CHECK(server.served() == 0);
+}
+
+TEST_CASE("what has no body goes to the service, whoever asks") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(get("/x", "X-Stranger: 1\r\n") + post("", "X-Stranger: 1\r\n"));
+    CHECK(client.read_response().ends_with("GET /x ?  : "));
+    CHECK(client.read_response().ends_with("POST /p ?  : "));
 }
 
 TEST_CASE("HEAD gets the head of what GET gets, and no body") {
