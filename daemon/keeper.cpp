@@ -36,9 +36,11 @@ struct PortUse {
     const char* name;
     const char* file;
     std::uint16_t standard;
+    bool is_both;  // taken, too, if somebody else has it on [::1]
 };
-constexpr PortUse proxy_use{"the proxy", state_file::proxy_port, 9090};
-constexpr PortUse api_use{"the API", state_file::api_port, 8080};
+// URLs in use must stay good; the API's clients ask anew, some of them at "localhost".
+constexpr PortUse proxy_use{"the proxy", state_file::proxy_port, 9090, false};
+constexpr PortUse api_use{"the API", state_file::api_port, 8080, true};
 
 tl::unexpected<Error> refuse(std::string message, std::string hint = {}) {
     return fail(ErrorCode::daemon_unavailable, std::move(message), std::move(hint));
@@ -106,10 +108,6 @@ UniqueFd listen_on_loopback(int family, std::uint16_t port) {
     return listener;
 }
 
-UniqueFd listen_on_ipv4(std::uint16_t port) {
-    return listen_on_loopback(AF_INET, port);
-}
-
 // Who means [::1] by "localhost" gets here, too, and to no stranger. Empty where that can't be.
 UniqueFd listen_on_ipv6(const PortUse& use, std::uint16_t port) {
     UniqueFd listener = listen_on_loopback(AF_INET6, port);
@@ -127,32 +125,47 @@ std::uint16_t remembered_port(int directory, const PortUse& use) {
     return port;
 }
 
+struct Listeners {
+    UniqueFd ipv4;
+    UniqueFd ipv6;  // empty: it was not asked for, or can't be
+};
+
+// No `ipv4`, with errno, if the port can't be had.
+Listeners listen_on(const PortUse& use, std::uint16_t port) {
+    Listeners listeners{listen_on_loopback(AF_INET, port), UniqueFd()};
+    if (!listeners.ipv4 || !use.is_both) return listeners;
+    listeners.ipv6 = listen_on_loopback(AF_INET6, port_of(listeners.ipv4));
+    if (!listeners.ipv6 && errno == EADDRINUSE) listeners.ipv4.reset();
+    return listeners;
+}
+
 // URLs stay good over a restart: the port last used comes first, unless another one is asked for.
 // A taken one is replaced: by a neighbour, or by any that is free.
-Result<UniqueFd> listen_for(const PortUse& use, int directory,
-                            std::optional<std::uint16_t> wanted) {
+Result<Listeners> listen_for(const PortUse& use, int directory,
+                             std::optional<std::uint16_t> wanted) {
     const std::uint16_t remembered = remembered_port(directory, use);
     std::uint16_t first = wanted.value_or(use.standard);
     if (remembered != 0 && wanted.value_or(0) == 0) first = remembered;
 
-    UniqueFd listener = listen_on_ipv4(first);
+    Listeners listeners = listen_on(use, first);
     const int last = first == 0 ? 0 : first + neighbouring_ports;
-    for (int port = first + 1; !listener && port <= last && port <= UINT16_MAX; ++port) {
-        listener = listen_on_ipv4(static_cast<std::uint16_t>(port));
+    for (int port = first + 1; !listeners.ipv4 && port <= last && port <= UINT16_MAX; ++port) {
+        listeners = listen_on(use, static_cast<std::uint16_t>(port));
     }
-    if (!listener) listener = listen_on_ipv4(0);
-    if (!listener) {
+    for (int tries = 0; !listeners.ipv4 && tries < neighbouring_ports; ++tries)
+        listeners = listen_on(use, 0);
+    if (!listeners.ipv4) {
         return refuse(
             fmt::format("No port on 127.0.0.1 can be listened on: {}.", ::strerror(errno)));
     }
-    const std::uint16_t port = bound_port(listener.get());
+    const std::uint16_t port = bound_port(listeners.ipv4.get());
     if (first != 0 && port != first) {
         note(fmt::format("port {} is taken; {} listens on {}", first, use.name, port));
     }
     if (port != remembered) {
         std::ofstream(path_in(directory, use.file), std::ios::trunc) << port << '\n';
     }
-    return listener;
+    return listeners;
 }
 
 // What a keeper holds, however it came by it.
@@ -190,9 +203,10 @@ Holdings take_over() {
 // What a keeper of before did not hold.
 Result<> add_missing(Holdings& holdings, int directory, const DaemonOptions& options) {
     if (!holdings.api_tcp) {
-        auto listener = listen_for(api_use, directory, options.api_port);
-        if (!listener) return pass_on(listener);
-        holdings.api_tcp = std::move(*listener);
+        auto listeners = listen_for(api_use, directory, options.api_port);
+        if (!listeners) return pass_on(listeners);
+        holdings.api_tcp = std::move(listeners->ipv4);
+        holdings.api_tcp_ipv6 = std::move(listeners->ipv6);
     }
     const auto also_on_ipv6 = [](const PortUse& use, const UniqueFd& ipv4, UniqueFd& ipv6) {
         if (!ipv6) ipv6 = listen_on_ipv6(use, bound_port(ipv4.get()));
@@ -227,9 +241,10 @@ Result<Holdings> acquire(int directory, const DaemonOptions& options) {
     if (!lock) return pass_on(lock);
     auto api_socket = listen_for_clients(directory, options.state_directory);
     if (!api_socket) return pass_on(api_socket);
-    auto proxy_socket = listen_for(proxy_use, directory, options.proxy_port);
-    if (!proxy_socket) return pass_on(proxy_socket);
-    return Holdings{lock->release(), std::move(*api_socket), std::move(*proxy_socket), UniqueFd()};
+    auto proxy_sockets = listen_for(proxy_use, directory, options.proxy_port);
+    if (!proxy_sockets) return pass_on(proxy_sockets);
+    return Holdings{lock->release(), std::move(*api_socket), std::move(proxy_sockets->ipv4),
+                    UniqueFd()};
 }
 
 Result<UniqueFd> open_shim_program() {

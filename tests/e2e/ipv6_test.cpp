@@ -180,6 +180,25 @@ TEST_CASE("where the port is taken on [::1] the proxy goes without, and has it a
     CHECK(fetch(url).status == 200);
 }
 
+TEST_CASE("a port that a stranger has on [::1] alone is none for the API") {
+    if (skips()) return;
+    const Home home;
+    const RawListener stranger(AF_INET6);
+    RunOptions options = home.options();
+    options.environment["JAMSOCK_API_PORT"] = std::to_string(stranger.port());
+    REQUIRE(home.jamsock({"daemon", "start"}, options).exit_code == 0);
+    const std::uint16_t port = home.version()->api_port;
+    CHECK(port != stranger.port());
+    CHECK(log_of(home).find(fmt::format("port {} is taken; the API listens on {}", stranger.port(),
+                                        port)) != std::string::npos);
+    for (const int family : {AF_INET, AF_INET6}) {
+        RawSocket client = RawSocket::connect(port, family);
+        client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        CHECK(client.read_response().starts_with("HTTP/1.1 200 "));
+    }
+    CHECK_FALSE(stranger.has_client(std::chrono::milliseconds(0)));
+}
+
 TEST_CASE("who comes by IPv4 or IPv6 while no worker runs is served by the next one") {
     if (skips()) return;
     const Home home;
