@@ -134,7 +134,7 @@ struct Listeners {
 Listeners listen_on(const PortUse& use, std::uint16_t port) {
     Listeners listeners{listen_on_loopback(AF_INET, port), UniqueFd()};
     if (!listeners.ipv4 || !use.is_both) return listeners;
-    listeners.ipv6 = listen_on_loopback(AF_INET6, port_of(listeners.ipv4));
+    listeners.ipv6 = listen_on_loopback(AF_INET6, bound_port(listeners.ipv4.get()));
     if (!listeners.ipv6 && errno == EADDRINUSE) listeners.ipv4.reset();
     return listeners;
 }

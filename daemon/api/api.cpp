@@ -172,12 +172,13 @@ std::vector<Endpoint> Api::table() {
         {"GET", "/v2/backend/{id}", handler(&Api::backend), "all about one backend",
          gives("BackendInfo")},
         {"GET", "/v2/backend/{id}/status", handler(&Api::backend_status),
-         "a backend's present status", gives("PublicStatus"), true},
+         "a backend's present status", gives("PublicStatus"), Access::any_page},
         {"GET", "/v2/backend/{id}/status/stream", handler(&Api::backend_status_stream),
-         "all its statuses, as they come (server-sent events)", gives("StatusStream"), true},
+         "all its statuses, as they come (server-sent events)", gives("StatusStream"),
+         Access::any_page},
         {"GET", "/ready/{id}/{token}/", handler(&Api::ready),
          "a page that goes to a backend's URL when it is ready",
-         Shapes{.answer = "ReadyPage", .see_other = "ReadyUrl"}, true},
+         Shapes{.answer = "ReadyPage", .see_other = "ReadyUrl"}, Access::anyone},
         {"GET", "/v2/backend/{id}/logs/stream", handler(&Api::backend_log_stream),
          "its output, kept and to come, a line an event", gives("LogStream")},
         {"GET", "/v2/backend/{id}/metrics/stream", handler(&Api::backend_metrics_stream),
@@ -196,10 +197,10 @@ std::vector<Endpoint> Api::table() {
         {"POST", "/user/{account}/service/{service}/spawn", handler(&Api::v1_spawn),
          "version 1: the same", takes("V1SpawnRequest", "V1SpawnResponse")},
         {"GET", "/backend/{id}/status", handler(&Api::v1_status),
-         "version 1: a backend's present state", gives("V1Status"), true},
+         "version 1: a backend's present state", gives("V1Status"), Access::any_page},
         {"GET", "/backend/{id}/status/stream", handler(&Api::v1_status_stream),
          "version 1: all its states, as they come (server-sent events)", gives("V1StatusStream"),
-         true},
+         Access::any_page},
         {"POST", "/backend/{id}/terminate", handler(&Api::v1_terminate),
          "version 1: end a backend at once", gives("Ok")},
         {"POST", "/v2/account/{account}/service", handler(&Api::create_service),
@@ -224,12 +225,12 @@ std::vector<Endpoint> Api::table() {
          "unsupported: services run commands"},
         {"GET", "/auth", handler(&Api::auth), "what the caller's token may do", gives("Auth")},
         {"GET", "/healthz", handler(&Api::healthz), "whether the daemon answers", gives("Ok"),
-         true},
+         Access::anyone},
         {"GET", "/version", handler(&Api::version), "which daemon this is", gives("VersionInfo")},
         {"GET", "/metrics", handler(&Api::metrics), "the daemon's figures, for Prometheus",
          gives("MetricsText")},
         {"GET", "/openapi.json", handler(&Api::openapi), "this API's description (OpenAPI 3.1)",
-         gives("OpenApiDocument"), true},
+         gives("OpenApiDocument"), Access::anyone},
     };
 }
 
@@ -290,7 +291,7 @@ Task<Response> Api::serve(const Request& request) {
 
 std::optional<Response> Api::turns_away(const Request& head) const {
     if (head.peer == Peer::same_user) return std::nullopt;
-    const auto refused = access_.refuses(head, /*is_public=*/false);
+    const auto refused = access_.refuses(head, Access::token);
     if (!refused) return std::nullopt;
     return finished(failure(*refused, head.peer), router_.find(head.method, head.path));
 }
@@ -298,7 +299,8 @@ std::optional<Response> Api::turns_away(const Request& head) const {
 // With the headers that all answers have.
 Response Api::finished(Response response, const Match& match) const {
     name_version(response);
-    if (match.is_public) response.headers.emplace_back("Access-Control-Allow-Origin", "*");
+    if (match.access == Access::any_page)
+        response.headers.emplace_back("Access-Control-Allow-Origin", "*");
     if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
     if (response.status == 405) {
         response.headers.emplace_back("Allow", fmt::format("{}", fmt::join(match.allowed, ", ")));
@@ -308,11 +310,13 @@ Response Api::finished(Response response, const Match& match) const {
 
 Task<Result<Response>> Api::answer(const Request& request, const Match& match) {
     if (request.peer == Peer::anyone) {
-        if (auto refused = access_.refuses(request, match.is_public)) {
+        if (auto refused = access_.refuses(request, match.access)) {
             co_return tl::unexpected(*std::move(refused));
         }
     }
-    if (match.is_public && request.method == "OPTIONS") co_return preflight_answer();
+    if (match.access == Access::any_page && request.method == "OPTIONS") {
+        co_return preflight_answer();
+    }
     if (!match.endpoint) co_return tl::unexpected(nothing_answers(request, match));
     co_return co_await match.endpoint->handler(request, match.parameters);
 }

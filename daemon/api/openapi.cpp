@@ -55,7 +55,7 @@ Json responses(const Shapes& shapes, const Json& components) {
 
 Json operation(const Endpoint& endpoint, const Json& components) {
     Json described{{"summary", endpoint.summary}};
-    if (endpoint.is_public) described["security"] = Json::array();
+    if (endpoint.access != Access::token) described["security"] = Json::array();
     Json parameters = parameters_of(endpoint);
     if (!parameters.empty()) described["parameters"] = std::move(parameters);
     if (!endpoint.shapes.request.empty()) {

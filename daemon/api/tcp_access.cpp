@@ -37,12 +37,12 @@ bool TcpAccess::is_ours(std::string_view given) const {
            ::sodium_memcmp(given.data(), token.data(), token.size()) == 0;
 }
 
-std::optional<Error> TcpAccess::refuses(const Request& request, bool is_public) const {
+std::optional<Error> TcpAccess::refuses(const Request& request, Access access) const {
     const std::string* host = request.header("host");
     if (!host || !is_own_host(*host, hosts)) {
         return Error{ErrorCode::forbidden, not_own_host, {}, {}};
     }
-    if (is_public) return std::nullopt;
+    if (access != Access::token) return std::nullopt;
     if (is_foreign_origin(request)) {
         return Error{ErrorCode::forbidden,
                      "A page of another origin may read the public status only; call the API from "

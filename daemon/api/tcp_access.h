@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/error.h"
-#include "daemon/http/message.h"
+#include "daemon/http/router.h"
 
 namespace jamsock {
 
@@ -15,9 +15,9 @@ struct TcpAccess {
     bool takes_dev_token = false;         // also "-", which SDKs send in dev mode
     std::vector<std::string> hosts = {};  // names of this machine, beside its loopback's
 
-    // Why the request may not pass; nothing: it may. A page must be the API's own, or ask what is
-    // public; a Host that is not this machine's came of DNS rebinding.
-    std::optional<Error> refuses(const Request& request, bool is_public) const;
+    // Why the request may not pass; nothing: it may. A page must be the API's own, or ask what
+    // needs no token; a Host that is not this machine's came of DNS rebinding.
+    std::optional<Error> refuses(const Request& request, Access access) const;
 
   private:
     bool is_ours(std::string_view given) const;

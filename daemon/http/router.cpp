@@ -64,9 +64,9 @@ Match Router::find(std::string_view method, std::string_view path) const {
     for (const Endpoint& endpoint : endpoints_) {
         auto parameters = match(endpoint.pattern, path);
         if (!parameters) continue;
-        found.is_public = found.is_public || endpoint.is_public;
+        found.access = std::max(found.access, endpoint.access);
         if (answers(endpoint, method)) {
-            return {&endpoint, found.is_public, *std::move(parameters), {}};
+            return {&endpoint, found.access, *std::move(parameters), {}};
         }
         found.allowed.push_back(endpoint.method);
     }

@@ -41,6 +41,13 @@ struct Shapes {
     std::string_view see_other = {};                // a response with the status 303; empty: none
 };
 
+// Who may ask, over TCP.
+enum class Access {
+    token,     // who has the API's
+    anyone,    // but no page of another origin gets to read it
+    any_page,  // also of another origin (CORS)
+};
+
 // One row of the table of routes. ("Route" is the proxy's word: from a token to a backend.)
 struct Endpoint {
     std::string_view method;
@@ -49,12 +56,12 @@ struct Endpoint {
     Handler handler;
     std::string_view summary;
     Shapes shapes = {};
-    bool is_public = false;  // anyone may ask, also a page of another origin
+    Access access = Access::token;
 };
 
 struct Match {
     const Endpoint* endpoint = nullptr;  // null: nothing answers this
-    bool is_public = false;              // some endpoint of this path is
+    Access access = Access::token;       // the widest of this path's endpoints
     PathParameters parameters;
     // With a null endpoint: the methods that the path does answer; empty if it is unknown.
     std::vector<std::string_view> allowed;

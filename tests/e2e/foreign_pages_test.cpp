@@ -28,6 +28,15 @@ constexpr const char* ask = R"(
 constexpr const char* read_stream = R"(
     return fetch(arguments[0] + '/stream').then(response => response.text());)";
 
+// What of the stream comes first.
+constexpr const char* read_first_event = R"(
+    return fetch(arguments[0] + '/stream').then(async response => {
+        const reader = response.body.getReader();
+        const first = await reader.read();
+        await reader.cancel();
+        return new TextDecoder().decode(first.value);
+    }, error => error.name);)";
+
 // What an EventSource hears, in the title; it must not begin anew.
 constexpr const char* listen = R"(
     const events = new EventSource(arguments[0] + '/stream');
@@ -108,7 +117,19 @@ void check_reads_status(const Page& page, const Window& window) {
               .run("return fetch(arguments[0]).then(response => response.json())",
                    {page.of_backend("/status?uncached")})
               .at("status") == "ready");
+    CHECK(window.run(read_first_event, {page.of_backend("/status")})
+              .get<std::string>()
+              .starts_with("data:{\"status\":\"scheduled\""));
     CHECK(window.run(ask, {page.of_backend("/status"), {{"headers", {{"X-Mine", "1"}}}}}) == 200);
+}
+
+// Not even what needs no token.
+void check_reads_nothing_else(const Page& page, const Window& window) {
+    for (const char* path : {"/healthz", "/openapi.json", "/version", "/auth"}) {
+        CAPTURE(path);
+        CHECK(window.run(ask, {page.api + path}) == "TypeError");
+    }
+    CHECK(window.run(ask, json::array({page.connected.at("ready_url")})) == "TypeError");
 }
 
 // On the same site as the API, which is told by names without ports, and on another.
@@ -121,6 +142,7 @@ void check_other_origins(bool dev) {
         const Window window = Page::the_browser().open(origin + url.substr(path));
         REQUIRE(window.text("body") == "ok\n");
         check_reads_status(page, window);
+        check_reads_nothing_else(page, window);
         check_controls_nothing(page, window);
     }
     Page::the_browser().close_windows();

@@ -18,8 +18,13 @@ namespace {
 const Json& document() {
     static const std::vector<Endpoint> endpoints{
         {"POST", "/a/{account}/b", {}, "makes one", {"RevokeRequest", "KeyList", {"limit"}}},
-        {"POST", "/c/{id}", {}, "takes one", {"ServiceCreateRequest", "Ok"}, true},
-        {"GET", "/c/{id}", {}, "gives one", {.answer = "LogStream", .see_other = "ReadyUrl"}, true},
+        {"POST", "/c/{id}", {}, "takes one", {"ServiceCreateRequest", "Ok"}, Access::anyone},
+        {"GET",
+         "/c/{id}",
+         {},
+         "gives one",
+         {.answer = "LogStream", .see_other = "ReadyUrl"},
+         Access::any_page},
     };
     static const Json parsed = Json::parse(openapi_json(endpoints));
     return parsed;
