@@ -475,10 +475,13 @@ std::string auth_json() {
 }
 
 std::string error_json(const Error& error, std::string_view request_id) {
-    const ErrorCodeInfo& code = info(error.code);
+    return error_json(error, request_id, info(error.code).http_status);
+}
+
+std::string error_json(const Error& error, std::string_view request_id, int http_status) {
     Json json{{"message", error.message},
-              {"status", http_reason(code.http_status)},
-              {"code", code.name},
+              {"status", http_reason(http_status)},
+              {"code", info(error.code).name},
               {"id", request_id}};
     if (!error.hint.empty()) json["hint"] = error.hint;
     if (!error.log_tail.empty()) json["log_tail"] = error.log_tail;

@@ -205,6 +205,8 @@ std::string auth_json();
 
 // The answer to a failed request; `request_id` is also in the daemon's log.
 std::string error_json(const Error& error, std::string_view request_id);
+// … whose HTTP status is another one than the code's.
+std::string error_json(const Error& error, std::string_view request_id, int http_status);
 // The Error in such an answer; an `internal` one that names `http_status` if it is no such answer.
 Error error_from_json(std::string_view json, int http_status);
 

@@ -88,6 +88,8 @@ std::string_view http_reason(int http_status) {
     switch (http_status) {
         case 200:
             return "OK";
+        case 204:
+            return "No Content";
         case 303:
             return "See Other";
         case 400:

@@ -21,13 +21,18 @@ namespace {
 constexpr long long most_keys = 1000;  // in one piece of the list
 
 // Over TCP `error` is told as others than this user may know it.
-Response failure(const Error& error, Peer peer) {
+Response failure(const Error& error, Peer peer, int http_status) {
     const std::string id = new_request_id();
     const bool is_ours = error.code == ErrorCode::internal;
     log::log(is_ours ? log::level::err : log::level::info, "request {} failed: {}", id,
              told_in_log(error));
-    return {.status = info(error.code).http_status,
-            .body = error_json(peer == Peer::anyone ? told_to_others(error) : error, id)};
+    return {
+        .status = http_status,
+        .body = error_json(peer == Peer::anyone ? told_to_others(error) : error, id, http_status)};
+}
+
+Response failure(const Error& error, Peer peer) {
+    return failure(error, peer, info(error.code).http_status);
 }
 
 Error nothing_answers(const Request& request, const Match& match) {
@@ -262,8 +267,7 @@ Api::Api(Registry& registry, Services& services, std::function<VersionInfo()> ve
 
 Response Api::refuse(int http_status, std::string sentence) {
     const Error error = for_anybody({code_of(http_status), std::move(sentence), {}, {}});
-    Response response = failure(error, Peer::anyone);
-    response.status = http_status;
+    Response response = failure(error, Peer::anyone, http_status);
     name_version(response);
     return response;
 }

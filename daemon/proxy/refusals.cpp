@@ -68,10 +68,10 @@ bool prefers_json(const RequestHead& head) {
 
 OwnResponse response_to(const Refusal& refusal, const Asker& asker) {
     OwnResponse response{.request_id = new_request_id(), .bytes = {}};
-    const std::string body =
-        asker.prefers_json
-            ? error_json({refusal.code, refusal.sentence, {}, {}}, response.request_id)
-            : page(refusal.status, refusal.sentence);
+    const std::string body = asker.prefers_json
+                                 ? error_json({refusal.code, refusal.sentence, {}, {}},
+                                              response.request_id, refusal.status)
+                                 : page(refusal.status, refusal.sentence);
     response.bytes = own_response_head(
         refusal.status, asker.prefers_json ? "application/json" : "text/html; charset=utf-8",
         body.size(), asker.keep_alive);

@@ -187,6 +187,19 @@ TEST_CASE("what is wrong with a call is told by code and status") {
     CHECK(served.refused("GET", "/v3") == ErrorCode::route_not_found);
 }
 
+TEST_CASE("what never became a request is told by the reason of its own status") {
+    for (const int status : {400, 413, 431, 500, 501, 503, 505}) {
+        CAPTURE(status);
+        const Response response = Api::refuse(status, "No.");
+        CHECK(response.status == status);
+        const Json error = Json::parse(response.body)["error"];
+        CHECK(error["status"] == http_reason(status));
+        CHECK_FALSE(http_reason(status).empty());
+        CHECK(error["message"] == "No.");
+    }
+    CHECK(Json::parse(Api::refuse(431, "No.").body)["error"]["code"] == "InvalidRequest");
+}
+
 TEST_CASE("a wrong method is told the right ones") {
     Served served;
     const Response response = served.ask("DELETE", "/v2/backend/abc");

@@ -389,7 +389,8 @@ TEST_CASE("a 204 has neither body nor length") {
     TestServer server;
     RawSocket client = server.connect();
     client.send(get("/empty"));
-    CHECK(client.read_response(true) == "HTTP/1.1 204 \r\nConnection: keep-alive\r\n\r\n");
+    CHECK(client.read_response(true) ==
+          "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\n\r\n");
 }
 
 TEST_CASE("a client that asks for the end of the connection gets it after the answer") {
