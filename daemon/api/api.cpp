@@ -53,6 +53,12 @@ void name_version(Response& response) {
     response.headers.emplace_back("Server", fmt::format("jamsock/{}", version()));
 }
 
+// Also that of preflights.
+std::string methods_of(const Match& match) {
+    const char* const preflight = match.access == Access::any_page ? ", OPTIONS" : "";
+    return fmt::format("{}{}", fmt::join(match.allowed, ", "), preflight);
+}
+
 // What a browser asks before it lets a page ask (Fetch, CORS-preflight).
 Response preflight_answer() {
     return {.status = 204,
@@ -307,7 +313,7 @@ Response Api::finished(Response response, const Match& match) const {
         response.headers.emplace_back("Access-Control-Allow-Origin", "*");
     if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
     if (response.status == 405) {
-        response.headers.emplace_back("Allow", fmt::format("{}", fmt::join(match.allowed, ", ")));
+        response.headers.emplace_back("Allow", methods_of(match));
     }
     return response;
 }

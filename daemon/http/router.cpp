@@ -69,6 +69,7 @@ Match Router::find(std::string_view method, std::string_view path) const {
             return {&endpoint, found.access, *std::move(parameters), {}};
         }
         found.allowed.push_back(endpoint.method);
+        if (endpoint.method == "GET") found.allowed.push_back("HEAD");
     }
     return found;
 }

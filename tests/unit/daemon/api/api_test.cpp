@@ -204,8 +204,13 @@ TEST_CASE("a wrong method is told the right ones") {
     Served served;
     const Response response = served.ask("DELETE", "/v2/backend/abc");
     CHECK(response.status == 405);
-    REQUIRE(find_header(response.headers, "allow"));
-    CHECK(find_header(response.headers, "allow")->find("GET") != std::string::npos);
+    CHECK(*find_header(response.headers, "allow") == "GET, HEAD");
+    const auto allowed = [&](const char* path) {
+        return *find_header(served.ask("DELETE", path).headers, "allow");
+    };
+    CHECK(allowed("/v2/backend/abc/terminate") == "POST");
+    CHECK(allowed("/v2/backend/abc/status") == "GET, HEAD, OPTIONS");
+    CHECK(allowed("/healthz") == "GET, HEAD");
 }
 
 TEST_CASE("the list, a backend, its status, health and version are answered") {
