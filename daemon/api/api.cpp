@@ -555,7 +555,8 @@ Task<Result<Response>> Api::metrics(const Request&, const PathParameters&) {
 }
 
 Task<Result<Response>> Api::openapi(const Request&, const PathParameters&) {
-    co_return Response{.body = openapi_json(endpoints())};
+    if (description_.empty()) description_ = openapi_json(endpoints());
+    co_return Response{.body = description_};
 }
 
 Task<Result<Response>> Api::version(const Request&, const PathParameters&) {

@@ -116,6 +116,7 @@ class Api {
     Streams streams_;
     std::shared_ptr<std::size_t> streams_open_ = std::make_shared<std::size_t>(0);
     Router router_;
+    std::string description_;  // made when it is first asked for
 };
 
 }  // namespace jamsock

@@ -547,6 +547,8 @@ TEST_CASE("the API's description is that of daemon/api/openapi.json") {
     CHECK_MESSAGE(is_kept,
                   "The table of endpoints or common/api_schemas.json has changed; run: "
                   "build/dev/tests/unit_tests --no-skip -tc='daemon/api/openapi.json is written'");
+    const bool is_the_same_again = served.ask("GET", "/openapi.json").body == response.body;
+    CHECK(is_the_same_again);
 }
 
 TEST_CASE("every endpoint is in the API's description, which has nothing else and all it names") {
