@@ -353,14 +353,15 @@ std::string render_end(const BackendInfo& backend) {
 
 std::string render_daemon(const DaemonDetails& daemon, std::int64_t now) {
     const auto& [version, keeper, directory] = daemon;
-    return aligned({{"version", escaped(version.version)},
+    Details details{{"version", escaped(version.version)},
                     {"pid", fmt::format("{} (keeper), {} (worker)", keeper, version.pid)},
                     {"running for", render_duration(seconds_since(version.started_at, now))},
                     {"backends", std::to_string(version.backends)},
                     {"proxy port", std::to_string(version.proxy_port)},
-                    {"API port", std::to_string(version.api_port)},
-                    {"state directory", escaped(directory)}},
-                   "");
+                    {"API port", std::to_string(version.api_port)}};
+    if (version.dev) details.emplace_back("dev mode", "every user may start backends");
+    details.emplace_back("state directory", escaped(directory));
+    return aligned(details, "");
 }
 
 std::string render_backends_go_on(std::size_t backends) {

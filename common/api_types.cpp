@@ -444,7 +444,8 @@ Result<VersionInfo> VersionInfo::from_json(std::string_view json) {
             .started_at = time(object, "started_at"),
             .proxy_port = static_cast<std::uint16_t>(number(object, "proxy_port").value_or(0)),
             .api_port = static_cast<std::uint16_t>(number(object, "api_port").value_or(0)),
-            .backends = static_cast<std::size_t>(number(object, "backends").value_or(0))};
+            .backends = static_cast<std::size_t>(number(object, "backends").value_or(0)),
+            .dev = boolean(object, "dev").value_or(false)};
     });
 }
 
@@ -454,7 +455,8 @@ std::string VersionInfo::to_json() const {
                  {"started_at", iso_time(started_at)},
                  {"proxy_port", proxy_port},
                  {"api_port", api_port},
-                 {"backends", backends}});
+                 {"backends", backends},
+                 {"dev", dev}});
 }
 
 std::string environment_json(const EnvironmentMap& variables) {

@@ -186,6 +186,7 @@ struct VersionInfo {
     std::uint16_t proxy_port = 0;
     std::uint16_t api_port = 0;  // over TCP
     std::size_t backends = 0;    // not yet terminated
+    bool dev = false;            // over TCP the token "-" is taken, too
 
     static Result<VersionInfo> from_json(std::string_view json);
     std::string to_json() const;

@@ -122,6 +122,7 @@ class Worker {
     std::string database_;
     std::uint16_t proxy_port_;
     std::uint16_t api_port_;
+    bool dev_;
     std::int64_t started_at_ = wall_milliseconds();
     asio::io_context loop_{1};
     HelperThread helper_;
@@ -150,6 +151,7 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
       database_(inputs_.state_directory + "/" + state_file::database),
       proxy_port_(bound_port(inputs_.proxy_socket.get())),
       api_port_(bound_port(inputs_.api_tcp.get())),
+      dev_(inputs_.dev || configuration.dev),
       store_(std::move(store)),
       files_(std::move(files)),
       supervisor_(loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},
@@ -175,9 +177,7 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
                [this](const std::vector<BackendId>& ids) { return supervisor_.usage(ids); }),
       api_(
           registry_, services_, [this] { return version_info(); },
-          {.token = std::move(api_token),
-           .takes_dev_token = inputs_.dev || configuration.dev,
-           .hosts = configuration.hosts},
+          {.token = std::move(api_token), .takes_dev_token = dev_, .hosts = configuration.hosts},
           {.most = most_streams(descriptor_limit()),
            .logs = [this](const BackendId& id,
                           EventStream& events) { return logs_.send(id, events); },
@@ -239,6 +239,11 @@ Task<> Worker::serve() {
         server->start();
     log::info("serving {} backends; the proxy listens on 127.0.0.1:{}, the API on 127.0.0.1:{}",
               registry_.live_count(), proxy_port_, api_port_);
+    if (dev_) {
+        log::warn(
+            "dev mode: the API takes the token '-', so every user of this machine may start "
+            "backends");
+    }
     if (ready_) {
         constexpr std::string_view ready = "ready\n";
         [[maybe_unused]] const auto told = ::write(ready_.get(), ready.data(), ready.size());
@@ -309,7 +314,8 @@ VersionInfo Worker::version_info() const {
             .started_at = started_at_,
             .proxy_port = proxy_port_,
             .api_port = api_port_,
-            .backends = registry_.live_count()};
+            .backends = registry_.live_count(),
+            .dev = dev_};
 }
 
 std::string Worker::metrics() const {

@@ -85,6 +85,24 @@ TEST_CASE("a file that holds no token gets a new one") {
     CHECK(ask("127.0.0.1", home.version()->api_port, token_of(home)) == 200);
 }
 
+TEST_CASE("dev mode is told when the daemon starts, and by its status") {
+    const auto traces = [](const Home& home) {
+        home.output_of({"daemon", "start"});
+        const bool is_in_log =
+            home.output_of({"daemon", "logs"}).find("dev mode: the API takes the token '-'") !=
+            std::string::npos;
+        const bool is_in_status =
+            home.output_of({"daemon", "status"}).find("\ndev mode ") != std::string::npos;
+        return std::pair(is_in_log, is_in_status);
+    };
+    const Home home;
+    std::ofstream(home.path() + "/config.toml") << "dev = true\n";
+    CHECK(traces(home) == std::pair(true, true));
+    CHECK(ask("127.0.0.1", home.version()->api_port, "-") == 200);
+    const Home usual;
+    CHECK(traces(usual) == std::pair(false, false));
+}
+
 TEST_CASE("a taken port of the API is replaced, said in the log and remembered") {
     const Home first;
     first.output_of({"daemon", "start"});

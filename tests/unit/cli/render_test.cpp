@@ -182,6 +182,10 @@ TEST_CASE("the daemon's details name both of its processes") {
           "proxy port       9090\n"
           "API port         8080\n"
           "state directory  /home/u/jamsock\n");
+    DaemonDetails in_dev_mode = daemon;
+    in_dev_mode.version.dev = true;
+    CHECK(render_daemon(in_dev_mode, now)
+              .find("\ndev mode         every user may start backends\n") != std::string::npos);
     CHECK(render_backends_go_on(1) == "1 backend goes on running");
     CHECK(render_backends_go_on(0) == "no backend was running");
 }

@@ -232,6 +232,8 @@ TEST_CASE("the list, a backend, its status, health and version are answered") {
     CHECK(*find_header(status.headers, "access-control-allow-origin") == "*");
     CHECK(served.ask("GET", "/healthz").body == R"({"status":"ok"})");
     CHECK(VersionInfo::from_json(served.ask("GET", "/version").body)->version == "1.2.3");
+    CHECK_FALSE(VersionInfo::from_json(served.ask("GET", "/version").body)->dev);
+    CHECK(VersionInfo::from_json(VersionInfo{.version = "1", .dev = true}.to_json())->dev);
 }
 
 TEST_CASE("the list of keys comes in pieces, whose cursor leads on") {
