@@ -72,7 +72,7 @@ enum class BodyEnd {
     client_gone,
 };
 
-Task<BodyEnd> read_body(Connection& connection, BodyReader reader, bool expects_continue,
+Task<BodyEnd> read_body(Connection& connection, BodyReader& reader, bool expects_continue,
                         std::size_t limit, std::string& body) {
     InputBuffer& input = connection.input();
     if (expects_continue && input.text().empty() && !co_await connection.write(go_on)) {
@@ -258,8 +258,8 @@ Task<BodyEnd> Server::State::take_body(Connection& connection, const RequestHead
     if (!has_body) co_return BodyEnd::complete;
 
     connection.set_deadline(after(timeouts::request_body));
-    BodyEnd end = co_await read_body(connection, std::move(reader), expects_continue,
-                                     options.body_limit, request.body);
+    BodyEnd end =
+        co_await read_body(connection, reader, expects_continue, options.body_limit, request.body);
     if (end == BodyEnd::complete && has_length && options.missing_bytes) {
         end = co_await take_missing(connection, request);
     }
