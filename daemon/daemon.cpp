@@ -33,6 +33,7 @@
 #include "daemon/http/server.h"
 #include "daemon/log.h"
 #include "daemon/processors.h"
+#include "daemon/proxy/peer.h"
 #include "daemon/proxy/proxy.h"
 #include "daemon/registry/registry.h"
 #include "daemon/store/store.h"
@@ -212,6 +213,8 @@ ServerOptions Worker::server_options(Peer peer) const {
     if (peer == Peer::same_user) {
         options.accept_filter = &is_same_user;
         options.most_connections = most_api_connections(limit);
+    } else {
+        options.is_gone = [](int fd) { return peer_state(fd) == PeerState::gone; };
     }
     return options;
 }

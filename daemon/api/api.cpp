@@ -116,13 +116,13 @@ Result<KeyFilter> key_filter_in(const Request& request) {
     return filter;
 }
 
-Result<std::optional<Deadline>> ready_by(const Request& request) {
+Result<std::optional<Patience>> ready_by(const Request& request) {
     if (const auto wait = query_parameter(request.query, "wait")) {
-        if (*wait == "ready") return after(longest_wait);
+        if (*wait == "ready") return Patience(after(longest_wait), request.caller);
         return fail(ErrorCode::invalid_request,
                     fmt::format("A connect can wait for 'ready', not for {}.", in_quotes(*wait)));
     }
-    std::optional<Deadline> deadline;
+    std::optional<Patience> limit;
     const std::string* prefer = request.header("prefer");  // RFC 7240, 4.3
     for_each_element(prefer ? *prefer : std::string_view(), [&](std::string_view preference) {
         constexpr std::string_view wait_is = "wait=";
@@ -130,10 +130,10 @@ Result<std::optional<Deadline>> ready_by(const Request& request) {
         if (preference.starts_with(wait_is) &&
             parse_number(preference.substr(wait_is.size()), seconds)) {
             const long long most = std::chrono::seconds(longest_wait).count();
-            deadline = after(std::chrono::seconds(std::min(seconds, most)));
+            limit.emplace(after(std::chrono::seconds(std::min(seconds, most))), request.caller);
         }
     });
-    return deadline;
+    return limit;
 }
 
 Result<WantedConnect> wanted_connect(const Request& request, const PathParameters& path) {
@@ -143,9 +143,9 @@ Result<WantedConnect> wanted_connect(const Request& request, const PathParameter
     if (!wanted) return pass_on(wanted);
     const bool says_how_to_run = wanted->command || wanted->base_environment;
     if (auto may = check_may_give_command(request, says_how_to_run); !may) return pass_on(may);
-    auto deadline = ready_by(request);
-    if (!deadline) return pass_on(deadline);
-    return WantedConnect{*std::move(service), *std::move(wanted), *deadline};
+    auto limit = ready_by(request);
+    if (!limit) return pass_on(limit);
+    return WantedConnect{*std::move(service), *std::move(wanted), *limit};
 }
 
 // What a row of the table says of its endpoint (Shapes).

@@ -24,7 +24,7 @@ inline constexpr std::chrono::seconds longest_wait{limit_range::startup.most +
 struct WantedConnect {
     ServiceName service;
     ConnectRequest request;
-    std::optional<Deadline> ready_by = {};
+    std::optional<Patience> ready_by = {};
 };
 
 class Api {

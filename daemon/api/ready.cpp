@@ -53,7 +53,8 @@ Task<Result<Response>> Api::ready(const Request& request, const PathParameters& 
     const auto url = registry_.url(*id, path["token"]);
     if (!url) co_return tl::unexpected(url.error());
     if (wants_json(request)) {
-        const auto status = co_await registry_.ready_or_ended(*id, after(longest_wait));
+        const auto status =
+            co_await registry_.ready_or_ended(*id, {after(longest_wait), request.caller});
         if (!status) co_return tl::unexpected(status.error());
         auto told = public_status(*id);
         if (!told) co_return tl::unexpected(told.error());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/asio.h"
+#include "daemon/caller.h"
 #include "daemon/http/ascii.h"
 
 namespace jamsock {
@@ -37,6 +38,7 @@ struct Request {
     Headers headers;
     std::string body;
     Peer peer = Peer::same_user;
+    Caller* caller = nullptr;  // lives until the answer is sent; null: nobody who may leave
 
     const std::string* header(std::string_view name) const { return find_header(headers, name); }
 };

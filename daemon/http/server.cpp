@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -28,7 +29,9 @@ constexpr std::string_view default_content_type = "application/json";
 
 struct Client {
     std::shared_ptr<Connection> connection;
-    bool is_idle = true;  // between two requests
+    bool is_idle = true;    // between two requests
+    bool is_asked = false;  // the service is asked, which may wait
+    Caller caller = {};
 };
 
 Request to_request(const RequestHead& head, Peer peer) {
@@ -105,7 +108,10 @@ struct Server::State : std::enable_shared_from_this<State> {
     Task<bool> answer_next(Client& client);
     Task<BodyEnd> take_body(Connection& connection, const RequestHead& head, Request& request);
     Task<BodyEnd> take_missing(Connection& connection, Request& request);
-    Task<Response> ask_service(const Request& request);
+    Task<Response> ask_service(Client& client, Request& request);
+    bool has_left(Connection& connection) const;
+    void look_for_clients();
+    static Task<> keep_looking(std::shared_ptr<State> state);
     Task<bool> send(Connection& connection, const Response& response, bool answers_head,
                     bool keep_alive);
     Task<> send_events(const std::shared_ptr<Connection>& connection, const Request& request,
@@ -125,7 +131,9 @@ struct Server::State : std::enable_shared_from_this<State> {
     std::list<Client> clients;
     std::size_t prepared_for = prepared_at_once;  // clients; so few need nothing
     int streams_ended = 0;
+    bool is_looking = false;
     bool is_stopping = false;
+    Event stop_begun;
     Deadline stop_by = never;
     Event client_left;
 };
@@ -229,7 +237,7 @@ Task<bool> Server::State::answer_next(Client& client) {
                 fmt::format("The request's body is longer than {} bytes.", options.body_limit));
             co_return false;
     }
-    const Response response = co_await ask_service(request);
+    const Response response = co_await ask_service(client, request);
     if (response.events) {
         co_await send_events(client.connection, request, response, answers_head, is_http_1_0);
         co_return false;
@@ -286,12 +294,49 @@ Task<BodyEnd> Server::State::take_missing(Connection& connection, Request& reque
     co_return end;
 }
 
-Task<Response> Server::State::ask_service(const Request& request) {
+Task<Response> Server::State::ask_service(Client& client, Request& request) {
+    request.caller = &client.caller;
+    client.is_asked = true;
+    look_for_clients();
+    std::optional<Response> response;
     try {
-        co_return co_await service(request);
+        response = co_await service(request);
     } catch (const std::exception& bug) {
-        co_return answer_to(bug, request);
+        response = answer_to(bug, request);
     }
+    client.is_asked = false;
+    co_return *std::move(response);
+}
+
+// A client that only ended its sending waits for its answer.
+bool Server::State::has_left(Connection& connection) const {
+    const int socket = connection.socket().native_handle();
+    pollfd state{.fd = socket, .events = POLLRDHUP, .revents = 0};
+    if (::poll(&state, 1, 0) != 1) return false;
+    if ((state.revents & (POLLHUP | POLLERR)) != 0) return true;
+    return options.is_gone && options.is_gone(socket);
+}
+
+// Most requests are answered before the first look.
+void Server::State::look_for_clients() {
+    if (is_looking) return;
+    is_looking = true;
+    asio::co_spawn(listening.get_executor(), keep_looking(shared_from_this()), asio::detached);
+}
+
+// Who leaves while the service waits is let go, and the wait ended.
+Task<> Server::State::keep_looking(std::shared_ptr<State> state) {
+    const auto is_asked = [](const Client& client) { return client.is_asked; };
+    do {
+        co_await state->stop_begun.wait_until(after(timeouts::peer_look));
+        for (Client& client : state->clients) {
+            if (!client.is_asked || client.caller.has_left()) continue;
+            if (!state->has_left(*client.connection)) continue;
+            client.connection->close();
+            client.caller.leave();
+        }
+    } while (!state->is_stopping && std::ranges::any_of(state->clients, is_asked));
+    state->is_looking = false;
 }
 
 Response Server::State::answer_to(const std::exception& bug, const Request& request) const {
@@ -382,6 +427,7 @@ void Server::start() {
 void Server::begin_stop() {
     if (state_->is_stopping) return;
     state_->is_stopping = true;
+    state_->stop_begun.notify_all();
     state_->stop_by = after(timeouts::server_stop);
     error_code ignored;
     state_->listening.close(ignored);

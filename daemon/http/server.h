@@ -38,6 +38,9 @@ struct ServerOptions {
     // The answer to a request whose service threw, which is a bug; where one has begun, as of a
     // stream, this one goes nowhere. Empty: as `refuse` has it.
     std::function<Response(const Request& request, const std::string& what)> on_exception = {};
+    // Whether a client that has ended its sending is gone, and not only half-closed; asked of TCP
+    // connections again and again. Empty: it waits for its answer.
+    std::function<bool(int fd)> is_gone = {};
     std::size_t body_limit = 1 << 20;
     // How many bytes at least the body lacks that came as long as its Content-Length says, where a
     // client is known to declare too few. They are read as well, then it is asked again; such a

@@ -174,7 +174,7 @@ void Registry::stop() {
 
 Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
                                                 const ConnectRequest& request,
-                                                std::optional<Deadline> ready_by) {
+                                                std::optional<Patience> ready_by) {
     if (auto checked = check(request); !checked) co_return counted(pass_on(checked));
     for (int start_number = 1;; ++start_number) {
         auto held = co_await hold(service, request, ready_by, start_number);
@@ -204,12 +204,12 @@ bool Registry::may_start_again(const Entry& ended, const ConnectRequest& request
 
 Task<Result<Registry::Held>> Registry::hold(const ServiceName& service,
                                             const ConnectRequest& request,
-                                            std::optional<Deadline> ready_by, int start_number) {
+                                            std::optional<Patience> ready_by, int start_number) {
     Ref entry = holder(service, request.key);
     while (entry && is_ending(entry->status()) && request.spawn) {
-        Deadline limit =
+        Patience limit =
             entry->end_by.value_or(after(entry->record.limits.grace + timeouts::ending_margin));
-        if (ready_by) limit = std::min(limit, *ready_by);
+        if (ready_by) limit = {std::min(limit.until, ready_by->until), ready_by->caller};
         const bool ended = co_await wait_until_ended(entry, limit);
         if (!ended) co_return tl::unexpected(still_ending(*entry));
         entry = holder(service, request.key);
@@ -434,10 +434,10 @@ Result<ConnectResponse> Registry::grant(Entry& entry, bool spawned, const Connec
         .ready_url = fmt::format("{}/ready/{}/{}/", api, record.id.str(), text)};
 }
 
-Task<Result<>> Registry::wait_until_ready(const Ref& entry, Deadline deadline) {
+Task<Result<>> Registry::wait_until_ready(const Ref& entry, Patience limit) {
     while (entry->status() < Status::ready) {
         if (stopping_) co_return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
-        const bool changed = co_await entry->changed.wait_until(deadline);
+        const bool changed = co_await limit.wait_for(entry->changed);
         if (!changed) {
             co_return fail(ErrorCode::timed_out,
                            fmt::format("The backend {} is not ready yet: it is {}.",
@@ -467,9 +467,9 @@ Error Registry::still_ending(const Entry& entry) const {
             {}};
 }
 
-Task<bool> Registry::wait_until_ended(const Ref& entry, Deadline deadline) {
+Task<bool> Registry::wait_until_ended(const Ref& entry, Patience limit) {
     while (entry->status() != Status::terminated) {
-        const bool changed = !stopping_ && co_await entry->changed.wait_until(deadline);
+        const bool changed = !stopping_ && co_await limit.wait_for(entry->changed);
         if (!changed) co_return false;
     }
     co_return true;
@@ -617,7 +617,7 @@ bool Registry::is_good(const BackendRecord& record, const ConnectionToken& token
     return known && !(revoked && revoked->contains(token, known->user));
 }
 
-Task<Result<StatusChange>> Registry::ready_or_ended(const BackendId& id, Deadline limit) {
+Task<Result<StatusChange>> Registry::ready_or_ended(const BackendId& id, Patience limit) {
     const auto found = by_id_.find(id);
     if (found == by_id_.end()) {
         auto ended = statuses(id);
@@ -627,7 +627,7 @@ Task<Result<StatusChange>> Registry::ready_or_ended(const BackendId& id, Deadlin
     const Ref entry = found->second;
     bool may_come = !stopping_;
     while (entry->status() != Status::ready && entry->status() != Status::terminated && may_come) {
-        const bool changed = co_await entry->changed.wait_until(limit);
+        const bool changed = co_await limit.wait_for(entry->changed);
         may_come = changed && !stopping_;
     }
     if (stopping_) co_return fail(ErrorCode::shutting_down, "The daemon is shutting down.");

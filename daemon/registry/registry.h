@@ -19,6 +19,7 @@
 #include "daemon/asio.h"
 #include "daemon/backends/backends.h"
 #include "daemon/backends/ports.h"
+#include "daemon/caller.h"
 #include "daemon/histogram.h"
 #include "daemon/proxy/routes.h"
 #include "daemon/registry/key_cursor.h"
@@ -58,10 +59,11 @@ class Registry {
     // The arguments of a task stay alive until it has ended.
 
     // The backend that holds the request's key, or a new one. With `ready_by`, answers only when it
-    // is ready: TimedOut at that time, BackendEndedBeforeReady or SpawnFailed if it ends first. One
-    // that ended because its port was taken is started again with another one, twice at most.
+    // is ready: TimedOut when that is over, BackendEndedBeforeReady or SpawnFailed if it ends
+    // first. One that ended because its port was taken is started again with another one, twice at
+    // most.
     Task<Result<ConnectResponse>> connect(const ServiceName& service, const ConnectRequest& request,
-                                          std::optional<Deadline> ready_by);
+                                          std::optional<Patience> ready_by);
 
     // The backends that have not ended, ordered by key, then id; those without a key first. With a
     // limit that leaves some out, `next_cursor` is where they begin: whoever asks on from there
@@ -89,8 +91,8 @@ class Registry {
     const std::string& api_base() const { return settings_.api_base; }
 
     // The status at which a backend is ready or has ended; the present one if it is neither until
-    // `limit`.
-    Task<Result<StatusChange>> ready_or_ended(const BackendId& id, Deadline limit);
+    // `limit` is over.
+    Task<Result<StatusChange>> ready_or_ended(const BackendId& id, Patience limit);
 
     // With `wait`, answers when the backend has ended; Conflict if it is still ending at the
     // grace's end plus a margin.
@@ -161,7 +163,7 @@ class Registry {
         bool spawned = false;
     };
     Task<Result<Held>> hold(const ServiceName& service, const ConnectRequest& request,
-                            std::optional<Deadline> ready_by, int start_number);
+                            std::optional<Patience> ready_by, int start_number);
     bool may_start_again(const Entry& ended, const ConnectRequest& request) const;
     Result<Ref> spawn(const ServiceName& service, const ConnectRequest& request, int start_number);
     Result<BackendRecord> new_record(const ServiceName& service, const ConnectRequest& request,
@@ -172,12 +174,12 @@ class Registry {
                                  const ServiceDefinition& definition) const;
     BackendId new_id() const;
     Result<ConnectResponse> grant(Entry& entry, bool spawned, const ConnectRequest& request);
-    Task<Result<>> wait_until_ready(const Ref& entry, Deadline deadline);
+    Task<Result<>> wait_until_ready(const Ref& entry, Patience limit);
     Error still_ending(const Entry& entry) const;
     Result<Ref> running(const BackendId& id) const;
     Result<std::size_t> revoke_user(Entry& entry, const std::string& user);
     Result<std::size_t> revoke_token(Entry& entry, const std::string& text);
-    Task<bool> wait_until_ended(const Ref& entry, Deadline deadline);
+    Task<bool> wait_until_ended(const Ref& entry, Patience limit);
     bool is_good(const BackendRecord& record, const ConnectionToken& token) const;
     void add(const Ref& entry);
     void publish(const Entry& entry);

@@ -247,6 +247,38 @@ TEST_CASE("under 256 descriptors strangers on TCP have a part of the API's share
     CHECK(descriptors() <= before + 24);
 }
 
+TEST_CASE("clients who vanish while they wait for a backend give their places back") {
+    const Home home;
+    home.output_of({"daemon", "start"});
+    ConnectRequest request = request_for(home.own_key("slow"));
+    request.command->argv.emplace_back("--never-listen");
+    const ConnectResponse slow = home.connect(request, /*wait=*/false).value();
+    const VersionInfo version = home.version().value();
+    const auto descriptors = [&] { return descriptors_of(version.pid).size(); };
+    const std::size_t before = descriptors();
+
+    const std::string body = request.to_json();
+    const std::string connect =
+        "POST /v2/service/local/default/connect?wait=ready HTTP/1.1\r\nHost: localhost\r\n"
+        "Content-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body;
+    const std::string ready = "GET /ready/" + slow.backend_id.str() + "/" + slow.token +
+                              "/ HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n";
+    std::vector<RawSocket> waiting;
+    for (int i = 0; i < 10; ++i) {
+        waiting.push_back(RawSocket::connect(home.path() + "/" + state_file::socket));
+        waiting.back().send(connect);
+        waiting.push_back(RawSocket::connect(version.api_port));
+        waiting.back().send(ready);
+    }
+    REQUIRE(eventually([&] { return descriptors() >= before + 19; }));
+    CHECK(std::ranges::all_of(
+        waiting, [](auto& client) { return client.is_silent(std::chrono::milliseconds(0)); }));
+    waiting.clear();
+    CHECK(eventually([&] { return descriptors() <= before + 1; }));
+    CHECK(home.backend(slow.backend_id).statuses.back().status < Status::ready);
+}
+
 TEST_CASE("under 256 descriptors clients of backends leave the API its share") {
     const Home home;
     start_daemon_with_descriptors(home, 256);

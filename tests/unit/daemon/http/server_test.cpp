@@ -10,7 +10,9 @@
 #include <future>
 #include <thread>
 
+#include "common/timeouts.h"
 #include "daemon/http/event_stream.h"
+#include "daemon/proxy/peer.h"
 #include "tests/support/eventually.h"
 #include "tests/support/raw_socket.h"
 
@@ -72,6 +74,7 @@ class TestServer {
     RawSocket connect_to_other() const { return RawSocket::connect(other_port_); }
     int served() const { return served_; }
     std::string exception() const { return exception_; }
+    int callers_left() const { return callers_left_; }
     bool subscriber_left() const { return subscriber_left_; }
     void accept_nobody() { accepts_ = false; }
 
@@ -92,6 +95,7 @@ class TestServer {
                                   exception_ = request.method + " " + request.path + ": " + what;
                                   return Response{.status = 500, .body = "a bug's"};
                               },
+                          .is_gone = [](int fd) { return peer_state(fd) == PeerState::gone; },
                           .body_limit = 1000,
                           .missing_bytes = &missing_bytes_of_test,
                           .most_connections = most_connections,
@@ -111,6 +115,12 @@ class TestServer {
         if (request.path == "/wait") {
             while (!may_go_on_)
                 co_await went_on_.wait_until(never);
+        }
+        if (request.path == "/patient") {
+            const Patience patience(never, request.caller);
+            while (!may_go_on_ && !request.caller->has_left())
+                co_await patience.wait_for(went_on_);
+            if (request.caller->has_left()) ++callers_left_;
         }
         if (request.path == "/indented") {
             co_return Response{.events = [](EventStream& stream) -> Task<> {
@@ -151,6 +161,7 @@ class TestServer {
     std::uint16_t other_port_ = 0;
     std::atomic<bool> accepts_ = true;
     std::atomic<int> served_ = 0;
+    std::atomic<int> callers_left_ = 0;
     std::string exception_;
     std::atomic<bool> subscriber_left_ = false;
     bool may_go_on_ = false;
@@ -561,6 +572,35 @@ TEST_CASE("accepted sockets are closed on exec") {
         CHECK((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
     }
     CHECK(accepted == 2);  // both ends are in this process
+}
+
+TEST_CASE("who leaves while the service waits is missed, whatever else it had said") {
+    TestServer server(1);
+    int left = 0;
+    for (const std::string& rest : {std::string(), get("/next"), std::string(30'000, 'x')}) {
+        RawSocket client = server.connect();
+        client.send(get("/patient") + rest);
+        CHECK(test::eventually([&] { return server.served() == left + 1; }));
+        CHECK(server.callers_left() == left);
+        client.close();
+        ++left;
+        CHECK(test::eventually([&] { return server.callers_left() == left; }));
+    }
+    server.go_on();
+    RawSocket next = server.connect();
+    next.send(get("/next"));
+    CHECK(next.read_response().ends_with("GET /next ?  : "));
+}
+
+TEST_CASE("who has only ended its sending while the service waits gets the answer") {
+    TestServer server;
+    RawSocket client = server.connect();
+    client.send(get("/patient"));
+    client.shutdown_sending();
+    CHECK(client.is_silent(3 * timeouts::peer_look));
+    server.go_on();
+    CHECK(client.read_response().starts_with("HTTP/1.1 200 "));
+    CHECK(server.callers_left() == 0);
 }
 
 TEST_CASE("a server that stops closes idle connections, and others after their answer") {

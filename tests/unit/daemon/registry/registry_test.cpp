@@ -105,6 +105,21 @@ struct World {
         return answer;
     }
 
+    // … for somebody who may leave.
+    Connected begin_connect_for(Caller& caller, ConnectRequest request) {
+        auto answer = std::make_shared<std::optional<Result<ConnectResponse>>>();
+        asio::co_spawn(
+            loop,
+            [this, &caller, request = std::move(request), answer]() mutable -> Task<> {
+                const Patience limit(after(std::chrono::seconds(10)), &caller);
+                auto connected = co_await registry.connect(ServiceName::standard(), request, limit);
+                *answer = std::move(connected);
+            },
+            asio::detached);
+        settle();
+        return answer;
+    }
+
     Result<ConnectResponse> connect(ConnectRequest request, const char* service = "default") {
         const auto answer =
             begin_connect(std::move(request), false, ServiceName::parse(service).value());
@@ -417,6 +432,20 @@ TEST_CASE("waiting for ready answers at ready, with the status of that time") {
     REQUIRE(waiting->has_value());
     CHECK((*waiting)->value().status == Status::ready);
     CHECK((*waiting)->value().spawned);
+}
+
+TEST_CASE("a wait ends when its caller leaves, and the backend goes on starting") {
+    World world;
+    Caller caller;
+    const auto answer = world.begin_connect_for(caller, for_key("k"));
+    CHECK_FALSE(answer->has_value());
+    caller.leave();
+    world.settle();
+    REQUIRE(answer->has_value());
+    CHECK((*answer)->error().code == ErrorCode::timed_out);
+    const auto again = world.begin_connect_for(caller, for_key("k"));
+    CHECK(again->has_value());
+    CHECK(world.registry.keys({}).keys.size() == 1);
 }
 
 TEST_CASE("waiting for a backend that ends first says how it ended, and its last words") {
