@@ -130,6 +130,8 @@ Json to_json(const StatusChange& change) {
 
 Json to_full_json(const StatusChange& change) {
     Json json = to_json(change);
+    if (change.cause) json["termination_cause"] = word(*change.cause);
+    if (change.diagnosis) json["diagnosis"] = *change.diagnosis;
     if (!change.exit) return json;
     json["exit_code"] =
         change.exit->code ? *change.exit->code : signal_exit_base + *change.exit->signal;
@@ -147,6 +149,8 @@ StatusChange read_change(const Json& json) {
     StatusChange change{.status = status_in(json), .time = time(json, "time")};
     if (auto reason = text(json, "termination_reason")) change.reason = reason_from_word(*reason);
     if (auto kind = text(json, "termination_kind")) change.kind = kind_from_word(*kind);
+    if (auto cause = text(json, "termination_cause")) change.cause = cause_from_word(*cause);
+    change.diagnosis = text(json, "diagnosis");
     if (auto signal = number(json, "exit_signal")) {
         change.exit = ProcessExit{std::nullopt, static_cast<int>(*signal)};
     } else if (auto code = number(json, "exit_code")) {
@@ -163,6 +167,91 @@ std::optional<Key> key_in(const Json& json) {
 
 BackendId id_in(const Json& json, const char* field) {
     return value_of(BackendId::parse(required_text(json, field)));
+}
+
+const Json& array_in(const Json& json, const char* field) {
+    const Json* array = find(json, field);
+    if (!array || !array->is_array()) bad_field(field, "an array");
+    return *array;
+}
+
+// As text: numbers of JavaScript lose their last digits.
+std::int64_t cursor_in(const Json& json) {
+    long long cursor = 0;
+    if (!parse_number(required_text(json, "cursor"), cursor)) bad_field("cursor", "a number");
+    return cursor;
+}
+
+Json to_json(const StatusEvent& event) {
+    Json json{{"cursor", std::to_string(event.cursor)},
+              {"backend_id", event.backend_id.str()},
+              {"service_name", event.service.service()},
+              {"environment_name", event.service.environment()}};
+    if (event.key) json["key"] = event.key->str();
+    json.update(to_full_json(event.change));
+    return json;
+}
+
+StatusEvent event_in(const Json& json) {
+    return {.cursor = cursor_in(json),
+            .backend_id = id_in(json, "backend_id"),
+            .service = service_name(json),
+            .key = key_in(json),
+            .change = read_change(json)};
+}
+
+Json to_json(const HistoryEntry& entry) {
+    Json json{{"id", entry.id.str()},
+              {"created_at", iso_time(entry.created_at)},
+              {"service_name", entry.service.service()},
+              {"environment_name", entry.service.environment()},
+              {"key", entry.key.str()},
+              {"status", to_full_json(entry.status)}};
+    if (entry.ready_at) json["ready_at"] = iso_time(*entry.ready_at);
+    return json;
+}
+
+Json to_json(const BackendInfo& backend) {
+    const auto& statuses = backend.statuses;
+    Json changes = Json::array();
+    for (const StatusChange& change : statuses)
+        changes.push_back(to_full_json(change));
+    if (statuses.size() > 1 && statuses.back().status == Status::terminated) {
+        changes.back()["last_status"] = word(statuses[statuses.size() - 2].status);
+    }
+    Json json{{"id", backend.id.str()},
+              {"created_at", iso_time(backend.created_at)},
+              {"service_name", backend.service.service()},
+              {"cluster_name", cluster},
+              {"account_name", backend.service.account()},
+              {"environment_name", backend.service.environment()},
+              {"image_digest", ""},
+              {"statuses", std::move(changes)},
+              {"command", backend.command.argv},
+              {"cwd", backend.command.cwd},
+              {"port", backend.port},
+              {"fencing_token", backend.fencing_token},
+              {"connections", backend.connections},
+              {"idle_seconds", backend.idle_seconds},
+              {"max_idle_seconds", backend.max_idle_seconds}};
+    if (backend.expires_at) json["expires_at"] = iso_time(*backend.expires_at);
+    if (backend.dropped_log_bytes > 0) json["dropped_log_bytes"] = backend.dropped_log_bytes;
+    if (backend.key) json["key"] = backend.key->str();
+    if (backend.pid) json["pid"] = *backend.pid;
+    if (backend.note) json["note"] = *backend.note;
+    return json;
+}
+
+HistoryEntry history_entry_in(const Json& json) {
+    const Json* status = find(json, "status");
+    if (!status || !status->is_object()) bad_field("status", "an object");
+    HistoryEntry entry{.id = id_in(json, "id"),
+                       .service = service_name(json),
+                       .key = value_of(Key::parse(required_text(json, "key"))),
+                       .created_at = time(json, "created_at"),
+                       .status = read_change(*status)};
+    if (find(json, "ready_at")) entry.ready_at = time(json, "ready_at");
+    return entry;
 }
 
 }  // namespace
@@ -240,9 +329,7 @@ std::string ConnectResponse::to_json() const {
 Result<KeyList> KeyList::from_json(std::string_view json) {
     return read<KeyList>(json, [](const Json& object) {
         KeyList list;
-        const Json* keys = find(object, "keys");
-        if (!keys || !keys->is_array()) bad_field("keys", "an array");
-        for (const Json& entry : *keys) {
+        for (const Json& entry : array_in(object, "keys")) {
             list.keys.push_back(KeyEntry{
                 .key = key_in(entry),
                 .service = service_name(entry),
@@ -302,9 +389,7 @@ Result<BackendInfo> BackendInfo::from_json(std::string_view json) {
         BackendInfo info{.id = id_in(object, "id"), .service = service_name(object)};
         info.key = key_in(object);
         info.created_at = time(object, "created_at");
-        const Json* statuses = find(object, "statuses");
-        if (!statuses || !statuses->is_array()) bad_field("statuses", "an array");
-        for (const Json& change : *statuses)
+        for (const Json& change : array_in(object, "statuses"))
             info.statuses.push_back(read_change(change));
         if (const Json* argv = find(object, "command"))
             info.command.argv = strings(*argv, "command");
@@ -324,33 +409,64 @@ Result<BackendInfo> BackendInfo::from_json(std::string_view json) {
 }
 
 std::string BackendInfo::to_json() const {
-    Json changes = Json::array();
-    for (const StatusChange& change : statuses)
-        changes.push_back(to_full_json(change));
-    if (statuses.size() > 1 && statuses.back().status == Status::terminated) {
-        changes.back()["last_status"] = word(statuses[statuses.size() - 2].status);
-    }
-    Json json{{"id", id.str()},
-              {"created_at", iso_time(created_at)},
-              {"service_name", service.service()},
-              {"cluster_name", cluster},
-              {"account_name", service.account()},
-              {"environment_name", service.environment()},
-              {"image_digest", ""},
-              {"statuses", std::move(changes)},
-              {"command", command.argv},
-              {"cwd", command.cwd},
-              {"port", port},
-              {"fencing_token", fencing_token},
-              {"connections", connections},
-              {"idle_seconds", idle_seconds},
-              {"max_idle_seconds", max_idle_seconds}};
-    if (expires_at) json["expires_at"] = iso_time(*expires_at);
-    if (dropped_log_bytes > 0) json["dropped_log_bytes"] = dropped_log_bytes;
-    if (key) json["key"] = key->str();
-    if (pid) json["pid"] = *pid;
-    if (note) json["note"] = *note;
+    return dump(jamsock::to_json(*this));
+}
+
+std::string PostMortem::to_json() const {
+    Json json{{"backend", jamsock::to_json(backend)}, {"verdict", verdict}};
+    if (ended_by) json["ended_by"] = *ended_by;
+    json["lived_ms"] = lived;
+    if (ready_after) json["ready_after_ms"] = *ready_after;
+    if (diagnosis) json["diagnosis"] = *diagnosis;
+    json["log_tail"] = log_tail;
+    json["next_step"] = next_step;
     return dump(json);
+}
+
+std::string StatusEvent::to_json() const {
+    return dump(jamsock::to_json(*this));
+}
+
+Result<EventList> EventList::from_json(std::string_view json) {
+    return read<EventList>(json, [](const Json& object) {
+        EventList list{.cursor = cursor_in(object)};
+        for (const Json& event : array_in(object, "events"))
+            list.events.push_back(event_in(event));
+        return list;
+    });
+}
+
+std::string EventList::to_json() const {
+    Json list = Json::array();
+    for (const StatusEvent& event : events)
+        list.push_back(jamsock::to_json(event));
+    return dump({{"events", std::move(list)}, {"cursor", std::to_string(cursor)}});
+}
+
+std::int64_t HistoryEntry::lived(std::int64_t now) const {
+    const std::int64_t end = status.status == Status::terminated ? status.time : now;
+    return std::max<std::int64_t>(0, end - created_at);
+}
+
+std::optional<std::int64_t> HistoryEntry::ready_after() const {
+    if (!ready_at) return std::nullopt;
+    return std::max<std::int64_t>(0, *ready_at - created_at);
+}
+
+Result<KeyHistory> KeyHistory::from_json(std::string_view json) {
+    return read<KeyHistory>(json, [](const Json& object) {
+        KeyHistory history;
+        for (const Json& entry : array_in(object, "backends"))
+            history.backends.push_back(history_entry_in(entry));
+        return history;
+    });
+}
+
+std::string KeyHistory::to_json() const {
+    Json list = Json::array();
+    for (const HistoryEntry& entry : backends)
+        list.push_back(jamsock::to_json(entry));
+    return dump({{"backends", std::move(list)}});
 }
 
 std::optional<std::string> public_status_json(const StatusChange& change) {

@@ -100,6 +100,61 @@ struct BackendInfo {
     std::string to_json() const;
 };
 
+// One status of one backend, in the one order of all.
+struct StatusEvent {
+    std::int64_t cursor = 0;  // asks for those behind it
+    BackendId backend_id;
+    ServiceName service = ServiceName::standard();
+    std::optional<Key> key;
+    StatusChange change;
+
+    std::string to_json() const;
+};
+
+struct EventList {
+    std::vector<StatusEvent> events;
+    std::int64_t cursor = 0;  // of the last one; where there is none, that which was asked for
+
+    static Result<EventList> from_json(std::string_view json);
+    std::string to_json() const;
+};
+
+// One of the backends that a key has had.
+struct HistoryEntry {
+    BackendId id;
+    ServiceName service = ServiceName::standard();
+    Key key;
+    std::int64_t created_at = 0;           // wall milliseconds
+    std::optional<std::int64_t> ready_at;  // likewise; empty: it never was
+    StatusChange status;                   // the last one
+
+    // How long it has lived until it ended, or until `now`; and until it was ready. Milliseconds.
+    std::int64_t lived(std::int64_t now) const;
+    std::optional<std::int64_t> ready_after() const;
+};
+
+// The newest first.
+struct KeyHistory {
+    std::vector<HistoryEntry> backends;
+
+    static Result<KeyHistory> from_json(std::string_view json);
+    std::string to_json() const;
+};
+
+// What there is to say of a backend's end, or of its life so far. Made by the command line.
+struct PostMortem {
+    BackendInfo backend;
+    std::string verdict;                            // a sentence: who ended it, and how
+    std::optional<std::string_view> ended_by = {};  // a word for programs; empty: it has not ended
+    std::int64_t lived = 0;                         // milliseconds
+    std::optional<std::int64_t> ready_after = {};   // likewise; empty: it never was ready
+    std::optional<std::string> diagnosis = {};      // what is known beyond that
+    std::vector<std::string> log_tail = {};         // its last lines of output, oldest first
+    std::string next_step;                          // a command
+
+    std::string to_json() const;
+};
+
 // The backends that have not ended, as Jamsocket's API lists them.
 struct RunningBackend {
     BackendId id;

@@ -16,6 +16,7 @@ constexpr std::array<std::string_view, 8> status_words{
 constexpr std::array<std::string_view, 6> reason_words{"swept", "external",       "keyexpired",
                                                        "lost",  "startuptimeout", "internalerror"};
 constexpr std::array<std::string_view, 2> kind_words{"soft", "hard"};
+constexpr std::array<std::string_view, 3> cause_words{"idle", "lifetime", "out-of-memory"};
 
 template <class Enum, std::size_t N>
 std::optional<Enum> from_word(const std::array<std::string_view, N>& words, std::string_view word) {
@@ -35,6 +36,9 @@ std::string_view word(TerminationReason reason) {
 std::string_view word(TerminationKind kind) {
     return kind_words[static_cast<std::size_t>(kind)];
 }
+std::string_view word(EndCause cause) {
+    return cause_words[static_cast<std::size_t>(cause)];
+}
 
 std::optional<Status> status_from_word(std::string_view word) {
     return from_word<Status>(status_words, word);
@@ -44,6 +48,9 @@ std::optional<TerminationReason> reason_from_word(std::string_view word) {
 }
 std::optional<TerminationKind> kind_from_word(std::string_view word) {
     return from_word<TerminationKind>(kind_words, word);
+}
+std::optional<EndCause> cause_from_word(std::string_view word) {
+    return from_word<EndCause>(cause_words, word);
 }
 
 std::string describe(const ProcessExit& exit) {

@@ -27,6 +27,13 @@ enum class TerminationReason { swept, external, keyexpired, lost, startuptimeout
 
 enum class TerminationKind { soft, hard };
 
+// What ended a backend, where reason and exit don't tell.
+enum class EndCause {
+    idle,           // swept, as nobody used it
+    lifetime,       // swept, as its time was up
+    out_of_memory,  // the kernel killed a process of it
+};
+
 // How the main process ended: exactly one of the two is set.
 struct ProcessExit {
     std::optional<int> code;
@@ -42,6 +49,8 @@ struct StatusChange {
     std::optional<TerminationReason> reason;
     std::optional<TerminationKind> kind;
     std::optional<ProcessExit> exit;
+    std::optional<EndCause> cause = {};
+    std::optional<std::string> diagnosis = {};  // a sentence: what is known of why it ended
     friend bool operator==(const StatusChange&, const StatusChange&) = default;
 };
 
@@ -72,9 +81,11 @@ constexpr bool is_ending(Status status) {
 std::string_view word(Status status);
 std::string_view word(TerminationReason reason);
 std::string_view word(TerminationKind kind);
+std::string_view word(EndCause cause);
 std::optional<Status> status_from_word(std::string_view word);
 std::optional<TerminationReason> reason_from_word(std::string_view word);
 std::optional<TerminationKind> kind_from_word(std::string_view word);
+std::optional<EndCause> cause_from_word(std::string_view word);
 
 // "exited with code 3", "was killed by signal 9 (KILL)".
 std::string describe(const ProcessExit& exit);

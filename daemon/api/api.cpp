@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/clock.h"
 #include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
@@ -18,7 +19,8 @@ namespace jamsock {
 
 namespace {
 
-constexpr long long most_keys = 1000;  // in one piece of the list
+constexpr long long most_at_once = 1000;      // in one piece of a list
+constexpr long long longest_event_wait = 60;  // seconds
 
 // Over TCP `error` is told as others than this user may know it.
 Response failure(const Error& error, Peer peer, int http_status) {
@@ -94,12 +96,30 @@ Result<std::optional<std::size_t>> limit_in(const Request& request) {
     const auto text = query_parameter(request.query, "limit");
     if (!text) return std::nullopt;
     long long limit = 0;
-    if (parse_number(*text, limit) && limit >= 1 && limit <= most_keys) {
+    if (parse_number(*text, limit) && limit >= 1 && limit <= most_at_once) {
         return static_cast<std::size_t>(limit);
     }
-    return fail(
-        ErrorCode::invalid_request,
-        fmt::format("The parameter 'limit' must be 1 to {}, not {}.", most_keys, in_quotes(*text)));
+    return fail(ErrorCode::invalid_request,
+                fmt::format("The parameter 'limit' must be 1 to {}, not {}.", most_at_once,
+                            in_quotes(*text)));
+}
+
+// Until when a request for events waits where there is none.
+Result<Deadline> event_deadline_in(const Request& request) {
+    const auto text = query_parameter(request.query, "wait");
+    long long seconds = 0;
+    if (!text || (parse_number(*text, seconds) && seconds <= longest_event_wait)) {
+        return after(std::chrono::seconds(seconds));
+    }
+    return fail(ErrorCode::invalid_request,
+                fmt::format("The parameter 'wait' must be 0 to {} seconds, not {}.",
+                            longest_event_wait, in_quotes(*text)));
+}
+
+Result<Key> key_in(const Request& request) {
+    const auto text = query_parameter(request.query, "key");
+    if (text) return Key::parse(*text);
+    return fail(ErrorCode::invalid_request, "The parameter 'key' is missing.");
 }
 
 Result<KeyFilter> key_filter_in(const Request& request) {
@@ -178,6 +198,12 @@ std::vector<Endpoint> Api::table() {
         {"GET", "/v2/account/{account}/keys", handler(&Api::keys),
          "the backends that have not ended",
          gives("KeyList", "of_service", "prefix", "limit", "cursor", "usage")},
+        {"GET", "/v2/account/{account}/events", handler(&Api::events),
+         "the statuses of all backends in one order",
+         gives("EventList", "since", "events_limit", "events_wait")},
+        {"GET", "/v2/account/{account}/history", handler(&Api::history),
+         "the backends that a key has had",
+         gives("KeyHistory", "of_key", "key_of_service", "history_limit")},
         {"GET", "/v2/account/{account}/backends", handler(&Api::running_backends),
          "the same as Jamsocket lists them", gives("RunningBackends")},
         {"GET", "/v2/backend/{id}", handler(&Api::backend), "all about one backend",
@@ -354,6 +380,49 @@ Task<Result<Response>> Api::keys(const Request& request, const PathParameters& p
     KeyList list = registry_.keys(*filter);
     if (query_parameter(request.query, "usage") == "true") co_await registry_.add_usage(list);
     co_return Response{.body = list.to_json()};
+}
+
+// A cursor is never less than the time at which its status was recorded.
+Result<std::int64_t> Api::cursor_in(const Request& request) const {
+    const auto text = query_parameter(request.query, "since");
+    long long cursor = 0;
+    if (!text || parse_number(*text, cursor)) return cursor;
+    if (*text == "now") return registry_.last_event();
+    if (const auto time = parse_iso_time(*text)) return *time - 1;
+    return fail(ErrorCode::invalid_request,
+                fmt::format("The parameter 'since' must be a cursor of an answer, 'now', or a time "
+                            "such as 2026-11-23T09:30:00Z, not {}.",
+                            in_quotes(*text)));
+}
+
+Task<Result<Response>> Api::events(const Request& request, const PathParameters& path) {
+    if (auto known = check_account(path["account"]); !known)
+        co_return tl::unexpected(known.error());
+    const auto cursor = cursor_in(request);
+    if (!cursor) co_return tl::unexpected(cursor.error());
+    const auto limit = limit_in(request);
+    if (!limit) co_return tl::unexpected(limit.error());
+    const auto deadline = event_deadline_in(request);
+    if (!deadline) co_return tl::unexpected(deadline.error());
+    const auto list =
+        co_await registry_.events_after(*cursor, limit->value_or(most_at_once), *deadline);
+    if (!list) co_return tl::unexpected(list.error());
+    co_return Response{.body = list->to_json()};
+}
+
+Task<Result<Response>> Api::history(const Request& request, const PathParameters& path) {
+    if (auto known = check_account(path["account"]); !known)
+        co_return tl::unexpected(known.error());
+    const auto key = key_in(request);
+    if (!key) co_return tl::unexpected(key.error());
+    const auto service = ServiceName::parse(
+        ServiceName::local_account, query_parameter(request.query, "service").value_or("-"));
+    if (!service) co_return tl::unexpected(service.error());
+    const auto limit = limit_in(request);
+    if (!limit) co_return tl::unexpected(limit.error());
+    const auto history = registry_.history(*service, *key, limit->value_or(most_at_once));
+    if (!history) co_return tl::unexpected(history.error());
+    co_return Response{.body = history->to_json()};
 }
 
 Task<Result<Response>> Api::running_backends(const Request&, const PathParameters& path) {

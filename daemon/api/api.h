@@ -67,10 +67,13 @@ class Api {
     Task<Result<Response>> connect(const Request& request, const PathParameters& path);
     Task<Result<Response>> keys(const Request& request, const PathParameters& path);
     Task<Result<Response>> running_backends(const Request& request, const PathParameters& path);
+    Task<Result<Response>> events(const Request& request, const PathParameters& path);
+    Task<Result<Response>> history(const Request& request, const PathParameters& path);
     Task<Result<Response>> backend(const Request& request, const PathParameters& path);
     Task<Result<Response>> backend_status(const Request& request, const PathParameters& path);
     Task<Result<Response>> backend_status_stream(const Request& request,
                                                  const PathParameters& path);
+    Result<std::int64_t> cursor_in(const Request& request) const;
     Result<std::string> public_status(const BackendId& id) const;
     // What a stream tells of the next status; empty: nothing.
     using StatusText = std::function<std::optional<std::string>(const StatusChange& next)>;

@@ -21,6 +21,7 @@ struct Termination {
     TerminationKind kind = TerminationKind::soft;
     TerminationReason reason = TerminationReason::external;
     std::chrono::milliseconds grace{0};  // soft: from TERM to KILL
+    std::optional<EndCause> cause = {};
 };
 
 // A backend moved on. `terminated` is said last, when every process of it is gone.

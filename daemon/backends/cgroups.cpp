@@ -185,6 +185,19 @@ Result<> make(const std::string& directory, const ResourceLimits& limits) {
     return {};
 }
 
+std::optional<OutOfMemory> out_of_memory(const std::string& directory) {
+    if (directory.empty()) return std::nullopt;
+    const auto events = words_of(content_of(directory + "/memory.events"));
+    const auto kills = std::ranges::find(events, "oom_kill");
+    long long count = 0;
+    if (events.end() - kills < 2 || !parse_number(kills[1], count) || count == 0)
+        return std::nullopt;
+    const auto limit = words_of(content_of(directory + "/memory.max"));
+    long long bytes = 0;
+    if (limit.empty() || !parse_number(limit.front(), bytes)) return OutOfMemory{};
+    return OutOfMemory{bytes};
+}
+
 void kill(const std::string& directory) {
     if (!directory.empty()) write_to(directory + "/cgroup.kill", "1");
 }
@@ -194,5 +207,11 @@ void remove(const std::string& directory) {
 }
 
 }  // namespace cgroup
+
+std::string explain_out_of_memory(const BackendId& backend, const cgroup::OutOfMemory& how) {
+    return fmt::format("The kernel killed a process of the backend {}: out of memory{}.",
+                       backend.str(),
+                       how.limit ? fmt::format(" (limit {} bytes)", *how.limit) : "");
+}
 
 }  // namespace jamsock

@@ -3,6 +3,8 @@
 // daemon and its shims stay outside.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,11 +54,20 @@ std::vector<Setting> settings(const ResourceLimits& limits);
 
 // The directory and its settings; blocks.
 Result<> make(const std::string& directory, const ResourceLimits& limits);
+// That the kernel killed a process in it as its memory did not suffice, with the limit, in bytes,
+// as far as there is one.
+struct OutOfMemory {
+    std::optional<std::int64_t> limit;
+};
+std::optional<OutOfMemory> out_of_memory(const std::string& directory);
+
 // Kills every process in it.
 void kill(const std::string& directory);
 // Nothing happens while a process is in it, or if it isn't there.
 void remove(const std::string& directory);
 
 }  // namespace cgroup
+
+std::string explain_out_of_memory(const BackendId& backend, const cgroup::OutOfMemory& how);
 
 }  // namespace jamsock

@@ -114,6 +114,11 @@ std::optional<std::string> note_on(const std::optional<Process>& shim,
     return note_on_left_processes(topmost(left));
 }
 
+std::optional<std::string> message_of(const std::optional<Error>& failure) {
+    if (!failure) return std::nullopt;
+    return failure->message;
+}
+
 bool is_any_new(const std::vector<Process>& found, const std::vector<Process>& before) {
     return std::ranges::any_of(found, [&](const Process& process) {
         return std::ranges::find(before, process.pid, &Process::pid) == before.end();
@@ -435,7 +440,9 @@ void Supervisor::heed_ending(const Ref& backend, const Message& ending) {
     change(*backend, {.status = kind == TerminationKind::hard ? Status::hard_terminating
                                                               : Status::terminating,
                       .reason = reason,
-                      .kind = reason ? kind : std::nullopt});
+                      .kind = reason ? kind : std::nullopt,
+                      .cause = cause_from_word(ending.text("cause").value_or("")),
+                      .diagnosis = message_of(backend->failure)});
 }
 
 // The shim enforces it, also while no daemon lives. Telling it again changes nothing.
@@ -484,7 +491,9 @@ void Supervisor::terminate(const BackendId& id, const Termination& termination) 
     change(backend, {.status = termination.kind == TerminationKind::hard ? Status::hard_terminating
                                                                          : Status::terminating,
                      .reason = termination.reason,
-                     .kind = termination.kind});
+                     .kind = termination.kind,
+                     .cause = termination.cause,
+                     .diagnosis = message_of(backend.failure)});
     at_step(Step::terminating_recorded);
     if (termination.kind == TerminationKind::hard) spawn(insist(found->second));
 }
@@ -498,6 +507,7 @@ void Supervisor::ask_to_end(Supervised& backend) {
     request.add("kind", word(end.kind))
         .add("reason", word(end.reason))
         .add("grace_ms", end.grace.count());
+    if (end.cause) request.add("cause", word(*end.cause));
     backend.channel->send(request);
     if (end.kind == TerminationKind::hard) cgroup::kill(cgroups_.of(backend.record.id));
 }
@@ -615,9 +625,9 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
     backend->last = last;
     backend->was_ready = last.status >= Status::ready;
     if (is_ending(last.status)) {
-        backend->end =
-            Termination{last.kind.value_or(TerminationKind::soft),
-                        last.reason.value_or(TerminationReason::external), record.limits.grace};
+        backend->end = Termination{last.kind.value_or(TerminationKind::soft),
+                                   last.reason.value_or(TerminationReason::external),
+                                   record.limits.grace, last.cause};
         if (backend->end->kind == TerminationKind::hard) spawn(insist(backend));
     }
     // Settled here as far as it can be: nobody is given the URL of a backend that is gone.
@@ -720,10 +730,12 @@ Task<> Supervisor::conclude(const Ref& backend, const std::optional<ShimRecord>&
 // Every process of the backend is gone, or none was ever started.
 void Supervisor::settle(const Ref& backend, const std::optional<ShimRecord>& record) {
     const BackendId id = backend->record.id;
-    StatusChange end{.status = Status::terminated};
+    StatusChange end{.status = Status::terminated, .diagnosis = message_of(backend->failure)};
     if (is_ending(backend->last.status)) {
         end.reason = backend->last.reason;
         end.kind = backend->last.kind;
+        end.cause = backend->last.cause;
+        if (!end.diagnosis) end.diagnosis = backend->last.diagnosis;
     } else if (backend->failure && !backend->told_to_go) {
         end.reason = TerminationReason::internalerror;
     }
@@ -732,7 +744,13 @@ void Supervisor::settle(const Ref& backend, const std::optional<ShimRecord>& rec
         if (record->ending && !record->ending->reason.empty() && !end.reason) {
             end.reason = reason_from_word(record->ending->reason);
             end.kind = kind_from_word(record->ending->kind);
+            end.cause = cause_from_word(record->ending->cause);
         }
+    }
+    const auto out_of_memory = cgroup::out_of_memory(cgroups_.of(id));
+    if (out_of_memory && !end.reason) {
+        end.cause = EndCause::out_of_memory;
+        end.diagnosis = explain_out_of_memory(id, *out_of_memory);
     }
     supervised_.erase(id);
     change(*backend, end);

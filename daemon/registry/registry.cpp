@@ -107,6 +107,17 @@ void cut_to(std::size_t limit, KeyList& list) {
     list.next_cursor = KeyCursor{last.key, last.backend_id}.str();
 }
 
+HistoryEntry history_entry(const BackendRecord& record, const std::vector<StatusChange>& statuses) {
+    HistoryEntry entry{.id = record.id,
+                       .service = record.service,
+                       .key = *record.key,
+                       .created_at = record.created_at,
+                       .status = statuses.empty() ? StatusChange{} : statuses.back()};
+    const auto ready = std::ranges::find(statuses, Status::ready, &StatusChange::status);
+    if (ready != statuses.end()) entry.ready_at = ready->time;
+    return entry;
+}
+
 std::vector<StatusChange> without_first(const std::vector<StatusChange>& all, std::size_t count) {
     return {all.begin() + static_cast<std::ptrdiff_t>(std::min(count, all.size())), all.end()};
 }
@@ -170,6 +181,7 @@ void Registry::stop() {
     stopping_ = true;
     for (auto& [id, entry] : by_id_)
         entry->changed.notify_all();
+    recorded_->notify_all();
 }
 
 Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
@@ -309,6 +321,7 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     if (auto held = store_.acquire_key(*record, entry->statuses.back()); !held)
         return pass_on(held);
     at_step(Step::row_committed);
+    recorded_->notify_all();
 
     add(entry);
     log::info("backend {}: scheduled for the key {}, fencing token {}", record->id.str(),
@@ -523,6 +536,33 @@ RunningBackends Registry::running_backends() const {
     return running;
 }
 
+Task<Result<EventList>> Registry::events_after(std::int64_t cursor, std::size_t most,
+                                               Deadline limit) {
+    const auto recorded = recorded_;
+    bool may_come = std::chrono::steady_clock::now() < limit;
+    for (;;) {
+        auto events = store_.events_after(cursor, most);
+        if (!events) co_return pass_on(events);
+        if (!events->empty()) {
+            const std::int64_t last = events->back().cursor;
+            co_return EventList{std::move(*events), last};
+        }
+        if (stopping_) co_return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
+        if (!may_come) co_return EventList{.cursor = cursor};
+        may_come = co_await recorded->wait_until(limit);
+    }
+}
+
+Result<KeyHistory> Registry::history(const ServiceName& service, const Key& key,
+                                     std::size_t most) const {
+    auto records = store_.backends_of(service, key, most);
+    if (!records) return pass_on(records);
+    KeyHistory history;
+    for (const BackendRecord& record : *records)
+        history.backends.push_back(history_entry(record, statuses_of(record.id)));
+    return history;
+}
+
 Result<BackendInfo> Registry::backend(const BackendId& id) const {
     const auto live = by_id_.find(id);
     const auto ended = live == by_id_.end() ? store_.find_backend(id) : std::nullopt;
@@ -534,7 +574,7 @@ Result<BackendInfo> Registry::backend(const BackendId& id) const {
                      .service = record.service,
                      .key = record.key,
                      .created_at = record.created_at,
-                     .statuses = ended ? statuses_of_ended(id) : live->second->statuses,
+                     .statuses = statuses_of(id),
                      .command = record.command,
                      .fencing_token = record.fencing_token,
                      .port = record.port,
@@ -632,6 +672,11 @@ Task<Result<StatusChange>> Registry::ready_or_ended(const BackendId& id, Patienc
     }
     if (stopping_) co_return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
     co_return entry->statuses.back();
+}
+
+std::vector<StatusChange> Registry::statuses_of(const BackendId& id) const {
+    const auto live = by_id_.find(id);
+    return live == by_id_.end() ? statuses_of_ended(id) : live->second->statuses;
 }
 
 // Also what the store could not take yet.
@@ -796,7 +841,8 @@ void Registry::end_idle() {
     for (const Ref& entry : idle) {
         const LifeLimits& limits = entry->record.limits;
         log::info("backend {}: idle for {} s", entry->record.id.str(), limits.max_idle.count());
-        begin_ending(*entry, {TerminationKind::soft, TerminationReason::swept, limits.grace});
+        begin_ending(*entry, {TerminationKind::soft, TerminationReason::swept, limits.grace,
+                              EndCause::idle});
     }
 }
 
@@ -828,6 +874,7 @@ StatusChange Registry::take_in(const BackendRecord& record, const std::optional<
         if (auto recorded = store_.acquire_key(record, entry->statuses.back()); !recorded) {
             log::error("backend {}: {}", record.id.str(), with_cause(recorded.error()));
         }
+        recorded_->notify_all();
         enter(*entry,
               {.status = ready ? Status::ready : Status::starting, .time = wall_milliseconds()});
     }
@@ -857,6 +904,7 @@ Result<> Registry::record_what_waits() {
             if (recorded.error().code != ErrorCode::conflict) return recorded;
         }
         unrecorded_.pop_front();
+        recorded_->notify_all();
     }
     return {};
 }

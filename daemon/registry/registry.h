@@ -74,6 +74,15 @@ class Registry {
     // The same, ordered by age, oldest first.
     RunningBackends running_backends() const;
 
+    // The statuses of all backends in one order, also over restarts: up to `most` behind the
+    // cursor. Waits for one until `limit`; then there may be none.
+    Task<Result<EventList>> events_after(std::int64_t cursor, std::size_t most, Deadline limit);
+    // The cursor behind all that there is.
+    std::int64_t last_event() const { return store_.last_event(); }
+
+    // The backends that a key has had, live and ended, the newest first: up to `most`.
+    Result<KeyHistory> history(const ServiceName& service, const Key& key, std::size_t most) const;
+
     // Also of ended backends, as long as the store remembers them.
     Result<BackendInfo> backend(const BackendId& id) const;
     // The same, with what its processes and files show.
@@ -188,6 +197,7 @@ class Registry {
     std::vector<Ref> backends_of(const ServiceName& name) const;
     void end_idle();
     std::vector<StatusChange> statuses_of_ended(const BackendId& id) const;
+    std::vector<StatusChange> statuses_of(const BackendId& id) const;
     Result<> record_what_waits();
 
     Store& store_;
@@ -201,6 +211,7 @@ class Registry {
     // What the store could not take (a full disk, a locked file); tried again before the next
     // write.
     std::deque<std::pair<BackendId, StatusChange>> unrecorded_;
+    const std::shared_ptr<Event> recorded_ = std::make_shared<Event>();  // any status
     Counts counts_;
     bool stopping_ = false;
 };

@@ -114,7 +114,8 @@ ShimRecord::Started read_started(const Message& stage) {
 }
 
 ShimRecord::Ending read_ending(const char* kind, const Message& stage) {
-    return {kind, std::string(stage.text("reason").value_or(""))};
+    return {kind, std::string(stage.text("reason").value_or("")),
+            std::string(stage.text("cause").value_or(""))};
 }
 
 ShimRecord::MainExited read_main_exited(const Message& stage) {
@@ -160,7 +161,8 @@ bool RecordWriter::started(const ShimRecord::Started& started) {
 
 bool RecordWriter::ending(const ShimRecord::Ending& ending) {
     Message stage("ending");
-    stage.add("reason", std::string_view(ending.reason).substr(0, longest_reason));
+    stage.add("reason", std::string_view(ending.reason).substr(0, longest_reason))
+        .add("cause", std::string_view(ending.cause).substr(0, longest_reason));
     const bool hard = ending.kind == "hard";
     return write_stage_durably(file_.get(), hard ? Stage::hard_ending : Stage::soft_ending, stage);
 }

@@ -30,8 +30,9 @@ struct ShimRecord {
     std::optional<Started> started;  // right after the fork; stays when the exec then fails
 
     struct Ending {
-        std::string kind;    // "soft" or "hard"; a hard one replaces a soft one
-        std::string reason;  // a termination reason; empty for an exit of its own
+        std::string kind;        // "soft" or "hard"; a hard one replaces a soft one
+        std::string reason;      // a termination reason; empty for an exit of its own
+        std::string cause = {};  // which limit passed, where the reason doesn't tell
     };
     std::optional<Ending> ending;
 

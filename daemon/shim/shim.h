@@ -11,18 +11,19 @@
 //   exec-failed what= errno=          it does not; what=chdir|cgroup|exec
 //   ready                             it said READY=1, or its readiness command exited with 0
 //   not-ready TRY                     a try of that command ended
-//   hello protocol=1 id= token= shim_pid= shim_start= pid= start= state= [kind= reason=]
+//   hello protocol=1 id= token= shim_pid= shim_start= pid= start= state= [kind= reason= cause=]
 //         [code=|signal=] [ready=1] [TRY]
 //                                     to every connection that comes by `shim.sock`;
 //                                     state=locked|running|ending|exited
-//   ending kind= reason=              an ending began, or became hard
+//   ending kind= reason= cause=       an ending began, or became hard
 //   exited code=|signal=              the main process ended
 //   gone                              no process of the backend lives; the shim exits
 // where TRY is try_code=, try_signal= or try_too_long=1; and daemon → shim:
 //   go                                start the program; the end of file before it means: never
-//   terminate kind= reason= grace_ms= end it; kind=soft|hard
-//   deadline boottime_ms=             end it softly, as "swept", at that time of CLOCK_BOOTTIME;
-//                                     0: never
+//   terminate kind= reason= grace_ms= [cause=]
+//                                     end it; kind=soft|hard
+//   deadline boottime_ms=             end it softly, as "swept" with the cause "lifetime", at that
+//                                     time of CLOCK_BOOTTIME; 0: never
 #pragma once
 
 namespace jamsock {

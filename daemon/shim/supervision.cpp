@@ -54,7 +54,7 @@ const char* word(ExecReport::Step step) {
 }
 
 void add_ending(Message& message, const ShimRecord::Ending& ending) {
-    message.add("kind", ending.kind).add("reason", ending.reason);
+    message.add("kind", ending.kind).add("reason", ending.reason).add("cause", ending.cause);
 }
 
 void add_try(Message& message, const ReadyTry& ended) {
@@ -118,8 +118,10 @@ void Supervision::on_timer() {
     armed_ = never;
     const Milliseconds now = boottime_milliseconds();
     due_.take(Due::accept, now);
-    if (due_.take(Due::lifetime_end, now)) begin_ending({soft, "swept"}, own_.grace_milliseconds);
-    if (due_.take(Due::grace_end, now)) begin_ending({hard, ending_->reason}, 0);
+    if (due_.take(Due::lifetime_end, now)) {
+        begin_ending({soft, "swept", "lifetime"}, own_.grace_milliseconds);
+    }
+    if (due_.take(Due::grace_end, now)) begin_ending({hard, ending_->reason, ending_->cause}, 0);
     if (due_.take(Due::next_kill, now)) kill_everything();
     const Milliseconds next_try = own_.ready_command.due();
     if (next_try != never && next_try <= now) own_.ready_command.go_on();
@@ -243,8 +245,10 @@ void Supervision::heed(const Message& request) {
     if (request.verb() == "terminate") {
         const Milliseconds grace = request.number("grace_ms").value_or(own_.grace_milliseconds);
         const auto reason = request.text("reason").value_or("external");
-        begin_ending({request.text("kind") == hard ? hard : soft, std::string(reason)},
-                     std::clamp(grace, Milliseconds{0}, longest_grace));
+        const auto cause = request.text("cause").value_or("");
+        begin_ending(
+            {request.text("kind") == hard ? hard : soft, std::string(reason), std::string(cause)},
+            std::clamp(grace, Milliseconds{0}, longest_grace));
     } else if (request.verb() == "deadline") {
         const Milliseconds deadline{request.number("boottime_ms").value_or(never)};
         due_.set(Due::lifetime_end, std::max(never, deadline));

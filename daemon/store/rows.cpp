@@ -9,6 +9,15 @@ namespace jamsock::rows {
 
 namespace {
 
+// Nothing for a text that is no key.
+std::optional<std::optional<Key>> key_in(const SQLite::Statement& row, int index) {
+    const auto text = column<std::string>(row, index);
+    if (!text) return std::optional<Key>();
+    auto key = Key::parse(*text);
+    if (!key) return std::nullopt;
+    return std::optional<Key>(std::move(*key));
+}
+
 std::vector<std::string> split(std::string_view bytes) {
     std::vector<std::string> argv;
     while (!bytes.empty()) {
@@ -81,11 +90,9 @@ std::optional<BackendRecord> backend_in(const SQLite::Statement& row) {
     const auto mac_key = MacKey::from_bytes(row.getColumn(2).getString());
     const auto service = ServiceName::parse(
         row.getColumn(3).getString(), row.getColumn(4).getString(), row.getColumn(5).getString());
-    const auto key_text = column<std::string>(row, 6);
+    const auto key = key_in(row, 6);
     auto argv = split(row.getColumn(12).getString());
-    std::optional<Key> key;
-    if (const auto parsed = Key::parse(key_text.value_or("")); parsed) key = *parsed;
-    if (!id || !mac_key || !service || argv.empty() || key.has_value() != key_text.has_value()) {
+    if (!id || !mac_key || !service || argv.empty() || !key) {
         log::error("store: the row of the backend {} makes no sense",
                    in_quotes(row.getColumn(0).getString()));
         return std::nullopt;
@@ -105,7 +112,7 @@ std::optional<BackendRecord> backend_in(const SQLite::Statement& row) {
                          .readiness = readiness_in(row, 20),
                          .allow_origins = column<OriginRule>(row, 24).value_or(OriginRule::any),
                          .expires_at_boot = column<std::int64_t>(row, 19)};
-    record.key = key;
+    record.key = *key;
     return record;
 }
 
@@ -128,6 +135,31 @@ std::optional<Store::ServiceRow> service_in(const SQLite::Statement& row) {
     service.definition.readiness = readiness_in(row, 12);
     service.definition.allow_origins = column<OriginRule>(row, 16);
     return service;
+}
+
+std::optional<StatusEvent> event_in(const SQLite::Statement& row) {
+    const auto id = BackendId::parse(row.getColumn(1).getString());
+    const auto key = key_in(row, 2);
+    const auto service = ServiceName::parse(
+        row.getColumn(3).getString(), row.getColumn(4).getString(), row.getColumn(5).getString());
+    if (!id || !key || !service) return std::nullopt;
+    return StatusEvent{.cursor = row.getColumn(0).getInt64(),
+                       .backend_id = *id,
+                       .service = *service,
+                       .key = *key,
+                       .change = status_in(row, 6)};
+}
+
+StatusChange status_in(const SQLite::Statement& row, int first) {
+    StatusChange change{.status = static_cast<Status>(row.getColumn(first).getInt()),
+                        .time = row.getColumn(first + 1).getInt64(),
+                        .reason = column<TerminationReason>(row, first + 2),
+                        .kind = column<TerminationKind>(row, first + 3)};
+    const ProcessExit exit{column<int>(row, first + 4), column<int>(row, first + 5)};
+    if (exit.code || exit.signal) change.exit = exit;
+    change.cause = column<EndCause>(row, first + 6);
+    change.diagnosis = column<std::string>(row, first + 7);
+    return change;
 }
 
 }  // namespace jamsock::rows

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "common/api_types.h"
 #include "daemon/backends/backend_record.h"
 #include "daemon/store/store.h"
 
@@ -22,6 +23,10 @@ inline constexpr const char* service_columns =
     "account, service, environment, created_at, argv, cwd, base_env, env, "
     "max_idle, lifetime, grace, startup, ready_kind, ready_sign, listen_fd, port_owner, "
     "allow_origins";
+inline constexpr const char* status_columns =
+    "status, time, reason, kind, exit_code, exit_signal, cause, diagnosis";
+// Of `backend` joined to `backend_status`; those of a status follow.
+inline constexpr const char* event_columns = "seq, id, key, account, service, environment";
 
 // As one text: each argument, or NAME=value entry, ended by a NUL byte.
 std::string joined(const std::vector<std::string>& argv);
@@ -61,5 +66,8 @@ std::optional<Value> column(const SQLite::Statement& row, int index) {
 // Nothing if the row holds what no backend, or no service, can have: then somebody else wrote it.
 std::optional<BackendRecord> backend_in(const SQLite::Statement& row);
 std::optional<Store::ServiceRow> service_in(const SQLite::Statement& row);
+std::optional<StatusEvent> event_in(const SQLite::Statement& row);
+// Its columns begin at `first`.
+StatusChange status_in(const SQLite::Statement& row, int first);
 
 }  // namespace jamsock::rows

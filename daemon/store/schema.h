@@ -129,6 +129,27 @@ inline constexpr std::array steps{
     ALTER TABLE backend ADD COLUMN allow_origins INTEGER NOT NULL DEFAULT 0
         CHECK (allow_origins BETWEEN 0 AND 1);
     )sql",
+    // 5 → 6: one order of all statuses, and what explains an end (cause: 0 idle, 1 lifetime, 2 out
+    // of memory). `seq` grows with each row and is its time in milliseconds or a little more; the
+    // rows that there are get it in the order of their times, which for one backend never falls.
+    R"sql(
+    ALTER TABLE backend_status ADD COLUMN seq INTEGER;
+    ALTER TABLE backend_status ADD COLUMN cause INTEGER CHECK (cause BETWEEN 0 AND 2);
+    ALTER TABLE backend_status ADD COLUMN diagnosis TEXT;
+
+    UPDATE backend_status SET seq = numbered.seq
+    FROM (SELECT backend, status,
+                 place + max(time - place) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS seq
+          FROM (SELECT backend, status, time,
+                       row_number() OVER (ORDER BY time, backend, status) AS place
+                FROM (SELECT backend, status,
+                             max(time) OVER (PARTITION BY backend ORDER BY status) AS time
+                      FROM backend_status))) AS numbered
+    WHERE backend_status.backend = numbered.backend AND backend_status.status = numbered.status;
+
+    CREATE UNIQUE INDEX backend_status_by_seq ON backend_status (seq);
+    CREATE INDEX backend_by_key ON backend (account, service, key, fencing_token);
+    )sql",
 };
 
 }  // namespace jamsock::schema

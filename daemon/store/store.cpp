@@ -6,6 +6,7 @@
 
 #include <chrono>
 
+#include "common/clock.h"
 #include "daemon/log.h"
 #include "daemon/store/database_file.h"
 #include "daemon/store/rows.h"
@@ -34,6 +35,7 @@ struct Store::Connection {
     std::unique_ptr<SQLite::Statement> insert_backend, insert_status, insert_held_key,
         insert_fencing, select_fencing, select_identity;
     Histogram write_times;
+    std::int64_t last_event = 0;  // the greatest `seq` there was, also of what was not committed
 };
 
 Store::Store(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {
@@ -44,12 +46,6 @@ Store::~Store() = default;
 
 const Histogram& Store::write_times() const {
     return connection_->write_times;
-}
-
-Result<Store> Store::open(const std::string& path) {
-    auto database = open_database(path);
-    if (!database) return pass_on(database);
-    return Store(std::make_unique<Connection>(path, std::move(*database)));
 }
 
 namespace {
@@ -81,6 +77,19 @@ class WriteTimer {
   private:
     Histogram& times_;
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+// Ends the reading of a statement that stays: left in the midst of its rows it would keep a
+// snapshot, behind which nothing can be written, and no checkpoint gets far.
+class EndOfReading {
+  public:
+    explicit EndOfReading(SQLite::Statement& statement) : statement_(statement) {}
+    EndOfReading(const EndOfReading&) = delete;
+    EndOfReading& operator=(const EndOfReading&) = delete;
+    ~EndOfReading() { statement_.tryReset(); }
+
+  private:
+    SQLite::Statement& statement_;
 };
 
 Error error_of(const SQLite::Exception& failure, const std::string& path) {
@@ -128,7 +137,22 @@ auto reading(const char* what, Work work) -> decltype(work()) {
     }
 }
 
+std::int64_t greatest_seq(const SQLite::Database& database) {
+    return reading("greatest_seq", [&]() -> std::int64_t {
+        SQLite::Statement query(database, "SELECT max(seq) FROM backend_status");
+        return query.executeStep() ? query.getColumn(0).getInt64() : 0;
+    });
+}
+
 }  // namespace
+
+Result<Store> Store::open(const std::string& path) {
+    auto database = open_database(path);
+    if (!database) return pass_on(database);
+    auto connection = std::make_unique<Connection>(path, std::move(*database));
+    connection->last_event = greatest_seq(connection->database);
+    return Store(std::move(connection));
+}
 
 Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& scheduled) {
     if (!is_in_place()) return file_was_replaced();
@@ -194,9 +218,11 @@ void Store::record_fencing_token(const std::string& lock_name, std::int64_t toke
 }
 
 void Store::insert_status(const BackendId& backend, const StatusChange& change) {
-    auto& row = connection_->prepared(connection_->insert_status,
-                                      "INSERT INTO backend_status (backend, status, time, reason, "
-                                      "kind, exit_code, exit_signal) VALUES (?,?,?,?,?,?,?)");
+    auto& row = connection_->prepared(
+        connection_->insert_status,
+        "INSERT INTO backend_status (backend, status, time, reason, kind, exit_code, exit_signal, "
+        "cause, diagnosis, seq) VALUES (?,?,?,?,?,?,?,?,?,?)");
+    connection_->last_event = std::max(connection_->last_event + 1, wall_milliseconds());
     row.bind(1, backend.str());
     row.bind(2, static_cast<int>(change.status));
     row.bind(3, change.time);
@@ -204,6 +230,9 @@ void Store::insert_status(const BackendId& backend, const StatusChange& change) 
     bind_optional(row, 5, as_number(change.kind));
     bind_optional(row, 6, change.exit ? change.exit->code : std::nullopt);
     bind_optional(row, 7, change.exit ? change.exit->signal : std::nullopt);
+    bind_optional(row, 8, as_number(change.cause));
+    bind_optional(row, 9, change.diagnosis);
+    row.bind(10, connection_->last_event);
     row.exec();
 }
 
@@ -230,6 +259,7 @@ std::int64_t Store::last_fencing_token(const std::string& lock_name) const {
         auto& query =
             connection_->prepared(connection_->select_fencing,
                                   "SELECT max(token) FROM fencing WHERE lock_name IN (?, ?)");
+        const EndOfReading end(query);
         query.bind(1, lock_name);
         query.bind(2, floor_row);
         return query.executeStep() ? query.getColumn(0).getInt64() : 0;
@@ -300,22 +330,63 @@ std::optional<BackendRecord> Store::find_backend(const BackendId& id) const {
 
 std::vector<StatusChange> Store::statuses(const BackendId& id) const {
     return reading("statuses", [&]() -> std::vector<StatusChange> {
-        SQLite::Statement query(connection_->database,
-                                "SELECT status, time, reason, kind, exit_code, exit_signal "
-                                "FROM backend_status WHERE backend = ? ORDER BY status");
+        SQLite::Statement query(
+            connection_->database,
+            fmt::format("SELECT {} FROM backend_status WHERE backend = ? ORDER BY status",
+                        status_columns));
         query.bind(1, id.str());
         std::vector<StatusChange> changes;
-        while (query.executeStep()) {
-            StatusChange change{.status = static_cast<Status>(query.getColumn(0).getInt()),
-                                .time = query.getColumn(1).getInt64(),
-                                .reason = column<TerminationReason>(query, 2),
-                                .kind = column<TerminationKind>(query, 3)};
-            const ProcessExit exit{column<int>(query, 4), column<int>(query, 5)};
-            if (exit.code || exit.signal) change.exit = exit;
-            changes.push_back(change);
-        }
+        while (query.executeStep())
+            changes.push_back(status_in(query, 0));
         return changes;
     });
+}
+
+Result<std::vector<StatusEvent>> Store::events_after(std::int64_t cursor, std::size_t most) const {
+    std::vector<StatusEvent> events;
+    const bool all_read = reading("events_after", [&] {
+        SQLite::Statement query(
+            connection_->database,
+            fmt::format("SELECT {}, {} FROM backend_status JOIN backend ON id = backend "
+                        "WHERE seq > ? ORDER BY seq LIMIT ?",
+                        event_columns, status_columns));
+        query.bind(1, cursor);
+        query.bind(2, static_cast<std::int64_t>(most));
+        while (query.executeStep()) {
+            if (auto event = event_in(query)) events.push_back(std::move(*event));
+        }
+        return true;
+    });
+    if (all_read) return events;
+    return fail_openly(ErrorCode::internal, "The events can't be read from the database.",
+                       "jamsock daemon logs");
+}
+
+std::int64_t Store::last_event() const {
+    return connection_->last_event;
+}
+
+Result<std::vector<BackendRecord>> Store::backends_of(const ServiceName& service, const Key& key,
+                                                      std::size_t most) const {
+    std::vector<BackendRecord> backends;
+    const bool all_read = reading("backends_of", [&] {
+        SQLite::Statement query(
+            connection_->database,
+            fmt::format("SELECT {} FROM backend WHERE account = ? AND service = ? AND key = ? "
+                        "ORDER BY fencing_token DESC LIMIT ?",
+                        backend_columns));
+        query.bind(1, service.account());
+        query.bind(2, service.service());
+        query.bind(3, key.str());
+        query.bind(4, static_cast<std::int64_t>(most));
+        while (query.executeStep()) {
+            if (auto record = backend_in(query)) backends.push_back(std::move(*record));
+        }
+        return true;
+    });
+    if (all_read) return backends;
+    return fail_openly(ErrorCode::internal, "The history can't be read from the database.",
+                       "jamsock daemon logs");
 }
 
 Result<> Store::remember_identity(const IssuedToken& token, const Identity& identity,
@@ -344,6 +415,7 @@ std::optional<Identity> Store::identity(const std::string& token_hash, std::int6
         auto& query =
             connection_->prepared(connection_->select_identity,
                                   "SELECT user, auth FROM token WHERE hash = ? AND expires_at > ?");
+        const EndOfReading end(query);
         bind_bytes(query, 1, token_hash);
         query.bind(2, now);
         if (!query.executeStep()) return std::nullopt;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/api_types.h"
 #include "common/backend_state.h"
 #include "common/result.h"
 #include "common/service_types.h"
@@ -51,6 +52,18 @@ class Store {
     std::vector<BackendRecord> live_backends() const;
     std::optional<BackendRecord> find_backend(const BackendId& id) const;
     std::vector<StatusChange> statuses(const BackendId& id) const;  // in order
+
+    // The statuses of all backends in the order in which they were recorded: up to `most` behind a
+    // cursor. A cursor is never less than the wall milliseconds at which its status was recorded,
+    // and greater than those of all statuses before. Fails if they can't be read: who took none for
+    // all would wait for what is there.
+    Result<std::vector<StatusEvent>> events_after(std::int64_t cursor, std::size_t most) const;
+    std::int64_t last_event() const;  // its cursor; 0 if there was none
+
+    // Up to `most` of the backends that this key of the service (in whichever environment) has had,
+    // live and ended, the newest first.
+    Result<std::vector<BackendRecord>> backends_of(const ServiceName& service, const Key& key,
+                                                   std::size_t most) const;
 
     // A connection token, by ConnectionToken::hash(). Its times are wall seconds.
     struct IssuedToken {

@@ -38,6 +38,7 @@ class Caller {
 
   private:
     std::string target(std::string path) const;
+    std::string required_query(const Json& operation) const;
     const Json& response_of(const Json& operation) const;
     void check_answer(const Json& operation, const httplib::Result& result) const;
     void check_error(const std::string& body) const;
@@ -49,7 +50,7 @@ class Caller {
     const JsonSchemas schemas_{document_};
     std::set<std::string> made_;
     std::map<std::string, std::string> parts_{
-        {"account", "local"}, {"service", "doc"}, {"environment", "blue"}};
+        {"account", "local"}, {"service", "doc"}, {"environment", "blue"}, {"key", "k"}};
 };
 
 void Caller::post(const std::string& path, const Json& body, const std::string& query) {
@@ -73,7 +74,8 @@ void Caller::get(const std::string& path) {
         check_event(path, content["text/event-stream"]);
     } else {
         const httplib::Headers json{{"Accept", "application/json"}};
-        check_answer(operation, home_.client()->Get(target(path), json));
+        check_answer(operation,
+                     home_.client()->Get(target(path) + required_query(operation), json));
     }
     made_.insert("get " + path);
 }
@@ -125,6 +127,18 @@ std::string Caller::target(std::string path) const {
         path.replace(at, end + 1 - at, parts_.at(path.substr(at + 1, end - at - 1)));
     }
     return path;
+}
+
+// "?key=k"
+std::string Caller::required_query(const Json& operation) const {
+    std::string query;
+    for (const Json& reference : operation.value("parameters", Json::array())) {
+        const Json& parameter = schemas_.resolved(reference);
+        if (parameter["in"] != "query" || !parameter.value("required", false)) continue;
+        const std::string name = parameter["name"];
+        query += (query.empty() ? "?" : "&") + name + "=" + parts_.at(name);
+    }
+    return query;
 }
 
 const Json& Caller::response_of(const Json& operation) const {

@@ -11,6 +11,8 @@
 #include <set>
 #include <sstream>
 
+#include "common/clock.h"
+
 using namespace jamsock;
 using Json = nlohmann::json;
 
@@ -257,6 +259,59 @@ TEST_CASE("the list of keys comes in pieces, whose cursor leads on") {
         CAPTURE(bad);
         CHECK(served.refused("GET", path, "", bad) == ErrorCode::invalid_request);
     }
+}
+
+TEST_CASE("events are told behind a cursor, since a time, or from now on") {
+    Served served;
+    const char* path = "/v2/account/local/events";
+    const auto events = [&](const std::string& query) {
+        const Response response = served.ask("GET", path, "", query.c_str());
+        CHECK(response.body.find("null") == std::string::npos);
+        return EventList::from_json(response.body).value();
+    };
+    CHECK(served.ask("GET", path).body == R"({"events":[],"cursor":"0"})");
+    const std::int64_t begin = wall_milliseconds();
+    served.ask("POST", connect_path, R"({"key":"doc"})");
+    served.ask("POST", connect_path);
+    const EventList all = events("");
+    REQUIRE(all.events.size() == 2);
+    CHECK(all.events[0].key->str() == "doc");
+    CHECK(all.events[0].change.status == Status::scheduled);
+    CHECK_FALSE(all.events[1].key);
+    CHECK(all.cursor == all.events[1].cursor);
+
+    CHECK(events("limit=1").cursor == all.events[0].cursor);
+    const std::string first = std::to_string(all.events[0].cursor);
+    CHECK(events("since=" + first).events.size() == 1);
+    CHECK(events("since=" + iso_time(begin)).events.size() == 2);
+    CHECK(events("since=" + iso_time(all.cursor + 1)).events.empty());
+    CHECK(events("since=now").events.empty());
+    CHECK(events("since=now").cursor == all.cursor);
+    for (const char* bad : {"since=", "since=-1", "since=yesterday", "wait=61", "wait=x",
+                            "wait=", "wait=-1", "limit=0", "limit=1001"}) {
+        CAPTURE(bad);
+        CHECK(served.refused("GET", path, "", bad) == ErrorCode::invalid_request);
+    }
+    CHECK(served.refused("GET", "/v2/account/acme/events") == ErrorCode::forbidden);
+}
+
+TEST_CASE("the history of a key is told by key and service") {
+    Served served;
+    const char* path = "/v2/account/local/history";
+    served.ask("POST", connect_path, R"({"key":"a & b"})");
+    const auto history = [&](const char* query) {
+        return KeyHistory::from_json(served.ask("GET", path, "", query).body).value().backends;
+    };
+    REQUIRE(history("key=a+%26+b").size() == 1);
+    CHECK(history("key=a+%26+b")[0].key.str() == "a & b");
+    CHECK(history("key=a+%26+b&service=default").size() == 1);
+    CHECK(history("key=a+%26+b&service=editor").empty());
+    CHECK(history("key=other").empty());
+    CHECK(served.refused("GET", path) == ErrorCode::invalid_request);
+    CHECK(served.refused("GET", path, "", "key=") == ErrorCode::invalid_key);
+    CHECK(served.refused("GET", path, "", "key=k&service=/") == ErrorCode::invalid_request);
+    CHECK(served.refused("GET", path, "", "key=k&limit=0") == ErrorCode::invalid_request);
+    CHECK(served.refused("GET", "/v2/account/acme/history", "", "key=k") == ErrorCode::forbidden);
 }
 
 TEST_CASE("running backends are listed with their whole status, as the npm CLI reads it") {

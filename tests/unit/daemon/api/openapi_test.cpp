@@ -124,7 +124,9 @@ TEST_CASE("a backend is described with all its fields") {
     const StatusChange end{.status = Status::terminated,
                            .reason = TerminationReason::swept,
                            .kind = TerminationKind::hard,
-                           .exit = ProcessExit{std::nullopt, 9}};
+                           .exit = ProcessExit{std::nullopt, 9},
+                           .cause = EndCause::lifetime,
+                           .diagnosis = "Its time was up."};
     const BackendInfo info{.id = some_id(),
                            .key = Key::parse("k").value(),
                            .statuses = {{}, end},
@@ -153,6 +155,25 @@ TEST_CASE("lists are described with all their fields") {
     CHECK(wrong_with(running.to_json(), "RunningBackends") == "");
     CHECK(unused(Json::parse(running.to_json())["running_backends"][0], schema("RunningBackend")) ==
           "");
+}
+
+TEST_CASE("events and a key's history are described with all their fields") {
+    const StatusChange end{.status = Status::terminated,
+                           .reason = TerminationReason::swept,
+                           .kind = TerminationKind::soft,
+                           .exit = ProcessExit{std::nullopt, 15},
+                           .cause = EndCause::idle,
+                           .diagnosis = "Nobody used it."};
+    const EventList events{
+        {{.backend_id = some_id(), .key = Key::parse("k").value(), .change = end}}};
+    CHECK(wrong_with(events.to_json(), "EventList") == "");
+    CHECK(unused(events.to_json(), "EventList") == "");
+    CHECK(unused(events.events[0].to_json(), "StatusEvent") == "");
+    const KeyHistory history{
+        {{.id = some_id(), .key = Key::parse("k").value(), .ready_at = 1, .status = end}}};
+    CHECK(wrong_with(history.to_json(), "KeyHistory") == "");
+    CHECK(unused(history.to_json(), "KeyHistory") == "");
+    CHECK(unused(Json::parse(history.to_json())["backends"][0], schema("HistoryEntry")) == "");
 }
 
 TEST_CASE("a service is described with all its fields") {
@@ -184,14 +205,17 @@ TEST_CASE("a service is described with all its fields") {
 }
 
 TEST_CASE("the words of statuses, states and errors are all described") {
-    Json statuses, states, codes;
+    Json statuses, states, codes, causes;
     for (int i = 0; i <= static_cast<int>(Status::terminated); ++i)
         statuses.push_back(word(static_cast<Status>(i)));
     for (int i = 0; i <= static_cast<int>(V1State::failed); ++i)
         states.push_back(word(static_cast<V1State>(i)));
     for (int i = 0; i <= static_cast<int>(ErrorCode::timed_out); ++i)
         codes.push_back(info(static_cast<ErrorCode>(i)).name);
+    for (int i = 0; i <= static_cast<int>(EndCause::out_of_memory); ++i)
+        causes.push_back(word(static_cast<EndCause>(i)));
     CHECK(schema("Status")["enum"] == statuses);
+    CHECK(schema("EndCause")["enum"] == causes);
     CHECK(schema("V1State")["enum"] == states);
     CHECK(schema("Error")["properties"]["error"]["properties"]["code"]["enum"] == codes);
 

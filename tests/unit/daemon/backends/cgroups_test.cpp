@@ -96,3 +96,25 @@ TEST_CASE("a cgroup whose settings can't be written makes the start fail") {
     cgroup::remove(group.path("jamsock-x"));
     CHECK_FALSE(std::filesystem::exists(group.path("jamsock-x")));
 }
+
+TEST_CASE("a kill for lack of memory is seen in the cgroup, with its limit") {
+    const test::TemporaryDirectory group;
+    const auto seen = [&] { return cgroup::out_of_memory(group.path()); };
+    CHECK_FALSE(cgroup::out_of_memory(""));
+    CHECK_FALSE(seen());
+    std::ofstream(group.path("memory.events")) << "low 0\nmax 7\noom 1\noom_kill 0\n";
+    CHECK_FALSE(seen());
+    std::ofstream(group.path("memory.events")) << "max 7\noom 1\noom_kill 2\noom_group_kill 0\n";
+    REQUIRE(seen());
+    CHECK_FALSE(seen()->limit);
+    std::ofstream(group.path("memory.max")) << "50003968\n";
+    CHECK(seen()->limit == 50003968);
+    std::ofstream(group.path("memory.max")) << "max\n";
+    CHECK_FALSE(seen()->limit);
+    const BackendId id = BackendId::parse("knrv5").value();
+    CHECK(
+        explain_out_of_memory(id, {50003968}) ==
+        "The kernel killed a process of the backend knrv5: out of memory (limit 50003968 bytes).");
+    CHECK(explain_out_of_memory(id, {}) ==
+          "The kernel killed a process of the backend knrv5: out of memory.");
+}

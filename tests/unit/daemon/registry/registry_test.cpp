@@ -1,7 +1,10 @@
 #include "daemon/registry/registry.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <doctest/doctest.h>
+#include <stdlib.h>
 
+#include <filesystem>
 #include <map>
 #include <numeric>
 
@@ -158,6 +161,28 @@ struct World {
         settle();
     }
 
+    using Events = std::shared_ptr<std::optional<Result<EventList>>>;
+
+    // The answer is empty while it waits.
+    Events begin_events(std::int64_t cursor, std::chrono::seconds wait = 10s) {
+        auto answer = std::make_shared<std::optional<Result<EventList>>>();
+        asio::co_spawn(
+            loop,
+            [this, cursor, wait, answer]() -> Task<> {
+                auto events = co_await registry.events_after(cursor, 100, after(wait));
+                *answer = std::move(events);
+            },
+            asio::detached);
+        settle();
+        return answer;
+    }
+
+    EventList events(std::int64_t cursor) {
+        const auto answer = begin_events(cursor, 0s);
+        REQUIRE(answer->has_value());
+        return (*answer)->value();
+    }
+
     void settle() {
         loop.restart();
         loop.poll();
@@ -170,6 +195,31 @@ ConnectRequest for_key(const char* key) {
 
 ConnectRequest look_up(const char* key) {
     return {.key = *Key::parse(key), .spawn = false};
+}
+
+// A file that the test may open, too.
+struct FileWorld : World {
+    std::string directory = "/tmp/jamsock-registry-XXXXXX";
+
+    FileWorld() {
+        REQUIRE(::mkdtemp(directory.data()));
+        store = Store::open(path()).value();
+    }
+    ~FileWorld() { std::filesystem::remove_all(directory); }
+    std::string path() const { return directory + "/jamsock.db"; }
+    void execute(const char* sql) const {
+        SQLite::Database(path(), SQLite::OPEN_READWRITE, 1000).exec(sql);
+    }
+};
+
+// "doc ready"
+std::vector<std::string> told(const EventList& list) {
+    std::vector<std::string> lines;
+    for (const StatusEvent& event : list.events) {
+        lines.push_back((event.key ? event.key->str() : "-") + " " +
+                        std::string(word(event.change.status)));
+    }
+    return lines;
 }
 
 }  // namespace
@@ -1042,6 +1092,7 @@ TEST_CASE("a backend that nobody uses for its idle limit is swept, with its own 
     CHECK(world.backends.terminated.size() == 1);
     CHECK(world.backends.terminated[0].first == backend.backend_id);
     CHECK(world.backends.terminated[0].second.reason == TerminationReason::swept);
+    CHECK(world.backends.terminated[0].second.cause == EndCause::idle);
     CHECK(world.backends.terminated[0].second.grace == std::chrono::seconds(10));
     CHECK_FALSE(activity->enter());
 }
@@ -1314,4 +1365,90 @@ TEST_CASE("a token gives the URL of its own backend, as long as it is good") {
     world.happens(other.backend_id, {.status = Status::terminated});
     CHECK(world.registry.url(other.backend_id, other.token).value() == other.url);
     CHECK(refused(other.backend_id, plain.token) == ErrorCode::backend_not_found);
+}
+
+TEST_CASE("events of all backends come in one order, and who has them waits for the next") {
+    World world;
+    CHECK(world.events(0).events.empty());
+    CHECK(world.events(7).cursor == 7);
+    const BackendId doc = world.connect(for_key("doc"))->backend_id;
+    world.connect({});
+    world.happens(doc, {.status = Status::ready});
+    const EventList first = world.events(0);
+    CHECK(told(first) == std::vector<std::string>{"doc scheduled", "- scheduled", "doc ready"});
+    CHECK(first.cursor == first.events.back().cursor);
+    CHECK(first.cursor == world.registry.last_event());
+
+    const auto waiting = world.begin_events(first.cursor);
+    const auto another = world.begin_events(first.cursor);
+    CHECK_FALSE(waiting->has_value());
+    SUBCASE("a status") {
+        world.happens(doc, {.status = Status::terminated});
+        CHECK(told(waiting->value().value()) == std::vector<std::string>{"doc terminated"});
+        CHECK(told(another->value().value()) == std::vector<std::string>{"doc terminated"});
+    }
+    SUBCASE("a new backend") {
+        world.connect(for_key("new"));
+        world.settle();
+        CHECK(told(waiting->value().value()) == std::vector<std::string>{"new scheduled"});
+    }
+    SUBCASE("the daemon's stop") {
+        world.registry.stop();
+        world.settle();
+        CHECK(waiting->value().error().code == ErrorCode::shutting_down);
+    }
+}
+
+TEST_CASE("a status that can't be recorded yet is an event once it is, in its order") {
+    FileWorld world;
+    const BackendId doc = world.connect(for_key("doc"))->backend_id;
+    const BackendId room = world.connect(for_key("room"))->backend_id;
+    const std::int64_t before = world.registry.last_event();
+    world.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON backend_status BEGIN SELECT RAISE(ABORT, 'full'); "
+        "END");
+    const auto waiting = world.begin_events(before);
+    world.happens(doc, {.status = Status::ready});
+    world.happens(room, {.status = Status::terminated});
+    world.happens(doc, {.status = Status::terminated});
+    CHECK_FALSE(waiting->has_value());
+    CHECK(world.events(before).events.empty());
+
+    world.execute("DROP TRIGGER full");
+    world.registry.look_after();
+    world.settle();
+    const std::vector<std::string> all{"doc ready", "room terminated", "doc terminated"};
+    CHECK(told(world.events(before)) == all);
+    const EventList came = waiting->value().value();
+    CHECK(told(came) == all);
+}
+
+TEST_CASE("the history of a key has its backends newest first, each with its last status") {
+    FileWorld world;
+    const Key key = Key::parse("doc").value();
+    const auto history = [&] {
+        return world.registry.history(ServiceName::standard(), key, 10)->backends;
+    };
+    CHECK(history().empty());
+    const BackendId first = world.connect(for_key("doc"))->backend_id;
+    world.happens(first, {.status = Status::ready});
+    world.happens(first, {.status = Status::terminated,
+                          .reason = TerminationReason::swept,
+                          .cause = EndCause::idle});
+    const BackendId second = world.connect(for_key("doc"))->backend_id;
+    world.connect(for_key("other"));
+    REQUIRE(history().size() == 2);
+    CHECK(history()[0].id == second);
+    CHECK(history()[0].status.status == Status::scheduled);
+    CHECK_FALSE(history()[0].ready_at);
+    CHECK(history()[1].id == first);
+    CHECK(history()[1].ready_at == history()[1].created_at + 1);
+    CHECK(history()[1].lived(0) == 2);
+    CHECK(history()[1].status.cause == EndCause::idle);
+
+    world.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON backend_status BEGIN SELECT RAISE(ABORT, 'full'); "
+        "END");
+    world.happens(second, {.status = Status::terminated, .exit = ProcessExit{3, std::nullopt}});
+    CHECK(history()[0].status.exit == ProcessExit{3, std::nullopt});
 }

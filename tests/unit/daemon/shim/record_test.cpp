@@ -58,7 +58,7 @@ TEST_CASE("a record gives back each stage as it was written") {
     CHECK(!record.tree_empty);
 
     CHECK(fixture.writer->started({43, 100}));
-    CHECK(fixture.writer->ending({"soft", "swept"}));
+    CHECK(fixture.writer->ending({"soft", "swept", "idle"}));
     CHECK(fixture.writer->main_exited({.signal = 9,
                                        .user_microseconds = 1,
                                        .system_microseconds = 2,
@@ -69,6 +69,7 @@ TEST_CASE("a record gives back each stage as it was written") {
     CHECK(record.started->start_time == 100);
     CHECK(record.ending->kind == "soft");
     CHECK(record.ending->reason == "swept");
+    CHECK(record.ending->cause == "idle");
     CHECK(!record.main_exited->code);
     CHECK(record.main_exited->signal == 9);
     CHECK(record.main_exited->user_microseconds == 1);

@@ -263,16 +263,17 @@ TEST_CASE("a soft terminate lets the backend end by itself") {
     CHECK(shim.record()->ending->reason == "swept");
 }
 
-TEST_CASE("a soft terminate becomes hard after the grace, for the same reason") {
+TEST_CASE("a soft terminate becomes hard after the grace, for the same reason and cause") {
     const ShimHome home;
     RunningShim shim = RunningShim::started(home, home.spec(ignore_term));
     REQUIRE(is_up(home));
     const long long begin = boottime_milliseconds();
-    shim.channel.send(terminate("soft", "external", 200));
+    shim.channel.send(terminate("soft", "swept", 200).add("cause", "idle"));
     CHECK(shim.channel.expect("ending").text("kind") == "soft");
     const Message ending = shim.channel.expect("ending");
     CHECK(ending.text("kind") == "hard");
-    CHECK(ending.text("reason") == "external");
+    CHECK(ending.text("reason") == "swept");
+    CHECK(ending.text("cause") == "idle");
     CHECK(shim.channel.expect("exited").number("signal") == SIGKILL);
     CHECK(boottime_milliseconds() - begin >= 200);
     shim.channel.expect("gone");
@@ -401,13 +402,14 @@ TEST_CASE("hello tells of an ending and of an exit") {
                         ": > $1/up; while [ ! -e $1/quit ]; do sleep 0.01; done; exit 6"));
     REQUIRE(is_up(home));
     ::kill(shim.main_pid(), SIGSTOP);
-    shim.channel.send(terminate("soft", "swept", 60'000));
+    shim.channel.send(terminate("soft", "swept", 60'000).add("cause", "idle"));
     shim.channel.expect("exited");
     const Message hello = shim.connect().expect("hello");
     CHECK(hello.text("state") == "exited");
     CHECK(hello.number("code") == 4);
     CHECK(hello.text("kind") == "soft");
     CHECK(hello.text("reason") == "swept");
+    CHECK(hello.text("cause") == "idle");
 }
 
 TEST_CASE("hello tells of an ending that goes on") {
@@ -541,6 +543,7 @@ TEST_CASE("a deadline ends the backend as swept, unless it is cleared") {
     CHECK(boottime_milliseconds() >= due);
     CHECK(shim.record()->ending->kind == "soft");
     CHECK(shim.record()->ending->reason == "swept");
+    CHECK(shim.record()->ending->cause == "lifetime");
     CHECK(shim.record()->main_exited->code == 5);
 }
 

@@ -75,6 +75,10 @@ void in_killed_process(Work work) {
     REQUIRE(WIFSIGNALED(status));
 }
 
+std::vector<StatusEvent> all_events(const Store& store) {
+    return store.events_after(0, 1000).value();
+}
+
 }  // namespace
 
 TEST_CASE("what can't be written is told with its cause, which is for the log alone") {
@@ -538,4 +542,134 @@ TEST_CASE("a database of the second version is brought up to date, after a copy"
     REQUIRE(store.services().value().size() == 1);
     CHECK(store.services().value()[0].definition == ServiceDefinition{.limits = {.grace = 7}});
     CHECK(std::filesystem::file_size(directory.database() + ".v2") == before.size());
+}
+
+TEST_CASE("a database of the fifth version is brought up to date, its statuses get one order") {
+    const Directory directory;
+    {
+        SQLite::Database old(directory.database(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        for (int step = 0; step < 5; ++step)
+            old.exec(schema::steps[static_cast<std::size_t>(step)]);
+        for (const char* id : {"b1", "b2"}) {
+            old.exec(std::string("INSERT INTO backend VALUES ('") + id + "', " + (id + 1) +
+                     ", zeroblob(32), 'local', 'default', 'default', NULL, 'lock', 'm', 100, 5, "
+                     "NULL, CAST('/bin/x' || char(0) AS BLOB), '/srv', 12345, 0, "
+                     "1, 2, 3, 4, 5, NULL, NULL, NULL, NULL, 0)");
+        }
+        // Two at one time, and one for which the clock was set back.
+        old.exec(
+            "INSERT INTO backend_status (backend, status, time) VALUES ('b1', 0, 1000), "
+            "('b1', 1, 1001), ('b1', 4, 5000), ('b1', 7, 20), ('b2', 0, 1001), ('b2', 1, 1001);"
+            "PRAGMA user_version=5;");
+        old.exec("PRAGMA application_id=" + std::to_string(schema::application_id));
+    }
+    Store store = Store::open(directory.database()).value();
+    std::vector<std::pair<std::string, std::int64_t>> order;
+    for (const StatusEvent& event : all_events(store))
+        order.emplace_back(event.backend_id.str() + " " + std::string(word(event.change.status)),
+                           event.cursor);
+    CHECK(order == std::vector<std::pair<std::string, std::int64_t>>{{"b1 scheduled", 1000},
+                                                                     {"b1 loading", 1001},
+                                                                     {"b2 scheduled", 1002},
+                                                                     {"b2 loading", 1003},
+                                                                     {"b1 ready", 5000},
+                                                                     {"b1 terminated", 5001}});
+    CHECK(store.last_event() == 5001);
+    REQUIRE(store.record_status(BackendId::parse("b2").value(), {.status = Status::ready}));
+    CHECK(all_events(store).back().cursor > 5001);
+    CHECK(std::filesystem::exists(directory.database() + ".v5"));
+}
+
+TEST_CASE("what explains an end comes back as it went in") {
+    Store store = Store::open(":memory:").value();
+    REQUIRE(store.acquire_key(record("b1", "k"), scheduled));
+    const StatusChange end{.status = Status::terminated,
+                           .time = 6,
+                           .reason = TerminationReason::swept,
+                           .kind = TerminationKind::soft,
+                           .exit = ProcessExit{0, std::nullopt},
+                           .cause = EndCause::lifetime,
+                           .diagnosis = "Its time was up."};
+    REQUIRE(store.record_status(BackendId::parse("b1").value(), end));
+    CHECK(store.statuses(BackendId::parse("b1").value()).back() == end);
+    CHECK(all_events(store).back().change == end);
+}
+
+TEST_CASE("events have one order, with cursors that grow and lead on") {
+    Store store = Store::open(":memory:").value();
+    const std::int64_t begin = wall_milliseconds();
+    CHECK(store.last_event() == 0);
+    for (const char* id : {"b1", "b2", "b3"}) {
+        REQUIRE(store.acquire_key(record(id, id), scheduled));
+        REQUIRE(store.record_status(BackendId::parse(id).value(), {.status = Status::ready}));
+    }
+    const auto all = all_events(store);
+    REQUIRE(all.size() == 6);
+    CHECK(all[0].cursor >= begin);
+    for (std::size_t i = 1; i < all.size(); ++i)
+        CHECK(all[i].cursor > all[i - 1].cursor);
+    CHECK(all[2].backend_id.str() == "b2");
+    CHECK(all[2].key == Key::parse("b2").value());
+    CHECK(all[2].change == scheduled);
+    CHECK(store.last_event() == all[5].cursor);
+    const auto some = store.events_after(all[1].cursor, 2).value();
+    REQUIRE(some.size() == 2);
+    CHECK(some[0].cursor == all[2].cursor);
+    CHECK(some[1].cursor == all[3].cursor);
+    CHECK(store.events_after(all[5].cursor, 2)->empty());
+}
+
+TEST_CASE("cursors grow over restarts, also where the clock is behind them") {
+    const Directory directory;
+    { REQUIRE(Store::open(directory.database())->acquire_key(record("b1", "k"), scheduled)); }
+    constexpr std::int64_t far = 9'000'000'000'000;
+    {
+        SQLite::Database database(directory.database(), SQLite::OPEN_READWRITE);
+        database.exec("UPDATE backend_status SET seq = " + std::to_string(far));
+    }
+    Store store = Store::open(directory.database()).value();
+    CHECK(store.last_event() == far);
+    REQUIRE(store.record_status(BackendId::parse("b1").value(), {.status = Status::ready}));
+    CHECK(all_events(store).back().cursor == far + 1);
+}
+
+TEST_CASE("events are forgotten with their backends; an old cursor begins at what is left") {
+    Store store = Store::open(":memory:").value();
+    for (const char* id : {"b1", "b2"}) {
+        REQUIRE(store.acquire_key(record(id, id), scheduled));
+        REQUIRE(store.record_status(BackendId::parse(id).value(),
+                                    {.status = Status::terminated, .time = 10}));
+    }
+    CHECK(store.forget_ended(11, 1)->size() == 1);
+    const auto left = store.events_after(1, 1000).value();
+    REQUIRE(left.size() == 2);
+    CHECK(left[0].backend_id == left[1].backend_id);
+}
+
+TEST_CASE("the backends of a key are told newest first, whatever their times, and no others") {
+    Store store = Store::open(":memory:").value();
+    const auto lived = [&](BackendRecord backend) {
+        REQUIRE(store.acquire_key(backend, scheduled));
+        REQUIRE(store.record_status(backend.id, {.status = Status::terminated}));
+    };
+    for (const auto& [id, token] : {std::pair{"b1", 100}, {"b3", 300}, {"b2", 200}})
+        lived(record(id, "k", token));
+    lived(record("other", "k2", 400));
+    BackendRecord staging = record("env", "k", 50);
+    staging.service = ServiceName::parse("default/staging").value();
+    lived(staging);
+    BackendRecord elsewhere = record("else", "k", 500);
+    elsewhere.service = ServiceName::parse("editor").value();
+    lived(elsewhere);
+
+    const auto ids = [&](std::size_t most) {
+        std::string text;
+        const Key key = Key::parse("k").value();
+        const auto backends = store.backends_of(ServiceName::standard(), key, most).value();
+        for (const BackendRecord& backend : backends)
+            text += backend.id.str() + " ";
+        return text;
+    };
+    CHECK(ids(1000) == "b3 b2 b1 env ");
+    CHECK(ids(2) == "b3 b2 ");
 }
