@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "cli/log_tail.h"
 #include "common/output_files.h"
@@ -145,6 +146,20 @@ std::string OutputFiles::rest() const {
     if (::fstat(last.log.get(), &now) != 0 || now.st_size <= last.status.st_size) return {};
     return jamsock::read_at(last.log.get(), last.size(),
                             static_cast<std::size_t>(now.st_size - last.status.st_size));
+}
+
+std::vector<std::string> last_lines(const OutputFiles& files, std::size_t count) {
+    constexpr std::size_t most = 64 * 1024;
+    const std::size_t size = std::min(files.size(), most);
+    const std::string end = files.read_at(files.size() - size, size);
+    const auto read = [&end](std::size_t offset, std::size_t wanted) {
+        return end.substr(offset, wanted);
+    };
+    std::istringstream text(end.substr(start_of_last_lines(read, end.size(), count)));
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(text, line);)
+        lines.push_back(line);
+    return lines;
 }
 
 Result<BackendOutput> BackendOutput::find(int state_directory, const BackendId& id) {

@@ -54,6 +54,9 @@ class OutputFiles {
     std::size_t size_ = 0;
 };
 
+// The last lines, without their newlines; of very long ones, what is in the last 64 KiB.
+std::vector<std::string> last_lines(const OutputFiles& files, std::size_t count);
+
 Error no_such_backend(const BackendId& id);
 
 class BackendOutput {

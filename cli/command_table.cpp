@@ -63,6 +63,35 @@ constexpr std::array table{
                      "jamsock logs -f --key document-123\n"
                      "jamsock logs knrv5 --since 5m | grep error\n",
          .prepare = prepare_logs},
+    Verb{.name = "why",
+         .alias = "",
+         .summary = "Tell why a backend ended: the last one of a key, or the one with an id.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " KEY|ID [-s SERVICE] [--json]\n"
+                  " --key KEY [SERVICE] [--json]\n",
+         .examples = "jamsock why document-123\n"
+                     "jamsock why knrv5 --json\n",
+         .prepare = prepare_why},
+    Verb{.name = "history",
+         .alias = "",
+         .summary = "List the backends that a key has had, and how they ended.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " KEY [-s SERVICE] [OPTIONS]\n"
+                  " --key KEY [SERVICE] [OPTIONS]\n",
+         .examples = "jamsock history document-123\n"
+                     "jamsock history document-123 -n 1 -o name    # the id of the last one\n",
+         .prepare = prepare_history},
+    Verb{.name = "events",
+         .alias = "",
+         .summary = "Print every change of every backend, one line of JSON each.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " [--since TIME] [-f] [-s SERVICE] [-k KEY]...\n",
+         .examples = "jamsock events --since 1h\n"
+                     "jamsock events -f -k 'doc-*'\n",
+         .prepare = prepare_events},
     Verb{.name = "terminate",
          .alias = "",
          .summary = "End backends: SIGTERM, and SIGKILL after the grace time.",

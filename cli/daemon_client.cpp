@@ -251,6 +251,23 @@ Result<ApiAnswer<KeyList>> DaemonClient::keys(Deadline deadline, const KeyQuery&
     return call_for<KeyList>("GET", target, {}, deadline);
 }
 
+Result<ApiAnswer<EventList>> DaemonClient::events(const std::string& since,
+                                                  std::chrono::seconds wait, Deadline deadline) {
+    return call_for<EventList>("GET",
+                               fmt::format("/v2/account/{}/events?since={}&wait={}",
+                                           ServiceName::local_account, since, wait.count()),
+                               {}, deadline);
+}
+
+Result<ApiAnswer<KeyHistory>> DaemonClient::history(const ServiceName& service, const Key& key,
+                                                    std::size_t most, Deadline deadline) {
+    return call_for<KeyHistory>(
+        "GET",
+        fmt::format("/v2/account/{}/history?service={}&key={}&limit={}", service.account(),
+                    service.service(), percent_encoded(key.str()), most),
+        {}, deadline);
+}
+
 Result<ApiAnswer<BackendInfo>> DaemonClient::backend(const BackendId& id, Deadline deadline) {
     return call_for<BackendInfo>("GET", backend_path(id), {}, deadline);
 }

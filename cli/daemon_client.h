@@ -54,6 +54,13 @@ class DaemonClient {
                                                const ConnectRequest& request, bool wait_until_ready,
                                                Deadline deadline);
     Result<ApiAnswer<KeyList>> keys(Deadline deadline, const KeyQuery& query = {});
+    // Those behind the cursor, as the API writes one ("now": behind all). Where there is none,
+    // waits for one so many seconds.
+    Result<ApiAnswer<EventList>> events(const std::string& since, std::chrono::seconds wait,
+                                        Deadline deadline);
+    // The newest first, at most so many (1000).
+    Result<ApiAnswer<KeyHistory>> history(const ServiceName& service, const Key& key,
+                                          std::size_t most, Deadline deadline);
     Result<ApiAnswer<BackendInfo>> backend(const BackendId& id, Deadline deadline);
     // With `wait_until_ended`, the answer comes when every process of the backend is gone.
     Result<> terminate(const BackendId& id, const TerminateRequest& request, bool wait_until_ended,

@@ -191,13 +191,47 @@ void add_definition(Details& details, const ServiceDefinition& definition) {
     if (allow_origins) details.emplace_back("allow origins", word(*allow_origins));
 }
 
+// "soft, swept: idle"
+std::string reason_text(const StatusChange& end) {
+    return fmt::format("{}{}{}", end.kind ? fmt::format("{}, ", word(*end.kind)) : "",
+                       word(*end.reason), end.cause ? fmt::format(": {}", word(*end.cause)) : "");
+}
+
 std::string describe_end(const StatusChange& end) {
     std::string text = end.exit ? describe(*end.exit) : "ended, and nobody saw how";
     if (end.reason) {
-        const std::string kind = end.kind ? fmt::format("{}, ", word(*end.kind)) : "";
-        fmt::format_to(std::back_inserter(text), " ({}{})", kind, word(*end.reason));
+        fmt::format_to(std::back_inserter(text), " ({})", reason_text(end));
+    } else if (end.cause) {
+        fmt::format_to(std::back_inserter(text), " ({})", word(*end.cause));
     }
     return text;
+}
+
+// "0.4 s"; from ten seconds on in whole ones.
+std::string short_duration(std::int64_t milliseconds) {
+    constexpr std::int64_t exact = 10'000;
+    if (milliseconds >= exact) return render_duration(milliseconds / 1000);
+    return fmt::format("{:.1f} s", static_cast<double>(milliseconds) / 1000);
+}
+
+std::string in_seconds(std::int64_t milliseconds) {
+    return fmt::format("{}.{:03}", milliseconds / 1000, milliseconds % 1000);
+}
+
+std::string end_of(const HistoryEntry& entry) {
+    return entry.status.status == Status::terminated ? describe_end(entry.status) : "-";
+}
+
+// `age` and `duration` say how the times are written.
+template <class Age, class Duration>
+Row history_row(const HistoryEntry& entry, std::int64_t now, Age age, Duration duration) {
+    const auto ready = entry.ready_after();
+    return {entry.id.str(),
+            std::string(word(entry.status.status)),
+            age(seconds_since(entry.created_at, now)),
+            ready ? duration(*ready) : "-",
+            duration(entry.lived(now)),
+            end_of(entry)};
 }
 
 std::string status_text(const StatusChange& latest, std::int64_t now) {
@@ -340,6 +374,43 @@ std::string render_backend(const BackendInfo& backend, std::int64_t now) {
         details.emplace_back("output lost", fmt::format("{} bytes", backend.dropped_log_bytes));
     }
     return aligned(details, "");
+}
+
+std::string render_history_table(const KeyHistory& history, std::int64_t now) {
+    std::vector<Row> rows{{"BACKEND", "STATUS", "STARTED", "READY AFTER", "LIVED", "END"}};
+    const auto age = [](std::int64_t seconds) { return render_duration(seconds) + " ago"; };
+    for (const HistoryEntry& entry : history.backends)
+        rows.push_back(history_row(entry, now, age, short_duration));
+    return table(rows);
+}
+
+std::string render_history_rows(const KeyHistory& history, std::int64_t now) {
+    std::string text;
+    const auto age = [](std::int64_t seconds) { return std::to_string(seconds); };
+    for (const HistoryEntry& entry : history.backends)
+        text += between_tabs(history_row(entry, now, age, in_seconds));
+    return text;
+}
+
+std::string render_post_mortem(const PostMortem& told, std::int64_t now) {
+    const BackendInfo& backend = told.backend;
+    const StatusChange& last = backend.statuses.back();
+    Details details{{"backend", backend.id.str()},
+                    {"service", backend.service.str()},
+                    {"status", status_text(last, now)}};
+    if (last.reason) details.emplace_back("reason", reason_text(last));
+    details.emplace_back("lived", short_duration(told.lived));
+    details.emplace_back("ready",
+                         told.ready_after ? "after " + short_duration(*told.ready_after) : "never");
+    if (told.diagnosis) details.emplace_back("diagnosis", escaped(*told.diagnosis));
+    details.emplace_back("command", escaped(shell_line(backend.command.argv)));
+    details.emplace_back("directory", escaped(backend.command.cwd));
+    std::string text = fmt::format("{}\n{}", escaped(told.verdict), aligned(details, "  "));
+    if (!told.log_tail.empty()) text += "Last lines of its output:\n";
+    for (const std::string& line : told.log_tail)
+        fmt::format_to(std::back_inserter(text), "    {}\n", escaped(line));
+    fmt::format_to(std::back_inserter(text), "Try: {}\n", escaped(told.next_step));
+    return text;
 }
 
 std::string render_end(const BackendInfo& backend) {

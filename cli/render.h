@@ -44,6 +44,12 @@ std::string render_connect_details(const ConnectResponse& response, const std::o
 
 std::string render_backend(const BackendInfo& backend, std::int64_t now);
 
+// The backends that a key has had, with a header; without one and between tabs: for scripts.
+std::string render_history_table(const KeyHistory& history, std::int64_t now);
+std::string render_history_rows(const KeyHistory& history, std::int64_t now);
+
+std::string render_post_mortem(const PostMortem& told, std::int64_t now);
+
 // "knrv5 terminated: exited with code 0": one line.
 std::string render_end(const BackendInfo& backend);
 

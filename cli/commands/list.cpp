@@ -21,39 +21,15 @@ struct ListOptions {
     bool null = false;
 };
 
-// Which of the listed ones are wanted.
-struct WantedKeys {
-    std::string service;  // empty: all
-    std::vector<KeyPattern> keys;
-
-    bool takes(const KeyEntry& entry) const {
-        if (keys.empty()) return true;
-        return entry.key && std::ranges::any_of(keys, [&](const KeyPattern& pattern) {
-                   return pattern.matches(*entry.key);
-               });
-    }
-};
-
-Result<WantedKeys> parse_wanted_keys(const ListOptions& options) {
+Result<BackendFilter> parse_filter(const ListOptions& options) {
     if (!options.word.empty() && !options.service.empty()) {
         return fail(ErrorCode::invalid_request, "The service is given twice.");
     }
-    WantedKeys wanted;
-    const std::string& service = options.word.empty() ? options.service : options.word;
-    if (!service.empty()) {
-        auto name = ServiceName::parse(service);
-        if (!name) return pass_on(name);
-        wanted.service = name->service();
-    }
-    for (const std::string& text : options.keys) {
-        auto pattern = KeyPattern::parse(text);
-        if (!pattern) return pass_on(pattern);
-        wanted.keys.push_back(std::move(*pattern));
-    }
-    return wanted;
+    return BackendFilter::parse(options.word.empty() ? options.service : options.word,
+                                options.keys);
 }
 
-KeyAnswer ask(const WantedKeys& wanted, bool usage, const Invocation& invocation) {
+KeyAnswer ask(const BackendFilter& wanted, bool usage, const Invocation& invocation) {
     const Deadline deadline = deadline_in(timeouts::client_answer);
     auto answer = invocation.ask(
         deadline, Repeat::once,
@@ -64,7 +40,8 @@ KeyAnswer ask(const WantedKeys& wanted, bool usage, const Invocation& invocation
             return client.keys(deadline, {.service = wanted.service, .usage = usage});
         });
     if (!answer || wanted.keys.empty()) return answer;
-    std::erase_if(answer->value.keys, [&](const KeyEntry& entry) { return !wanted.takes(entry); });
+    std::erase_if(answer->value.keys,
+                  [&](const KeyEntry& entry) { return !wanted.takes(entry.service, entry.key); });
     answer->json = answer->value.to_json();
     return answer;
 }
@@ -96,7 +73,7 @@ Result<int> run_list(const ListOptions& options, const Invocation& invocation) {
         return fail(ErrorCode::invalid_request,
                     "-0 prints the keys alone, so -o can't go with it.");
     }
-    const auto wanted = parse_wanted_keys(options);
+    const auto wanted = parse_filter(options);
     if (!wanted) return tl::unexpected(wanted.error());
     const bool wide = options.form == OutputForm::wide;
     const auto answer = ask(*wanted, wide, invocation);

@@ -102,6 +102,29 @@ bool KeyPattern::matches(const Key& key) const {
     return ::fnmatch(key_.str().c_str(), key.str().c_str(), 0) == 0;
 }
 
+Result<BackendFilter> BackendFilter::parse(const std::string& service,
+                                           const std::vector<std::string>& keys) {
+    BackendFilter filter;
+    if (!service.empty()) {
+        auto name = ServiceName::parse(service);
+        if (!name) return pass_on(name);
+        filter.service = name->service();
+    }
+    for (const std::string& text : keys) {
+        auto pattern = KeyPattern::parse(text);
+        if (!pattern) return pass_on(pattern);
+        filter.keys.push_back(std::move(*pattern));
+    }
+    return filter;
+}
+
+bool BackendFilter::takes(const ServiceName& of, const std::optional<Key>& key) const {
+    if (!service.empty() && of.service() != service) return false;
+    if (keys.empty()) return true;
+    return key && std::ranges::any_of(
+                      keys, [&](const KeyPattern& pattern) { return pattern.matches(*key); });
+}
+
 Result<Selection> parse_selection(const SelectionOptions& options) {
     if (!options.keys.empty()) return parse_keys_and_service(options);
     if (!options.service.empty()) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,17 @@ class KeyPattern {
     KeyPattern(Key key, bool is_glob) : key_(std::move(key)), is_glob_(is_glob) {}
     Key key_;
     bool is_glob_;
+};
+
+// Those of several backends that are wanted; what is empty restricts nothing.
+struct BackendFilter {
+    std::string service;  // in whichever environment
+    std::vector<KeyPattern> keys;
+
+    // `service` as the command line takes it.
+    static Result<BackendFilter> parse(const std::string& service,
+                                       const std::vector<std::string>& keys);
+    bool takes(const ServiceName& of, const std::optional<Key>& key) const;
 };
 
 // Either `ids`, or keys and their service.

@@ -40,8 +40,9 @@ TEST_CASE("only connect, what is of services, daemon start and restart may start
 
 TEST_CASE("the names after 'jamsock' and after 'jamsock daemon' are told apart") {
     CHECK(names_in("") == std::vector<std::string>{"connect", "lookup", "list", "ls", "status",
-                                                   "logs", "terminate", "revoke", "env",
-                                                   "completion", "service", "daemon"});
+                                                   "logs", "why", "history", "events", "terminate",
+                                                   "revoke", "env", "completion", "service",
+                                                   "daemon"});
     CHECK(names_in("daemon") ==
           std::vector<std::string>{"run", "start", "stop", "restart", "status", "logs"});
     CHECK(names_in("nothing").empty());
