@@ -125,7 +125,7 @@ class VerbLine {
             return text == "-k" || text == "--key" || text.starts_with("--key=");
         });
         const std::string& kind = word->names.back();
-        if (has_key && kind == "ID") return {live_.services()};
+        if (has_key && (kind == "ID" || kind == "KEY")) return {live_.services()};
         if (kind == "SERVICE" || kind == "ID" || kind == "KEY") return values(kind);
         return values(word->value);
     }

@@ -101,10 +101,16 @@ std::string life_so_far(const BackendInfo& backend) {
                              : fmt::format("is {}, and not ready yet", word(status));
 }
 
+// What the default service runs where nobody gave it another program.
+bool is_demo(const Command& command) {
+    return command.argv.size() == 1 && command.argv.front().ends_with("/jamsock-demo");
+}
+
 // A connect that starts what ran before.
 std::string start_again(const BackendInfo& backend) {
     const std::string connect = key_command("connect", backend.service, backend.key);
-    if (backend.service != ServiceName::standard() || backend.command.argv.empty()) return connect;
+    const bool is_named = backend.service != ServiceName::standard();
+    if (is_named || backend.command.argv.empty() || is_demo(backend.command)) return connect;
     return fmt::format("{} && {} -- {}", shell_line({"cd", backend.command.cwd}), connect,
                        shell_line(backend.command.argv));
 }

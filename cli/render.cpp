@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -214,12 +215,38 @@ std::string short_duration(std::int64_t milliseconds) {
     return fmt::format("{:.1f} s", static_cast<double>(milliseconds) / 1000);
 }
 
+// `text` in lines that end at `columns`, the first of which begins at `begin`, as do the others.
+std::string wrapped(const std::string& text, std::size_t begin,
+                    std::optional<std::size_t> columns) {
+    if (!columns) return text;
+    std::istringstream rest(text);
+    std::string lines;
+    std::size_t column = begin;
+    for (std::string word; std::getline(rest, word, ' ');) {
+        const std::size_t width = display_width(word);
+        const bool is_first = lines.empty();
+        const bool fits = column + 1 + width <= *columns;
+        if (!is_first) lines += fits ? " " : "\n" + std::string(begin, ' ');
+        lines += word;
+        column = (fits && !is_first ? column + 1 : begin) + width;
+    }
+    return lines;
+}
+
 std::string in_seconds(std::int64_t milliseconds) {
     return fmt::format("{}.{:03}", milliseconds / 1000, milliseconds % 1000);
 }
 
+// "exited with code 3", "killed by TERM (external)": short, for a column.
 std::string end_of(const HistoryEntry& entry) {
-    return entry.status.status == Status::terminated ? describe_end(entry.status) : "-";
+    const StatusChange& end = entry.status;
+    if (end.status != Status::terminated) return "-";
+    std::string text = "unseen";
+    if (end.exit && end.exit->code) text = describe(*end.exit);
+    if (end.exit && end.exit->signal)
+        text = fmt::format("killed by {}", signal_name(*end.exit->signal));
+    const auto why = end.cause ? word(*end.cause) : end.reason ? word(*end.reason) : "";
+    return why.empty() ? text : fmt::format("{} ({})", text, why);
 }
 
 // `age` and `duration` say how the times are written.
@@ -377,7 +404,7 @@ std::string render_backend(const BackendInfo& backend, std::int64_t now) {
 }
 
 std::string render_history_table(const KeyHistory& history, std::int64_t now) {
-    std::vector<Row> rows{{"BACKEND", "STATUS", "STARTED", "READY AFTER", "LIVED", "END"}};
+    std::vector<Row> rows{{"BACKEND", "STATUS", "STARTED", "READY", "LIVED", "END"}};
     const auto age = [](std::int64_t seconds) { return render_duration(seconds) + " ago"; };
     for (const HistoryEntry& entry : history.backends)
         rows.push_back(history_row(entry, now, age, short_duration));
@@ -392,7 +419,9 @@ std::string render_history_rows(const KeyHistory& history, std::int64_t now) {
     return text;
 }
 
-std::string render_post_mortem(const PostMortem& told, std::int64_t now) {
+std::string render_post_mortem(const PostMortem& told, std::int64_t now,
+                               std::optional<std::size_t> columns) {
+    constexpr std::size_t text_column = std::string_view("  diagnosis  ").size();
     const BackendInfo& backend = told.backend;
     const StatusChange& last = backend.statuses.back();
     Details details{{"backend", backend.id.str()},
@@ -402,10 +431,13 @@ std::string render_post_mortem(const PostMortem& told, std::int64_t now) {
     details.emplace_back("lived", short_duration(told.lived));
     details.emplace_back("ready",
                          told.ready_after ? "after " + short_duration(*told.ready_after) : "never");
-    if (told.diagnosis) details.emplace_back("diagnosis", escaped(*told.diagnosis));
+    if (told.diagnosis) {
+        details.emplace_back("diagnosis", wrapped(escaped(*told.diagnosis), text_column, columns));
+    }
     details.emplace_back("command", escaped(shell_line(backend.command.argv)));
     details.emplace_back("directory", escaped(backend.command.cwd));
-    std::string text = fmt::format("{}\n{}", escaped(told.verdict), aligned(details, "  "));
+    std::string text =
+        fmt::format("{}\n{}", wrapped(escaped(told.verdict), 0, columns), aligned(details, "  "));
     if (!told.log_tail.empty()) text += "Last lines of its output:\n";
     for (const std::string& line : told.log_tail)
         fmt::format_to(std::back_inserter(text), "    {}\n", escaped(line));

@@ -48,7 +48,9 @@ std::string render_backend(const BackendInfo& backend, std::int64_t now);
 std::string render_history_table(const KeyHistory& history, std::int64_t now);
 std::string render_history_rows(const KeyHistory& history, std::int64_t now);
 
-std::string render_post_mortem(const PostMortem& told, std::int64_t now);
+// Sentences are broken between words where a terminal has so many columns.
+std::string render_post_mortem(const PostMortem& told, std::int64_t now,
+                               std::optional<std::size_t> columns = {});
 
 // "knrv5 terminated: exited with code 0": one line.
 std::string render_end(const BackendInfo& backend);

@@ -1,6 +1,7 @@
 #include "cli/terminal.h"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -34,6 +35,13 @@ void Terminal::set_color(ColorRule rule) {
 void Terminal::report(const Error& error) {
     out.flush();
     err << render_error(error, err_color);
+}
+
+std::optional<std::size_t> Terminal::columns() const {
+    winsize size{};
+    const bool known = out_is_terminal && ::ioctl(out_descriptor, TIOCGWINSZ, &size) == 0;
+    if (!known || size.ws_col == 0) return std::nullopt;
+    return size.ws_col;
 }
 
 void Terminal::tell_version(const std::string& daemon) {

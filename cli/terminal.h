@@ -4,6 +4,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <optional>
 #include <ostream>
 #include <string>
 
@@ -31,6 +33,9 @@ struct Terminal {
     void set_color(ColorRule rule);
 
     void report(const Error& error);
+
+    // How wide `out` is; nothing where it is no terminal, or one that doesn't say.
+    std::optional<std::size_t> columns() const;
 
     // Says, once, that the daemon is of another version than this program.
     void tell_version(const std::string& daemon);

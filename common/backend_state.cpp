@@ -53,11 +53,15 @@ std::optional<EndCause> cause_from_word(std::string_view word) {
     return from_word<EndCause>(cause_words, word);
 }
 
+std::string signal_name(int signal) {
+    const char* name = ::sigabbrev_np(signal);
+    return name ? name : "unknown";
+}
+
 std::string describe(const ProcessExit& exit) {
     if (exit.code) return fmt::format("exited with code {}", *exit.code);
-    const char* name = ::sigabbrev_np(exit.signal.value_or(0));
-    return fmt::format("was killed by signal {} ({})", exit.signal.value_or(0),
-                       name ? name : "unknown");
+    const int signal = exit.signal.value_or(0);
+    return fmt::format("was killed by signal {} ({})", signal, signal_name(signal));
 }
 
 }  // namespace jamsock

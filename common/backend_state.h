@@ -87,6 +87,9 @@ std::optional<TerminationReason> reason_from_word(std::string_view word);
 std::optional<TerminationKind> kind_from_word(std::string_view word);
 std::optional<EndCause> cause_from_word(std::string_view word);
 
+// "KILL" for 9; "unknown" for what is no signal.
+std::string signal_name(int signal);
+
 // "exited with code 3", "was killed by signal 9 (KILL)".
 std::string describe(const ProcessExit& exit);
 

@@ -69,7 +69,7 @@ Result<int> run_why(const WhyOptions& options, const Invocation& invocation) {
     if (options.form == OutputForm::json) {
         terminal.out << told.to_json() << '\n';
     } else {
-        terminal.out << render_post_mortem(told, now);
+        terminal.out << render_post_mortem(told, now, terminal.columns());
     }
     return 0;
 }

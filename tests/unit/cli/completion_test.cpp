@@ -68,6 +68,8 @@ TEST_CASE("a word is what the command takes there") {
     CHECK(completed({"connect", ""}) == Words{"editor"});
     CHECK(completed({"status", ""}) == Words{"aaaaa"});
     CHECK(completed({"status", "--key", "doc 1", ""}) == Words{"editor"});
+    CHECK(completed({"why", ""}) == Words{"doc 1", "room"});
+    CHECK(completed({"history", "-k", "doc 1", ""}) == Words{"editor"});
     CHECK(completed({"completion", ""}) == Words{"bash", "zsh", "fish"});
     CHECK(completed({"daemon", "stop", ""}).empty());
 }

@@ -56,13 +56,18 @@ TEST_CASE("a key's history is a table for people and lines for scripts") {
     swept.ready_at = 1'000'412;
     const KeyHistory history{{entry("b22", {.status = Status::waiting}), swept}};
     CHECK(render_history_table(history, 1'100'000) ==
-          "BACKEND  STATUS      STARTED    READY AFTER  LIVED  END\n"
-          "b22      waiting     100 s ago  -            100 s  -\n"
-          "b1       terminated  100 s ago  0.4 s        61 s   exited with code 0 (soft, swept: "
-          "idle)\n");
+          "BACKEND  STATUS      STARTED    READY  LIVED  END\n"
+          "b22      waiting     100 s ago  -      100 s  -\n"
+          "b1       terminated  100 s ago  0.4 s  61 s   exited with code 0 (idle)\n");
     CHECK(render_history_rows(history, 1'100'000) ==
           "b22\twaiting\t100\t-\t100.000\t-\n"
-          "b1\tterminated\t100\t0.412\t61.500\texited with code 0 (soft, swept: idle)\n");
+          "b1\tterminated\t100\t0.412\t61.500\texited with code 0 (idle)\n");
+    swept.status.exit = ProcessExit{std::nullopt, 15};
+    swept.status.cause.reset();
+    CHECK(render_history_rows({{swept}}, 0).ends_with("\tkilled by TERM (swept)\n"));
+    swept.status.exit.reset();
+    swept.status.reason = TerminationReason::lost;
+    CHECK(render_history_rows({{swept}}, 0).ends_with("\tunseen (lost)\n"));
 }
 
 TEST_CASE("history asks for the key, its service and so many, and prints what is wanted") {

@@ -141,6 +141,8 @@ TEST_CASE("what ran in place is started again with its command, where it ran") {
     backend.key.reset();
     CHECK(post_mortem(backend, {}, 0).next_step ==
           "cd '/my dir' && jamsock connect -- /bin/it 'two words'");
+    backend.command = {{"/opt/jamsock-demo"}, "/"};
+    CHECK(post_mortem(backend, {}, 0).next_step == "jamsock connect");
     CHECK(post_mortem(backend, {}, 0).verdict ==
           "The backend knrv5 ended by itself: it exited with code 0.");
 }
@@ -190,6 +192,15 @@ TEST_CASE("a post-mortem is printed as a sentence, what there is, the last lines
           "    a\\x1b[31mb\n"
           "    last\n"
           "Try: jamsock logs knrv5\n");
+    const std::string narrow = render_post_mortem(one, begin, 40);
+    CHECK(
+        narrow.starts_with("The backend knrv5 of the key 'doc' was\n"
+                           "killed because it was not ready in time:\n"
+                           "it was killed by signal 9 (KILL).\n"
+                           "  backend    knrv5\n"));
+    CHECK(render_post_mortem(one, begin, 30)
+              .find("  diagnosis  It listens on\n"
+                    "             port 80.\n") != std::string::npos);
     const std::string json = one.to_json();
     CHECK(json.starts_with(R"({"backend":{"id":"knrv5",)"));
     CHECK(
