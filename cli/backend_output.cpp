@@ -19,6 +19,7 @@ namespace {
 using output_file::TimesRecord;
 
 constexpr int most_openings = 10;  // while the files are being rotated
+constexpr std::size_t longest_last_lines = 16 * 1024;
 
 UniqueFd open_file(int directory, const char* name) {
     return UniqueFd(::openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -175,6 +176,26 @@ Error no_such_backend(const BackendId& id) {
                  fmt::format("There is no backend {}.", in_quotes(id.str())),
                  "jamsock list",
                  {}};
+}
+
+std::vector<std::string> last_lines(const BackendId& id, std::size_t count) {
+    const auto path = state_directory_path();
+    const auto state = path ? open_existing_state_directory(*path) : Result<UniqueFd>(UniqueFd());
+    const auto output = state && *state ? BackendOutput::find(state->get(), id)
+                                        : tl::unexpected(no_such_backend(id));
+    if (!output) return {};
+    const OutputFiles files = output->files();
+    const std::size_t size = files.size();
+    const auto read = [&](std::size_t offset, std::size_t most) {
+        return files.read_at(offset, most);
+    };
+    const std::size_t start =
+        std::max(start_of_last_lines(read, size, count), size - std::min(size, longest_last_lines));
+    std::istringstream text(files.read_at(start, size - start));
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(text, line);)
+        lines.push_back(line);
+    return lines;
 }
 
 // Asks for the lock and takes none. Until there is a file the shim has not begun, or is rotating.

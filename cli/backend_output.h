@@ -59,6 +59,9 @@ std::vector<std::string> last_lines(const OutputFiles& files, std::size_t count)
 
 Error no_such_backend(const BackendId& id);
 
+// Of the output, oldest first, as far as its last 16 KiB have them; none if there is no output.
+std::vector<std::string> last_lines(const BackendId& id, std::size_t count);
+
 class BackendOutput {
   public:
     // BackendNotFound if there never was such a backend, or it was swept.

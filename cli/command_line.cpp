@@ -215,6 +215,14 @@ Result<int> run_guarded(const Words& words, Terminal& terminal) {
     }
 }
 
+int exit_code_of(const Error& error, const Words& words) {
+    const int usual = info(error.code).exit_code;
+    const bool is_of_program =
+        error.code == ErrorCode::program_not_found || error.code == ErrorCode::program_not_runnable;
+    const Verb* verb = words.empty() ? nullptr : find_verb(words.front());
+    return verb && verb->own_failure != 0 && !is_of_program ? verb->own_failure : usual;
+}
+
 }  // namespace
 
 int run_command_line(const std::vector<std::string>& words, Terminal& terminal) {
@@ -224,7 +232,7 @@ int run_command_line(const std::vector<std::string>& words, Terminal& terminal) 
     }
     if (done) return *done;
     terminal.report(done.error());
-    return info(done.error().code).exit_code;
+    return exit_code_of(done.error(), words);
 }
 
 }  // namespace jamsock

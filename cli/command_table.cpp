@@ -33,6 +33,25 @@ constexpr std::array table{
          .examples = "jamsock lookup --key document-123\n"
                      "jamsock lookup --key document-123 || echo 'nobody has it open'\n",
          .prepare = prepare_lookup},
+    Verb{.name = "exec",
+         .alias = "",
+         .summary = "Run a command beside the ready backend of a key.",
+         .start = StartRule::always,
+         .takes_program = true,
+         .usage = " [SERVICE] --key KEY [OPTIONS] -- COMMAND ARGS...\n",
+         .examples = "jamsock exec --key document-123 -- sh -c 'curl \"$JAMSOCK_URL\"'\n"
+                     "jamsock exec editor --key test-1 --stop-after -- npm test\n",
+         .prepare = prepare_exec,
+         .own_failure = 125},
+    Verb{.name = "open",
+         .alias = "",
+         .summary = "Open a URL of the backend of a key in the browser; start it if need be.",
+         .start = StartRule::always,
+         .takes_program = true,
+         .usage = " [SERVICE] [OPTIONS] [-- COMMAND ARGS...]\n",
+         .examples = "jamsock open --key document-123\n"
+                     "BROWSER=firefox jamsock open editor --key doc-1\n",
+         .prepare = prepare_open},
     Verb{.name = "list",
          .alias = "ls",
          .summary = "List the running backends and their keys.",
@@ -52,6 +71,16 @@ constexpr std::array table{
          .examples = "jamsock status knrv5\n"
                      "jamsock status --key document-123\n",
          .prepare = prepare_status},
+    Verb{.name = "wait",
+         .alias = "",
+         .summary = "Wait until backends are ready, idle or terminated.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " ID... [--for WHAT] [OPTIONS]\n"
+                  " --key KEY [--key KEY]... [SERVICE] [--for WHAT] [OPTIONS]\n",
+         .examples = "jamsock wait --key document-123\n"
+                     "jamsock wait --key 'doc-*' --for terminated --timeout 60\n",
+         .prepare = prepare_wait},
     Verb{.name = "logs",
          .alias = "",
          .summary = "Print what a backend wrote to stdout and stderr, also after its end.",
@@ -102,6 +131,26 @@ constexpr std::array table{
          .examples = "jamsock terminate --key document-123\n"
                      "jamsock terminate knrv5 x8d2q --grace 2\n",
          .prepare = prepare_terminate},
+    Verb{.name = "stop",
+         .alias = "",
+         .summary = "The same as terminate, softly.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " ID... [OPTIONS]\n"
+                  " --key KEY [--key KEY]... [SERVICE] [OPTIONS]\n",
+         .examples = "jamsock stop --key document-123\n"
+                     "jamsock stop --key 'draft-*' --grace 2\n",
+         .prepare = prepare_stop},
+    Verb{.name = "kill",
+         .alias = "",
+         .summary = "The same as terminate --hard: SIGKILL at once.",
+         .start = StartRule::if_backends_live,
+         .takes_program = false,
+         .usage = " ID... [OPTIONS]\n"
+                  " --key KEY [--key KEY]... [SERVICE] [OPTIONS]\n",
+         .examples = "jamsock kill --key document-123\n"
+                     "jamsock kill knrv5 x8d2q\n",
+         .prepare = prepare_kill},
     Verb{.name = "revoke",
          .alias = "",
          .summary = "End URLs of a backend: one, or all of a user.",

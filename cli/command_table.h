@@ -32,6 +32,9 @@ struct Verb {
     std::string_view usage;     // what follows the name, with its space: one way on each line
     std::string_view examples;  // one on each line
     VerbRun (*prepare)(CLI::App& options);  // adds the options to `options`, which outlives the run
+    // What it exits with if it fails itself, so that the codes of a program that it runs are that
+    // program's; 0: with the error's own code. Not of a command in a group.
+    int own_failure = 0;
 };
 
 std::span<const Verb> command_table();

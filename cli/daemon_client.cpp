@@ -11,11 +11,11 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
-#include <cctype>
 #include <utility>
 
 #include "cli/deadline.h"
 #include "common/runtime_paths.h"
+#include "common/text.h"
 #include "common/timeouts.h"
 #include "common/version.h"
 
@@ -66,19 +66,40 @@ Breakdown receive_some(int fd, boost::beast::flat_buffer& buffer, ResponseParser
     return Breakdown::none;
 }
 
-Breakdown receive_answer(int fd, ResponseParser& parser, Deadline deadline) {
-    boost::beast::flat_buffer buffer;
+void take_whole_answers(ResponseParser& parser) {
     parser.eager(true);
     parser.body_limit(boost::none);
+}
+
+// One read, and what the parser makes of it.
+Breakdown receive_and_parse(int fd, boost::beast::flat_buffer& buffer, ResponseParser& parser,
+                            Deadline deadline) {
+    const Breakdown broken = receive_some(fd, buffer, parser, deadline);
+    if (broken != Breakdown::none || buffer.size() == 0) return broken;
+    boost::system::error_code failed;
+    buffer.consume(parser.put(buffer.data(), failed));
+    const bool is_understood = !failed || failed == http::error::need_more;
+    return is_understood ? Breakdown::none : Breakdown::not_understood;
+}
+
+Breakdown receive_answer(int fd, ResponseParser& parser, Deadline deadline) {
+    boost::beast::flat_buffer buffer;
+    take_whole_answers(parser);
     while (!parser.is_done()) {
-        const Breakdown broken = receive_some(fd, buffer, parser, deadline);
+        const Breakdown broken = receive_and_parse(fd, buffer, parser, deadline);
         if (broken != Breakdown::none) return broken;
-        if (buffer.size() == 0) continue;
-        boost::system::error_code failed;
-        buffer.consume(parser.put(buffer.data(), failed));
-        if (failed && failed != http::error::need_more) return Breakdown::not_understood;
     }
     return Breakdown::none;
+}
+
+// Takes the first whole event off `text` and gives its data: "data:…\n\n" (CONTRACT, SSE).
+std::optional<std::string> take_event(std::string& text) {
+    constexpr std::string_view begin = "data:", end = "\n\n";
+    const auto length = text.find(end);
+    if (length == std::string::npos) return std::nullopt;
+    const std::string event = text.substr(0, length);
+    text.erase(0, length + end.size());
+    return event.starts_with(begin) ? event.substr(begin.size()) : event;
 }
 
 // Server: jamsock/0.1.0
@@ -109,18 +130,6 @@ Result<UniqueFd> connect_in(int directory_fd, bool& no_daemon) {
     return unreachable(error);
 }
 
-// RFC 3986, 2.1: all but the unreserved characters.
-std::string percent_encoded(std::string_view text) {
-    std::string encoded;
-    for (const char c : text) {
-        const bool is_plain = std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' ||
-                              c == '_' || c == '~';
-        encoded +=
-            is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-    return encoded;
-}
-
 std::string backend_path(const BackendId& id) {
     return "/v2/backend/" + id.str();
 }
@@ -130,6 +139,47 @@ std::string service_path(const ServiceName& name) {
 }
 
 }  // namespace
+
+struct StatusStream::Answer {
+    boost::beast::flat_buffer buffer;
+    ResponseParser parser;
+};
+
+StatusStream::StatusStream(UniqueFd connection)
+    : connection_(std::move(connection)), answer_(std::make_unique<Answer>()) {
+    take_whole_answers(answer_->parser);
+}
+
+StatusStream::StatusStream(StatusStream&&) noexcept = default;
+StatusStream& StatusStream::operator=(StatusStream&&) noexcept = default;
+StatusStream::~StatusStream() = default;
+
+std::vector<StatusChange> StatusStream::take(Deadline deadline) {
+    std::vector<StatusChange> changes;
+    while (is_open() && changes.empty() && wait_for_event(fd(), POLLIN, deadline)) {
+        receive(deadline);
+        changes = take_received();
+    }
+    return changes;
+}
+
+void StatusStream::receive(Deadline deadline) {
+    ResponseParser& parser = answer_->parser;
+    const Breakdown broken = receive_and_parse(fd(), answer_->buffer, parser, deadline);
+    if (broken != Breakdown::none || parser.is_done()) connection_.reset();
+    const bool is_stream = !parser.is_header_done() || parser.get().result_int() / 100 == 2;
+    if (is_stream || !parser.is_done()) return;
+    refusal_ = error_from_json(parser.get().body(), static_cast<int>(parser.get().result_int()));
+}
+
+std::vector<StatusChange> StatusStream::take_received() {
+    std::vector<StatusChange> changes;
+    if (refusal_) return changes;
+    while (const auto event = take_event(answer_->parser.get().body())) {
+        if (auto change = public_status_from_json(*event)) changes.push_back(std::move(*change));
+    }
+    return changes;
+}
 
 Result<std::optional<DaemonClient>> DaemonClient::open(int state_directory_fd,
                                                        std::chrono::milliseconds patience) {
@@ -211,6 +261,14 @@ Result<std::string> DaemonClient::call(std::string_view method, const std::strin
     return tl::unexpected(error_from_json(parser.get().body(), status));
 }
 
+Result<StatusStream> DaemonClient::stream(const std::string& target, Deadline deadline) {
+    breakdown_ = Breakdown::none;
+    if (!connection_ && !reconnect()) return broken(Breakdown::connection_lost);
+    const Breakdown why = send_all(connection_.get(), request_text("GET", target, {}), deadline);
+    if (why != Breakdown::none) return broken(why);
+    return StatusStream(std::move(connection_));
+}
+
 Result<> DaemonClient::order(const std::string& target, std::string body, Deadline deadline) {
     auto answer = call("POST", target, std::move(body), deadline);
     if (!answer) return pass_on(answer);
@@ -270,6 +328,14 @@ Result<ApiAnswer<KeyHistory>> DaemonClient::history(const ServiceName& service, 
 
 Result<ApiAnswer<BackendInfo>> DaemonClient::backend(const BackendId& id, Deadline deadline) {
     return call_for<BackendInfo>("GET", backend_path(id), {}, deadline);
+}
+
+Result<StatusStream> DaemonClient::statuses(const BackendId& id, Deadline deadline) {
+    return stream(backend_path(id) + "/status/stream", deadline);
+}
+
+Result<StatusStream> DaemonClient::hold(const BackendId& id, Deadline deadline) {
+    return stream(backend_path(id) + "/hold", deadline);
 }
 
 Result<> DaemonClient::terminate(const BackendId& id, const TerminateRequest& request,

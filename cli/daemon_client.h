@@ -6,9 +6,11 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/deadline.h"
 #include "common/api_types.h"
@@ -40,6 +42,37 @@ enum class Breakdown {
     not_understood,  // what listens on the socket doesn't speak as a daemon does
 };
 
+// A backend's statuses as the daemon sends them, past ones first (server-sent events), on a
+// connection of its own. Its answer begins whenever the daemon is ready to give it.
+class StatusStream {
+  public:
+    explicit StatusStream(UniqueFd connection);  // the request was sent on it
+    StatusStream(StatusStream&&) noexcept;
+    StatusStream& operator=(StatusStream&&) noexcept;
+    ~StatusStream();
+
+    // The ones that have come, in order. Waits until there is one, the stream ends or the deadline
+    // passes.
+    std::vector<StatusChange> take(Deadline deadline);
+
+    // Whether more may come. Else the backend has ended, or the daemon has, or it refused.
+    bool is_open() const { return static_cast<bool>(connection_); }
+    // The daemon's answer, where it was no stream.
+    const std::optional<Error>& refusal() const { return refusal_; }
+    // Can be read when there is something to take; -1 if it isn't open.
+    int fd() const { return connection_.get(); }
+
+  private:
+    struct Answer;  // as far as it has come
+
+    void receive(Deadline deadline);
+    std::vector<StatusChange> take_received();
+
+    UniqueFd connection_;
+    std::unique_ptr<Answer> answer_;
+    std::optional<Error> refusal_;
+};
+
 class DaemonClient {
   public:
     // Connects to the socket in the state directory. Empty if there is no daemon: the socket is
@@ -62,6 +95,10 @@ class DaemonClient {
     Result<ApiAnswer<KeyHistory>> history(const ServiceName& service, const Key& key,
                                           std::size_t most, Deadline deadline);
     Result<ApiAnswer<BackendInfo>> backend(const BackendId& id, Deadline deadline);
+    // Both ask and wait for no answer; the connection is the stream's from then on.
+    Result<StatusStream> statuses(const BackendId& id, Deadline deadline);
+    // … during which the backend counts as used.
+    Result<StatusStream> hold(const BackendId& id, Deadline deadline);
     // With `wait_until_ended`, the answer comes when every process of the backend is gone.
     Result<> terminate(const BackendId& id, const TerminateRequest& request, bool wait_until_ended,
                        Deadline deadline);
@@ -103,6 +140,7 @@ class DaemonClient {
     template <class T>
     Result<ApiAnswer<T>> call_for(std::string_view method, const std::string& target,
                                   std::string body, Deadline deadline);
+    Result<StatusStream> stream(const std::string& target, Deadline deadline);
     Result<> reconnect();
     bool answer_begins(Deadline until) const;
     Breakdown wait_for_answer(Deadline deadline) const;

@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <vector>
 
 namespace jamsock {
 
@@ -31,6 +32,13 @@ bool wait_for_event(int fd, short events, Deadline deadline) {
         const int ready = ::poll(&waiting, 1, milliseconds_until(deadline));
         if (ready >= 0 || errno != EINTR) return ready > 0;
     }
+}
+
+void wait_for_any(std::initializer_list<int> fds, Deadline deadline) {
+    std::vector<pollfd> waiting;
+    for (const int fd : fds)
+        waiting.push_back({fd, POLLIN, 0});
+    ::poll(waiting.data(), waiting.size(), milliseconds_until(deadline));
 }
 
 }  // namespace jamsock

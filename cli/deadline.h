@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <initializer_list>
 
 namespace jamsock {
 
@@ -13,5 +14,9 @@ Deadline deadline_in(std::chrono::duration<double> duration);
 // Waits until `fd` has one of the poll(2) `events`, an error or an end; false if the deadline
 // passes first.
 bool wait_for_event(int fd, short events, Deadline deadline);
+
+// Waits until one of them can be read, or has ended; those below 0 are none. Also returns when a
+// signal comes.
+void wait_for_any(std::initializer_list<int> fds, Deadline deadline);
 
 }  // namespace jamsock

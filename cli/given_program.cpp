@@ -15,8 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* login_path = "/usr/local/bin:/usr/bin:/bin";
-
 // Without symbolic links: `link/..` is where the kernel says it is.
 Result<std::string> absolute_directory(const std::string& directory) {
     std::error_code failed;
@@ -44,8 +42,11 @@ Result<GivenProgram> given_program(std::vector<std::string> words, const std::st
     }
     auto cwd = absolute_directory(directory);
     if (!cwd) return pass_on(cwd);
-    auto program = find_program(words[0], *cwd, environment_variable("PATH").value_or(login_path));
-    if (!program) return pass_on(program);
+    auto program = find_program(words[0], *cwd, program_search_path());
+    if (!program) {
+        program.error().code = ErrorCode::spawn_failed;
+        return pass_on(program);
+    }
     words[0] = std::move(*program);
     for (const std::string& word : words) {
         if (auto valid = require_utf8("The command", word); !valid) return pass_on(valid);

@@ -478,6 +478,10 @@ std::optional<std::string> public_status_json(const StatusChange& change) {
     return dump(json);
 }
 
+Result<StatusChange> public_status_from_json(std::string_view json) {
+    return read<StatusChange>(json, [](const Json& object) { return read_change(object); });
+}
+
 Result<TerminateRequest> TerminateRequest::from_json(std::string_view json) {
     return read<TerminateRequest>(json, [](const Json& object) {
         TerminateRequest request;

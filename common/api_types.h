@@ -174,6 +174,8 @@ struct RunningBackends {
 // Nothing for one that is not told there: an ending that nobody asked for has no reason yet,
 // without which the SDKs' validators refuse it.
 std::optional<std::string> public_status_json(const StatusChange& change);
+// … without how it ended.
+Result<StatusChange> public_status_from_json(std::string_view json);
 
 struct TerminateRequest {
     TerminationKind kind = TerminationKind::soft;

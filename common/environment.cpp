@@ -50,6 +50,17 @@ EnvironmentMap base_environment() {
     return variables;
 }
 
+std::vector<std::string> environment_with(const EnvironmentMap& given) {
+    std::vector<std::string> variables;
+    for (char** entry = environ; entry && *entry; ++entry) {
+        const std::string text = *entry;
+        if (!given.contains(text.substr(0, text.find('=')))) variables.push_back(text);
+    }
+    for (const auto& [name, value] : given)
+        variables.push_back(name + "=" + value);
+    return variables;
+}
+
 bool is_reserved_variable(const std::string& name) {
     return std::ranges::find(reserved, name) != reserved.end();
 }

@@ -38,6 +38,8 @@ constexpr std::array table{
     ErrorCodeInfo{ErrorCode::daemon_unavailable, "DaemonUnavailable", 503, 69,
                   "The daemon can't be used."},
     ErrorCodeInfo{ErrorCode::timed_out, "TimedOut", 504, 124},
+    ErrorCodeInfo{ErrorCode::program_not_found, "ProgramNotFound", 500, 127},
+    ErrorCodeInfo{ErrorCode::program_not_runnable, "ProgramNotRunnable", 500, 126},
 };
 
 constexpr bool rows_stand_in_the_order_of_the_enum() {

@@ -38,6 +38,9 @@ enum class ErrorCode {
     // Beyond the contract's table: no daemon can be asked or started; a time limit passed.
     daemon_unavailable,
     timed_out,
+    // Of a program that a command line names.
+    program_not_found,
+    program_not_runnable,
 };
 
 struct ErrorCodeInfo {

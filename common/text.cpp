@@ -136,6 +136,19 @@ std::string html_escaped(std::string_view text) {
     return out;
 }
 
+std::string percent_encoded(std::string_view text, std::string_view plain) {
+    constexpr std::string_view unreserved =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    std::string encoded;
+    for (const char c : text) {
+        const bool is_plain =
+            unreserved.find(c) != std::string_view::npos || plain.find(c) != std::string_view::npos;
+        encoded +=
+            is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return encoded;
+}
+
 bool parse_number(std::string_view text, long long& number) {
     if (text.empty() || text.front() == '-') return false;
     const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);

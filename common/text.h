@@ -29,6 +29,9 @@ constexpr bool is_continuation(char byte) {
     return (static_cast<unsigned char>(byte) & 0xc0) == 0x80;
 }
 
+// `text` in a URL: all but RFC 3986's unreserved characters and those of `plain` as %NN.
+std::string percent_encoded(std::string_view text, std::string_view plain = {});
+
 // A whole number without sign or spaces; false if `text` is none or too large.
 bool parse_number(std::string_view text, long long& number);
 

@@ -7,13 +7,18 @@ namespace jamsock {
 
 VerbRun prepare_connect(CLI::App& options);
 VerbRun prepare_lookup(CLI::App& options);
+VerbRun prepare_exec(CLI::App& options);
+VerbRun prepare_open(CLI::App& options);
 VerbRun prepare_list(CLI::App& options);
 VerbRun prepare_status(CLI::App& options);
+VerbRun prepare_wait(CLI::App& options);
 VerbRun prepare_logs(CLI::App& options);
 VerbRun prepare_why(CLI::App& options);
 VerbRun prepare_history(CLI::App& options);
 VerbRun prepare_events(CLI::App& options);
 VerbRun prepare_terminate(CLI::App& options);
+VerbRun prepare_stop(CLI::App& options);
+VerbRun prepare_kill(CLI::App& options);
 VerbRun prepare_revoke(CLI::App& options);
 VerbRun prepare_env(CLI::App& options);
 VerbRun prepare_completion(CLI::App& options);

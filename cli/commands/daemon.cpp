@@ -62,7 +62,7 @@ Result<int> end_all_backends(DaemonClient& client, const Invocation& invocation)
         std::vector<Result<BackendId>> ids;
         for (const KeyEntry& entry : list->value.keys)
             ids.emplace_back(entry.backend_id);
-        const int worst = end_backends(ids, TerminateRequest{}, /*wait=*/true, invocation);
+        const int worst = end_backends(ids, TerminateRequest{}, {}, invocation);
         if (worst != 0) return worst;
     }
 }

@@ -213,6 +213,8 @@ std::vector<Endpoint> Api::table() {
         {"GET", "/v2/backend/{id}/status/stream", handler(&Api::backend_status_stream),
          "all its statuses, as they come (server-sent events)", gives("StatusStream"),
          Access::any_page},
+        {"GET", "/v2/backend/{id}/hold", handler(&Api::hold),
+         "the same, during which it counts as used", gives("StatusStream")},
         {"GET", "/ready/{id}/{token}/", handler(&Api::ready),
          "a page that goes to a backend's URL when it is ready",
          Shapes{.answer = "ReadyPage", .see_other = "ReadyUrl"}, Access::anyone},
@@ -469,6 +471,21 @@ Result<std::string> Api::public_status(const BackendId& id) const {
 
 Task<Result<Response>> Api::backend_status_stream(const Request&, const PathParameters& path) {
     co_return status_stream(path, &public_status_json);
+}
+
+Task<Result<Response>> Api::hold(const Request&, const PathParameters& path) {
+    co_return hold_stream(path);
+}
+
+// The admission is the answer's: however that ends, the backend is left once.
+Result<Response> Api::hold_stream(const PathParameters& path) {
+    const auto id = BackendId::parse(path["id"]);
+    if (!id) return tl::unexpected(id.error());
+    auto admission = registry_.hold_in_use(*id);
+    if (!admission) return pass_on(admission);
+    const auto held = std::make_shared<const Admission>(std::move(*admission));
+    return status_stream(path,
+                         [held](const StatusChange& next) { return public_status_json(next); });
 }
 
 Task<Result<Response>> Api::backend_log_stream(const Request&, const PathParameters& path) {

@@ -75,6 +75,8 @@ class Api {
                                                  const PathParameters& path);
     Result<std::int64_t> cursor_in(const Request& request) const;
     Result<std::string> public_status(const BackendId& id) const;
+    Task<Result<Response>> hold(const Request& request, const PathParameters& path);
+    Result<Response> hold_stream(const PathParameters& path);
     // What a stream tells of the next status; empty: nothing.
     using StatusText = std::function<std::optional<std::string>(const StatusChange& next)>;
     Result<Response> status_stream(const PathParameters& path, StatusText text);

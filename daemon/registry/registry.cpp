@@ -628,6 +628,15 @@ Task<Result<std::vector<StatusChange>>> Registry::statuses_after(const BackendId
     co_return without_first(entry->statuses, seen);
 }
 
+Result<Admission> Registry::hold_in_use(const BackendId& id) const {
+    const auto found = running(id);
+    if (!found) return tl::unexpected(found.error());
+    auto admission = Admission::enter((*found)->activity);
+    if (admission) return std::move(*admission);
+    return fail(ErrorCode::backend_not_running, fmt::format("The backend {} is ending.", id.str()),
+                fmt::format("jamsock status {}", id.str()));
+}
+
 Result<std::string> Registry::url(const BackendId& id, const std::string& text) const {
     const auto live = by_id_.find(id);
     const auto ended = live == by_id_.end() ? store_.find_backend(id) : std::nullopt;

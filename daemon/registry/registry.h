@@ -21,6 +21,7 @@
 #include "daemon/backends/ports.h"
 #include "daemon/caller.h"
 #include "daemon/histogram.h"
+#include "daemon/proxy/activity.h"
 #include "daemon/proxy/routes.h"
 #include "daemon/registry/key_cursor.h"
 #include "daemon/registry/services.h"
@@ -93,6 +94,10 @@ class Registry {
     // expires; then there may be none, as after the last one.
     Task<Result<std::vector<StatusChange>>> statuses_after(const BackendId& id, std::size_t seen,
                                                            asio::steady_timer& limit);
+
+    // The backend counts as used, as by one request, for as long as what this gives lives.
+    // BackendNotRunning if it has ended or is ending.
+    Result<Admission> hold_in_use(const BackendId& id) const;
 
     // The URL that a connection token of this backend is good for, also of one that has ended.
     // BackendNotFound if it is none of its tokens; BackendGone if it is no longer good.

@@ -1,6 +1,9 @@
 // Whole calls of the command line in a test's own process, and answers for a FakeDaemon to give.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <initializer_list>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -37,6 +40,24 @@ inline BackendId id(const char* text) {
 inline std::string connected(const char* backend) {
     return ConnectResponse{id(backend), true, Status::ready, "t", "http://127.0.0.1:9090/t/", "s"}
         .to_json();
+}
+
+// The begin of a status stream; whether it goes on is said behind it.
+inline std::string stream_of(std::initializer_list<Status> statuses) {
+    std::string text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (const Status status : statuses) {
+        const std::string event = "data:" + *public_status_json({.status = status}) + "\n\n";
+        text += fmt::format("{:x}\r\n{}\r\n", event.size(), event);
+    }
+    return text;
+}
+
+inline std::string backend_that(std::vector<StatusChange> statuses, const char* backend = "knrv5",
+                                std::uint32_t connections = 0) {
+    return answer(
+        200,
+        BackendInfo{.id = id(backend), .statuses = std::move(statuses), .connections = connections}
+            .to_json());
 }
 
 inline std::string failed(ErrorCode code, const char* message) {

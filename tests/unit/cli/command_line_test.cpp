@@ -255,6 +255,24 @@ TEST_CASE("revoke refuses what names no tokens, and shows no secret that was mis
     CHECK(daemon.requests().empty());
 }
 
+TEST_CASE("stop and kill are terminate, softly and hard; -q prints no outcome") {
+    const StateDirectory state;
+    const std::string ok = answer(200, ok_json());
+    const FakeDaemon daemon(state, {ok, ok, ended("aaaaa"), ok, ok, ended("aaaaa"), ok, ok,
+                                    failed(ErrorCode::backend_not_found, "None.")});
+    CHECK(call({"stop", "aaaaa", "--grace", "3"}).out == "aaaaa terminated: exited with code 0\n");
+    CHECK(call({"kill", "aaaaa"}).out == "aaaaa terminated: exited with code 0\n");
+    const auto requests = daemon.requests();
+    CHECK(requests.at(0).ends_with(R"({"hard":false,"grace_seconds":3})"));
+    CHECK(requests.at(3).ends_with(R"({"hard":true})"));
+    CHECK(call({"terminate", "aaaaa", "-q"}).out == "");
+    const Outcome unknown = call({"kill", "-q", "--no-wait", "bbbbb"});
+    CHECK(unknown.exit_code == 4);
+    CHECK(unknown.err == "jamsock: None.\n");
+    CHECK(call({"kill", "aaaaa", "--grace", "1"}).exit_code == 2);
+    CHECK(call({"stop", "aaaaa", "--hard"}).exit_code == 2);
+}
+
 TEST_CASE("terminate --no-wait says that the end has begun") {
     const StateDirectory state;
     const FakeDaemon daemon(state, {answer(200, ok_json())});

@@ -28,21 +28,23 @@ TEST_CASE("a command is found by its alias, and the empty name finds none") {
     CHECK(find_verb("daemon") == nullptr);
 }
 
-TEST_CASE("only connect, what is of services, daemon start and restart may start a daemon") {
+TEST_CASE("only what connects, what is of services, daemon start and restart may start a daemon") {
     std::vector<std::string_view> starters;
     for (const Verb& verb : command_table()) {
         if (verb.start == StartRule::always) starters.push_back(verb.name);
     }
-    CHECK(starters == std::vector<std::string_view>{
-                          "connect", "env", "service create", "service list", "service info",
-                          "service update", "service delete", "daemon start", "daemon restart"});
+    CHECK(starters ==
+          std::vector<std::string_view>{"connect", "exec", "open", "env", "service create",
+                                        "service list", "service info", "service update",
+                                        "service delete", "daemon start", "daemon restart"});
 }
 
 TEST_CASE("the names after 'jamsock' and after 'jamsock daemon' are told apart") {
-    CHECK(names_in("") == std::vector<std::string>{"connect", "lookup", "list", "ls", "status",
-                                                   "logs", "why", "history", "events", "terminate",
-                                                   "revoke", "env", "completion", "service",
-                                                   "daemon"});
+    CHECK(names_in("") ==
+          std::vector<std::string>{"connect", "lookup", "exec",  "open",    "list",      "ls",
+                                   "status",  "wait",   "logs",  "why",     "history",   "events",
+                                   "terminate", "stop", "kill",  "revoke",  "env",       "completion",
+                                   "service", "daemon"});
     CHECK(names_in("daemon") ==
           std::vector<std::string>{"run", "start", "stop", "restart", "status", "logs"});
     CHECK(names_in("nothing").empty());

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/unit/cli/fake_daemon.h"
+#include "tests/unit/cli/call.h"
 
 using namespace jamsock;
 using namespace jamsock::cli_test;
@@ -163,4 +163,43 @@ TEST_CASE("a long wait goes on while the daemon answers others, and ends when it
     CHECK_FALSE(client.connect(ServiceName::standard(), {}, true, deadline_in(1h)));
     CHECK(client.breakdown() == Breakdown::deadline_passed);
     CHECK(daemon.requests().size() == 4);
+}
+
+TEST_CASE("a status stream gives what has come, then waits until the deadline") {
+    const StateDirectory state;
+    const FakeDaemon daemon(state,
+                            {stream_of({Status::scheduled, Status::ready}) + FakeDaemon::silence});
+    auto stream = open_client(state).statuses(*BackendId::parse("knrv5"), deadline_in(5s));
+    REQUIRE(stream);
+    std::vector<StatusChange> changes;
+    while (changes.size() < 2) {
+        const auto more = stream->take(deadline_in(5s));
+        REQUIRE_FALSE(more.empty());
+        changes.insert(changes.end(), more.begin(), more.end());
+    }
+    CHECK(changes[0].status == Status::scheduled);
+    CHECK(changes[1].status == Status::ready);
+    CHECK(stream->is_open());
+    CHECK(stream->take(deadline_in(20ms)).empty());
+    CHECK(stream->is_open());
+    CHECK(daemon.requests().at(0).starts_with("GET /v2/backend/knrv5/status/stream HTTP/1.1\r\n"));
+}
+
+TEST_CASE("a status stream is over when the daemon ends it, breaks it off, refuses or babbles") {
+    const StateDirectory state;
+    const FakeDaemon daemon(
+        state, {stream_of({Status::ready}) + "0\r\n\r\n", stream_of({Status::ready}), "",
+                "garbage\r\n\r\n", failed(ErrorCode::backend_not_running, "Ended.")});
+    for (int number = 1; number <= 5; ++number) {
+        CAPTURE(number);
+        auto stream = open_client(state).hold(*BackendId::parse("knrv5"), deadline_in(5s));
+        REQUIRE(stream);
+        std::size_t count = 0;
+        while (stream->is_open())
+            count += stream->take(deadline_in(5s)).size();
+        CHECK(count == (number <= 2 ? 1 : 0));
+        CHECK(stream->refusal().has_value() == (number == 5));
+        CHECK(stream->fd() == -1);
+        if (number == 5) CHECK(stream->refusal()->code == ErrorCode::backend_not_running);
+    }
 }

@@ -96,7 +96,7 @@ inline std::string answer(int status, const std::string& body) {
 // Then, and for an empty text, it closes connections without an answer.
 class FakeDaemon {
   public:
-    static inline const std::string silence = "silence";  // an answer that never comes
+    static inline const std::string silence = "silence";  // an answer, or its rest, never comes
 
     FakeDaemon(const StateDirectory& state, std::vector<std::string> script)
         : script_(std::move(script)), listener_(listen_at(state.path())) {
@@ -167,12 +167,11 @@ class FakeDaemon {
             UniqueFd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
             const std::string request = read_request(connection.get());
             if (request.empty()) continue;
-            const std::string text = next_answer(request);
-            if (text == silence) {
-                kept_.push_back(std::move(connection));
-            } else {
-                ::send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL);
-            }
+            std::string text = next_answer(request);
+            const bool is_kept = text.ends_with(silence);
+            if (is_kept) text.resize(text.size() - silence.size());
+            ::send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL);
+            if (is_kept) kept_.push_back(std::move(connection));
         }
     }
 

@@ -29,7 +29,7 @@ TEST_CASE("man/jamsock.1 is written" * doctest::skip()) {
 
 TEST_CASE("every exit code that an error can have is in its topic") {
     std::set<int> codes{0};
-    for (int code = 0; code <= static_cast<int>(ErrorCode::timed_out); ++code)
+    for (int code = 0; code <= static_cast<int>(ErrorCode::program_not_runnable); ++code)
         codes.insert(info(static_cast<ErrorCode>(code)).exit_code);
     const std::string_view text = find_topic("exit-codes")->text;
     for (const int code : codes) {

@@ -34,14 +34,16 @@ TEST_CASE("a program with a slash is taken from the directory, without './'") {
     CHECK(*find_program(path, "/", "") == path);
 }
 
-TEST_CASE("a program that is missing or not executable is a failed start with the reason") {
+TEST_CASE("a program that is missing or not executable is refused with the reason") {
     const StateDirectory directory;
     const std::string data = make_program(directory, "data", 0644);
     make_program(directory, "here", 0755);
     const auto refusal = [&](const std::string& name) {
         const auto found = find_program(name, directory.path(), "/nowhere");
         REQUIRE_FALSE(found);
-        CHECK(found.error().code == ErrorCode::spawn_failed);
+        const bool is_there = found.error().code == ErrorCode::program_not_runnable;
+        CHECK((is_there || found.error().code == ErrorCode::program_not_found));
+        CHECK(is_there == (found.error().message.find("executable") != std::string::npos));
         return found.error().message;
     };
     CHECK(refusal("nothing") == "There is no program 'nothing' in PATH.");
@@ -50,5 +52,7 @@ TEST_CASE("a program that is missing or not executable is a failed start with th
           "There is no program 'here' in PATH; for the one here, write './here'.");
     CHECK(refusal("./nothing") == "There is no program '" + directory.path() + "/nothing'.");
     CHECK(refusal("./data") == "The file '" + data + "' is not executable.");
+    CHECK(find_program("data", "/", directory.path()).error().message ==
+          "The file '" + data + "' is not executable.");
     CHECK(refusal("../") == "There is no program '" + directory.path() + "/../'.");
 }

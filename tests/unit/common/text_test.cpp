@@ -24,6 +24,12 @@ TEST_CASE("text in HTML is text, whatever it looks like") {
     CHECK(html_escaped("<b class=\"x\">&amp;") == "&lt;b class=&quot;x&quot;&gt;&amp;amp;");
 }
 
+TEST_CASE("text in a URL is itself where that may stand, and bytes otherwise") {
+    CHECK(percent_encoded("a-Z_0.~") == "a-Z_0.~");
+    CHECK(percent_encoded("a b/é%") == "a%20b%2F%C3%A9%25");
+    CHECK(percent_encoded("/a b/c", "/") == "/a%20b/c");
+}
+
 TEST_CASE("control characters are found, of C0 and C1 alike") {
     CHECK_FALSE(has_control_character("naïve 🎈"));
     for (const char* text : {"a\nb", "\x7f", "a\u0085", "a\xff"})

@@ -384,6 +384,30 @@ TEST_CASE("a status stream is for everybody, and of a backend that was") {
           ErrorCode::backend_not_found);
 }
 
+TEST_CASE("a hold is a status stream during which its backend counts as used, once for each") {
+    Served served;
+    const BackendId id =
+        ConnectResponse::from_json(served.ask("POST", connect_path).body)->backend_id;
+    const std::string path = "/v2/backend/" + id.str() + "/hold";
+    const auto connections = [&] { return served.registry.backend(id)->connections; };
+    {
+        const Response first = served.ask("GET", path.c_str());
+        CHECK(first.events);
+        CHECK(*find_header(first.headers, "content-type") == "text/event-stream");
+        CHECK_FALSE(find_header(first.headers, "access-control-allow-origin"));
+        CHECK(connections() == 1);
+        const Response second = served.ask("GET", path.c_str());
+        CHECK(connections() == 2);
+        CHECK(served.refused("GET", path.c_str()) == ErrorCode::usage_limit);
+        CHECK(connections() == 2);
+    }
+    CHECK(connections() == 0);
+    CHECK(served.ask_tcp("GET", path, {}).status == 401);
+    CHECK(served.refused("GET", "/v2/backend/nobody/hold") == ErrorCode::backend_not_found);
+    served.registry.on_event({.id = id, .change = {.status = Status::terminating}});
+    CHECK(served.refused("GET", path.c_str()) == ErrorCode::backend_not_running);
+}
+
 TEST_CASE("a log stream is of a backend that was, and for no other origin's page") {
     Served served;
     const std::string id =

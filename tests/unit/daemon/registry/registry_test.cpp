@@ -1097,6 +1097,35 @@ TEST_CASE("a backend that nobody uses for its idle limit is swept, with its own 
     CHECK_FALSE(activity->enter());
 }
 
+TEST_CASE("a backend that is held in use is not idle, and can be held until it is closed") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    const auto activity = world.published.back()->activity;
+    {
+        const auto held = world.registry.hold_in_use(backend.backend_id);
+        REQUIRE(held);
+        CHECK(activity->in_flight() == 1);
+        world.happens(backend.backend_id, {.status = Status::ready});
+        pass(600s);
+        world.registry.look_after();
+        CHECK(world.backends.terminated.empty());
+    }
+    CHECK(activity->in_flight() == 0);
+    pass(300s);
+    world.registry.look_after();
+    CHECK(world.backends.terminated.size() == 1);
+
+    const auto refused = [&](const BackendId& id) {
+        const auto held = world.registry.hold_in_use(id);
+        REQUIRE_FALSE(held);
+        return held.error().code;
+    };
+    CHECK(refused(backend.backend_id) == ErrorCode::backend_not_running);
+    world.happens(backend.backend_id, {.status = Status::terminated});
+    CHECK(refused(backend.backend_id) == ErrorCode::backend_not_running);
+    CHECK(refused(BackendId::parse("nobody").value()) == ErrorCode::backend_not_found);
+}
+
 TEST_CASE("the idle limit is 300 seconds where none is set") {
     World world;
     const auto backend = world.connect(for_key("doc")).value();
