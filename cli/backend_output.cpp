@@ -19,7 +19,7 @@ namespace {
 using output_file::TimesRecord;
 
 constexpr int most_openings = 10;  // while the files are being rotated
-constexpr std::size_t longest_last_lines = 16 * 1024;
+constexpr std::size_t longest_last_lines = 64 * 1024;
 
 UniqueFd open_file(int directory, const char* name) {
     return UniqueFd(::openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -56,6 +56,19 @@ std::vector<TimesRecord> read_times(int times, const struct stat& log) {
 
 std::int64_t last_written(const struct stat& status) {
     return status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1'000'000;
+}
+
+std::vector<std::string> last_lines_of(const OutputFiles& files, std::size_t count) {
+    const std::size_t size = std::min(files.size(), longest_last_lines);
+    const std::string end = files.read_at(files.size() - size, size);
+    const auto read = [&end](std::size_t offset, std::size_t wanted) {
+        return end.substr(offset, wanted);
+    };
+    std::istringstream text(end.substr(start_of_last_lines(read, end.size(), count)));
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(text, line);)
+        lines.push_back(line);
+    return lines;
 }
 
 }  // namespace
@@ -149,20 +162,6 @@ std::string OutputFiles::rest() const {
                             static_cast<std::size_t>(now.st_size - last.status.st_size));
 }
 
-std::vector<std::string> last_lines(const OutputFiles& files, std::size_t count) {
-    constexpr std::size_t most = 64 * 1024;
-    const std::size_t size = std::min(files.size(), most);
-    const std::string end = files.read_at(files.size() - size, size);
-    const auto read = [&end](std::size_t offset, std::size_t wanted) {
-        return end.substr(offset, wanted);
-    };
-    std::istringstream text(end.substr(start_of_last_lines(read, end.size(), count)));
-    std::vector<std::string> lines;
-    for (std::string line; std::getline(text, line);)
-        lines.push_back(line);
-    return lines;
-}
-
 Result<BackendOutput> BackendOutput::find(int state_directory, const BackendId& id) {
     for (const char* place : {state_file::backends, state_file::history}) {
         UniqueFd directory = open_directory(state_directory, path_of(place, id));
@@ -181,21 +180,9 @@ Error no_such_backend(const BackendId& id) {
 std::vector<std::string> last_lines(const BackendId& id, std::size_t count) {
     const auto path = state_directory_path();
     const auto state = path ? open_existing_state_directory(*path) : Result<UniqueFd>(UniqueFd());
-    const auto output = state && *state ? BackendOutput::find(state->get(), id)
-                                        : tl::unexpected(no_such_backend(id));
-    if (!output) return {};
-    const OutputFiles files = output->files();
-    const std::size_t size = files.size();
-    const auto read = [&](std::size_t offset, std::size_t most) {
-        return files.read_at(offset, most);
-    };
-    const std::size_t start =
-        std::max(start_of_last_lines(read, size, count), size - std::min(size, longest_last_lines));
-    std::istringstream text(files.read_at(start, size - start));
-    std::vector<std::string> lines;
-    for (std::string line; std::getline(text, line);)
-        lines.push_back(line);
-    return lines;
+    if (!state || !*state) return {};
+    const auto output = BackendOutput::find(state->get(), id);
+    return output ? last_lines_of(output->files(), count) : std::vector<std::string>();
 }
 
 // Asks for the lock and takes none. Until there is a file the shim has not begun, or is rotating.

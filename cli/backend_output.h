@@ -54,12 +54,11 @@ class OutputFiles {
     std::size_t size_ = 0;
 };
 
-// The last lines, without their newlines; of very long ones, what is in the last 64 KiB.
-std::vector<std::string> last_lines(const OutputFiles& files, std::size_t count);
-
 Error no_such_backend(const BackendId& id);
 
-// Of the output, oldest first, as far as its last 16 KiB have them; none if there is no output.
+inline constexpr std::size_t told_lines = 20;  // of the output of one that failed
+
+// Of the output, oldest first, as far as its last 64 KiB have them; none if there is no output.
 std::vector<std::string> last_lines(const BackendId& id, std::size_t count);
 
 class BackendOutput {

@@ -12,8 +12,10 @@
 
 #include "cli/command_table.h"
 #include "cli/completion.h"
+#include "cli/help_layout.h"
 #include "cli/help_topics.h"
 #include "cli/invocation.h"
+#include "cli/render.h"
 #include "cli/verb_options.h"
 #include "common/nearest_name.h"
 #include "common/text.h"
@@ -125,9 +127,19 @@ class HelpFormatter : public CLI::Formatter {
         return "\nUsage:\n" + indented(verb_.usage, "  " + name);
     }
     std::string make_footer(const CLI::App* app) const override {
-        const std::string notes = app->get_footer();
+        const std::string notes = reflowed(app->get_footer());
         return fmt::format("{}{}Examples:\n{}", notes, notes.empty() ? "" : "\n",
                            indented(verb_.examples, "  "));
+    }
+
+    std::string make_option(const CLI::Option* option, bool is_positional) const override {
+        const std::string names =
+            "  " + make_option_name(option, is_positional) + make_option_opts(option);
+        const std::size_t indent = get_column_width();
+        const std::size_t used = display_width(names);
+        const std::string gap =
+            used + 1 < indent ? std::string(indent - used, ' ') : '\n' + std::string(indent, ' ');
+        return names + gap + wrapped(make_option_desc(option), indent, indent);
     }
 
   private:
@@ -183,7 +195,7 @@ Result<int> run_in_group(const std::string& group, const Words& words, Terminal&
 Result<int> run_help(Words words, Terminal& terminal) {
     const HelpTopic* topic = words.size() == 1 ? find_topic(words.front()) : nullptr;
     if (topic) {
-        terminal.out << topic->text;
+        terminal.out << reflowed(topic->text);
         return 0;
     }
     words.emplace_back("--help");

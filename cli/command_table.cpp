@@ -16,7 +16,7 @@ namespace {
 constexpr std::array table{
     Verb{.name = "connect",
          .alias = "",
-         .summary = "Get a URL of the backend of a key; start it if none holds the key.",
+         .summary = "Get a URL of the backend of a key, started if need be.",
          .start = StartRule::always,
          .takes_program = true,
          .usage = " [SERVICE] [OPTIONS] [-- COMMAND ARGS...]\n",
@@ -45,7 +45,7 @@ constexpr std::array table{
          .own_failure = 125},
     Verb{.name = "open",
          .alias = "",
-         .summary = "Open a URL of the backend of a key in the browser; start it if need be.",
+         .summary = "Open the backend of a key in the browser, started if need be.",
          .start = StartRule::always,
          .takes_program = true,
          .usage = " [SERVICE] [OPTIONS] [-- COMMAND ARGS...]\n",
@@ -63,7 +63,7 @@ constexpr std::array table{
          .prepare = prepare_list},
     Verb{.name = "status",
          .alias = "",
-         .summary = "Show one backend: its status, process, command, and how it ended.",
+         .summary = "Show one backend: status, process, command, how it ended.",
          .start = StartRule::if_backends_live,
          .takes_program = false,
          .usage = " ID [--json]\n"
@@ -83,7 +83,7 @@ constexpr std::array table{
          .prepare = prepare_wait},
     Verb{.name = "logs",
          .alias = "",
-         .summary = "Print what a backend wrote to stdout and stderr, also after its end.",
+         .summary = "Print the output of a backend, also after its end.",
          .start = StartRule::if_backends_live,
          .takes_program = false,
          .usage = " ID [OPTIONS]\n"
@@ -94,7 +94,7 @@ constexpr std::array table{
          .prepare = prepare_logs},
     Verb{.name = "why",
          .alias = "",
-         .summary = "Tell why a backend ended: the last one of a key, or the one with an id.",
+         .summary = "Tell why a backend ended: the last of a key, or one by id.",
          .start = StartRule::if_backends_live,
          .takes_program = false,
          .usage = " KEY|ID [-s SERVICE] [--json]\n"
@@ -165,7 +165,7 @@ constexpr std::array table{
          .prepare = prepare_revoke},
     Verb{.name = "env",
          .alias = "",
-         .summary = "Print shell lines that point Jamsocket's CLI and SDKs to this daemon.",
+         .summary = "Print shell lines that lead Jamsocket's clients here.",
          .start = StartRule::always,
          .takes_program = false,
          .usage = " [SERVICE] [OPTIONS]\n",
@@ -280,7 +280,8 @@ constexpr std::array table{
 };
 
 constexpr std::string_view about =
-    "jamsock gives a key at most one running backend, and asking for the key always gets you it.\n";
+    "jamsock gives a key at most one running backend, and asking for the key always\n"
+    "gets you it.\n";
 
 bool is_in(std::string_view name, std::string_view group) {
     return name.size() > group.size() && name.starts_with(group) && name[group.size()] == ' ';

@@ -7,7 +7,6 @@
 #include <algorithm>
 
 #include "cli/backend_output.h"
-#include "cli/log_tail.h"
 #include "cli/render.h"
 #include "common/runtime_paths.h"
 #include "common/text.h"
@@ -20,7 +19,6 @@ using namespace std::chrono_literals;
 
 constexpr auto first_look = 500ms;
 constexpr auto look_limit = 200ms;  // for what a look asks the daemon
-constexpr std::size_t most_of_a_line = 4096;
 constexpr const char* begin_of_line = "\r\x1b[2K";
 
 std::size_t columns() {
@@ -29,16 +27,9 @@ std::size_t columns() {
     return known ? size.ws_col : 80;
 }
 
-std::string last_line(int directory, const BackendId& id) {
-    const auto output = BackendOutput::find(directory, id);
-    if (!output) return {};
-    const OutputFiles files = output->files();
-    const std::size_t start = start_of_last_lines(
-        [&](std::size_t offset, std::size_t size) { return files.read_at(offset, size); },
-        files.size(), 1);
-    std::string line = files.read_at(start, most_of_a_line);
-    if (line.ends_with('\n')) line.pop_back();
-    return escaped(line);
+std::string last_line(const BackendId& id) {
+    const auto lines = last_lines(id, 1);
+    return lines.empty() ? "" : escaped(lines.front());
 }
 
 }  // namespace
@@ -71,7 +62,7 @@ std::string StartProgress::state() {
     const auto holder = std::ranges::find(list->value.keys, key_, &KeyEntry::key);
     if (holder == list->value.keys.end()) return "starting";
     return fmt::format("{} {}  {}", holder->backend_id.str(), word(holder->status),
-                       last_line(directory_.get(), holder->backend_id));
+                       last_line(holder->backend_id));
 }
 
 void StartProgress::look() {

@@ -20,7 +20,6 @@ using namespace std::chrono_literals;
 
 constexpr auto next_look_pause = 100ms;  // where no stream tells of a change
 constexpr auto shortest_look = 1s;       // for the daemon's answer, also when the time is up
-constexpr std::size_t told_lines = 20;
 
 enum class Wish { ready, terminated, idle };
 

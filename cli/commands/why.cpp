@@ -9,14 +9,11 @@
 #include "cli/post_mortem.h"
 #include "cli/render.h"
 #include "common/clock.h"
-#include "common/runtime_paths.h"
 #include "common/timeouts.h"
 
 namespace jamsock {
 
 namespace {
-
-constexpr std::size_t told_lines = 20;
 
 struct WhyOptions {
     KeyOptions key;
@@ -50,19 +47,10 @@ Result<BackendInfo> find_backend(const KeyOptions& options, const Invocation& in
     return std::move(answer->value);
 }
 
-std::vector<std::string> output_tail(const BackendId& id) {
-    const auto path = state_directory_path();
-    if (!path) return {};
-    const auto state = open_existing_state_directory(*path);
-    if (!state || !*state) return {};
-    const auto output = BackendOutput::find(state->get(), id);
-    return output ? last_lines(output->files(), told_lines) : std::vector<std::string>();
-}
-
 Result<int> run_why(const WhyOptions& options, const Invocation& invocation) {
     auto backend = find_backend(options.key, invocation);
     if (!backend) return pass_on(backend);
-    auto tail = output_tail(backend->id);
+    auto tail = last_lines(backend->id, told_lines);
     const std::int64_t now = wall_milliseconds();
     const PostMortem told = post_mortem(*std::move(backend), std::move(tail), now);
     Terminal& terminal = invocation.terminal;

@@ -40,11 +40,11 @@ TEST_CASE("only what connects, what is of services, daemon start and restart may
 }
 
 TEST_CASE("the names after 'jamsock' and after 'jamsock daemon' are told apart") {
-    CHECK(names_in("") ==
-          std::vector<std::string>{"connect", "lookup", "exec",  "open",    "list",      "ls",
-                                   "status",  "wait",   "logs",  "why",     "history",   "events",
-                                   "terminate", "stop", "kill",  "revoke",  "env",       "completion",
-                                   "service", "daemon"});
+    CHECK(names_in("") == std::vector<std::string>{"connect",   "lookup",     "exec",    "open",
+                                                   "list",      "ls",         "status",  "wait",
+                                                   "logs",      "why",        "history", "events",
+                                                   "terminate", "stop",       "kill",    "revoke",
+                                                   "env",       "completion", "service", "daemon"});
     CHECK(names_in("daemon") ==
           std::vector<std::string>{"run", "start", "stop", "restart", "status", "logs"});
     CHECK(names_in("nothing").empty());
