@@ -24,7 +24,7 @@ using Words = std::vector<std::string>;
 
 // With a backend that starts fast.
 struct Desk : Home {
-    Desk() { output_of({"service", "create", "desk", "-i", "1", "--", test_backend()}); }
+    Desk() { output_of({"service", "create", "desk", "--max-idle", "1", "--", test_backend()}); }
 
     Words words(const std::string& key, const Words& options, const Words& command) const {
         Words all{"exec", "desk", "--key=" + key};

@@ -181,7 +181,7 @@ TEST_CASE("a key of any characters is connected to, once made and then found") {
         check_output(doc.cli.run({"connect", "doc", "--no-spawn", "-k", key}),
                      connected(id, "ready", "false"));
     }
-    CHECK(doc.home.keys().size() == 4);
+    CHECK(doc.home.keys().size() == 5);
 }
 
 TEST_CASE("no key: always a new backend; an impossible key or cluster: none") {
