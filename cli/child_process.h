@@ -9,10 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "cli/deadline.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 
 namespace jamsock {
+
+inline constexpr int signal_exit_code = 128;  // and the number of the signal that ended it
 
 // The signals that somebody sends to this process to end it or to tell it something. While one of
 // these lives they wait here and do nothing by themselves.
@@ -29,6 +32,8 @@ class CaughtSignals {
     };
     // The next one that has come.
     std::optional<Signal> next();
+    // Takes all that have come: whether one of them tells a program to end.
+    bool ask_for_end();
 
     int fd() const { return fd_.get(); }  // can be read when there is one
     const sigset_t& mask_before() const { return mask_before_; }
@@ -51,8 +56,12 @@ class ChildProcess {
 
     int fd() const { return pidfd_.get(); }  // can be read once it has ended
 
-    // Sends it what has come, but for what it got by itself.
-    void pass_on(CaughtSignals& signals) const;
+    // When to look for its end, if the kernel had no descriptor for `fd`.
+    Deadline next_look() const;
+
+    // Sends it what has come, but for what it got by itself. The last one that tells a program to
+    // end, if there was one.
+    std::optional<int> pass_on(CaughtSignals& signals) const;
 
     // Its exit code, 128 + n if signal n ended it; nothing while it runs.
     std::optional<int> exit_code() const;

@@ -57,7 +57,7 @@ constexpr std::array table{
          .summary = "List the running backends and their keys.",
          .start = StartRule::if_backends_live,
          .takes_program = false,
-         .usage = " [--json]\n",
+         .usage = " [SERVICE] [OPTIONS]\n",
          .examples = "jamsock list\n"
                      "jamsock list | cut -f 1    # the keys, one on each line\n",
          .prepare = prepare_list},

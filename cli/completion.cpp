@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "cli/command_table.h"
+#include "cli/commands/selection.h"
 #include "cli/help_topics.h"
 #include "cli/invocation.h"
 #include "cli/verb_options.h"
@@ -49,6 +50,12 @@ std::vector<Candidate> what_has_help(const Words& before) {
     return found;
 }
 
+std::vector<Candidate> as_globs(std::vector<Candidate> keys) {
+    for (Candidate& key : keys)
+        key.word = glob_of(key.word);
+    return keys;
+}
+
 // One command's line: `words` behind its name, the last one unfinished.
 class VerbLine {
   public:
@@ -85,6 +92,7 @@ class VerbLine {
 
     Completions values(const std::string& kind) const {
         if (kind == "KEY") return {live_.keys()};
+        if (kind == "KEYS") return {as_globs(live_.keys())};
         if (kind == "ID") return {live_.ids()};
         if (kind == "SERVICE") return {live_.services()};
         if (kind == "DIRECTORY" || kind == "FILE") return {{}, true};
@@ -224,7 +232,7 @@ void print_completions(const Words& words, Terminal& terminal) {
     const Completions found = completions(words, asked.names());
     if (found.are_files) terminal.out << "@files\n";
     for (const auto& [word, about] : found.candidates) {
-        if (has_control_character(word)) continue;  // no line of a shell could show it
+        if (escaped(word) != word) continue;  // no line of a shell could show it
         terminal.out << word << '\t' << about << '\n';
     }
 }

@@ -115,13 +115,22 @@ tl::unexpected<Error> unreachable(int error) {
                 "jamsock daemon logs");
 }
 
-Result<UniqueFd> connect_in(int directory_fd, bool& no_daemon) {
+// At least a millisecond: none would be no limit.
+timeval time_left(Deadline deadline) {
+    using namespace std::chrono;
+    const auto left =
+        std::clamp<microseconds>(duration_cast<microseconds>(deadline - steady_clock::now()),
+                                 milliseconds(1), timeouts::client_answer);
+    return {duration_cast<seconds>(left).count(), (left % seconds(1)).count()};
+}
+
+Result<UniqueFd> connect_in(int directory_fd, Deadline deadline, bool& no_daemon) {
     sockaddr_un address{.sun_family = AF_UNIX};
     const std::string path = path_in(directory_fd, state_file::socket);
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     // A Unix connect waits while the backlog is full; SO_SNDTIMEO bounds that.
-    const timeval limit{std::chrono::seconds(timeouts::client_answer).count(), 0};
+    const timeval limit = time_left(deadline);
     ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     const auto* generic = reinterpret_cast<const sockaddr*>(&address);
     if (fd && ::connect(fd.get(), generic, sizeof address) == 0) return fd;
@@ -182,11 +191,12 @@ std::vector<StatusChange> StatusStream::take_received() {
 }
 
 Result<std::optional<DaemonClient>> DaemonClient::open(int state_directory_fd,
-                                                       std::chrono::milliseconds patience) {
+                                                       std::chrono::milliseconds patience,
+                                                       Deadline deadline) {
     UniqueFd directory(::fcntl(state_directory_fd, F_DUPFD_CLOEXEC, 0));
     if (!directory) return unreachable(errno);  // and no proof that no daemon is there
     bool no_daemon = false;
-    auto connection = connect_in(directory.get(), no_daemon);
+    auto connection = connect_in(directory.get(), deadline, no_daemon);
     if (no_daemon) return std::nullopt;
     if (!connection) return pass_on(connection);
     return DaemonClient(std::move(directory), std::move(*connection), patience);
@@ -216,9 +226,9 @@ Breakdown DaemonClient::wait_for_answer(Deadline deadline) const {
     }
 }
 
-Result<> DaemonClient::reconnect() {
+Result<> DaemonClient::reconnect(Deadline deadline) {
     bool no_daemon = false;
-    auto connection = connect_in(directory_.get(), no_daemon);
+    auto connection = connect_in(directory_.get(), deadline, no_daemon);
     if (!connection) return pass_on(connection);
     connection_ = std::move(*connection);
     return {};
@@ -246,7 +256,7 @@ Result<std::string> DaemonClient::call(std::string_view method, const std::strin
                                        std::string body, Deadline deadline) {
     breakdown_ = Breakdown::none;
     if (!connection_) {
-        if (!reconnect()) return broken(Breakdown::connection_lost);
+        if (!reconnect(deadline)) return broken(Breakdown::connection_lost);
     }
     const std::string request = request_text(method, target, body);
     ResponseParser parser;
@@ -263,7 +273,7 @@ Result<std::string> DaemonClient::call(std::string_view method, const std::strin
 
 Result<StatusStream> DaemonClient::stream(const std::string& target, Deadline deadline) {
     breakdown_ = Breakdown::none;
-    if (!connection_ && !reconnect()) return broken(Breakdown::connection_lost);
+    if (!connection_ && !reconnect(deadline)) return broken(Breakdown::connection_lost);
     const Breakdown why = send_all(connection_.get(), request_text("GET", target, {}), deadline);
     if (why != Breakdown::none) return broken(why);
     return StatusStream(std::move(connection_));

@@ -80,7 +80,8 @@ class DaemonClient {
     // A call that has no answer after `patience` goes on waiting, for a backend may take long, as
     // long as the daemon answers something else.
     static Result<std::optional<DaemonClient>> open(
-        int state_directory_fd, std::chrono::milliseconds patience = timeouts::client_answer);
+        int state_directory_fd, std::chrono::milliseconds patience = timeouts::client_answer,
+        Deadline deadline = deadline_in(timeouts::client_answer));
 
     // POST …/connect; with `wait_until_ready`, the answer comes when the backend is ready.
     Result<ApiAnswer<ConnectResponse>> connect(const ServiceName& service,
@@ -141,7 +142,7 @@ class DaemonClient {
     Result<ApiAnswer<T>> call_for(std::string_view method, const std::string& target,
                                   std::string body, Deadline deadline);
     Result<StatusStream> stream(const std::string& target, Deadline deadline);
-    Result<> reconnect();
+    Result<> reconnect(Deadline deadline);
     bool answer_begins(Deadline until) const;
     Breakdown wait_for_answer(Deadline deadline) const;
     // Whether it does on another connection.

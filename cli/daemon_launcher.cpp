@@ -198,7 +198,7 @@ Result<ReachedDaemon> start_once(const DaemonPlace& place, int directory_fd, Dea
                 shell_line({"ls", "-ld", place.state_directory,
                             place.state_directory + "/" + state_file::start_lock})));
         }
-        auto client = DaemonClient::open(directory_fd);
+        auto client = DaemonClient::open(directory_fd, timeouts::client_answer, deadline);
         if (!client) return pass_on(client);
         if (*client) return ReachedDaemon{std::move(*client), false};
         if (lock) return start_and_connect(place, directory_fd, deadline);
@@ -282,7 +282,7 @@ Result<ReachedDaemon> reach_daemon(const DaemonPlace& place, StartRule rule, Dea
                          : open_existing_state_directory(place.state_directory);
     if (!directory) return pass_on(directory);
     if (!*directory) return ReachedDaemon{};
-    auto client = DaemonClient::open(directory->get());
+    auto client = DaemonClient::open(directory->get(), timeouts::client_answer, deadline);
     if (!client) return pass_on(client);
     if (*client) return ReachedDaemon{std::move(*client), false};
     if (!may_start(rule, directory->get())) return ReachedDaemon{};

@@ -73,6 +73,7 @@ constexpr std::array topics{
             "  history/ID/  The same of those that ended, for history_days.\n"
             "  locks/  One file for each key: the kernel's lock on it is the promise.\n"
             "  mounts/  Directories that keys have for their own.\n"
+            "  open-*.html  What 'jamsock open' showed last; holds a connection URL.\n"
             "  daemon.lock, start.lock  That there is one daemon.\n"
             "\n"
             "Settings: config.toml in $JAMSOCK_HOME, else in $XDG_CONFIG_HOME/jamsock, else in\n"

@@ -23,13 +23,14 @@ Terminal Terminal::of_this_process() {
                     .err_is_terminal = err_is_terminal,
                     .out_color = out_is_terminal && is_wanted,
                     .err_color = err_is_terminal && is_wanted,
-                    .can_redraw = err_is_terminal && is_able,
+                    .can_redraw = err_is_terminal && is_wanted,
                     .out_descriptor = STDOUT_FILENO};
 }
 
 void Terminal::set_color(ColorRule rule) {
     if (rule == ColorRule::automatic) return;
     out_color = err_color = rule == ColorRule::always;
+    can_redraw = can_redraw && rule != ColorRule::never;
 }
 
 void Terminal::report(const Error& error) {

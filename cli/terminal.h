@@ -23,7 +23,7 @@ struct Terminal {
     bool err_is_terminal = false;
     bool out_color = false;
     bool err_color = false;
-    bool can_redraw = false;  // `err` is a terminal that can go back in a line
+    bool can_redraw = false;  // `err` is a terminal that shows a line of progress
     int out_descriptor = -1;  // what `out` writes to, where it is one
     bool told_version = false;
 

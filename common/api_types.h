@@ -113,7 +113,7 @@ struct StatusEvent {
 
 struct EventList {
     std::vector<StatusEvent> events;
-    std::int64_t cursor = 0;  // of the last one; where there is none, that which was asked for
+    std::int64_t cursor = 0;  // behind the last one; where there is none, that which was asked for
 
     static Result<EventList> from_json(std::string_view json);
     std::string to_json() const;

@@ -101,7 +101,7 @@ std::string shell_line(const std::vector<std::string>& words) {
     std::string line;
     for (const std::string& word : words) {
         if (!line.empty()) line += ' ';
-        if (has_control_character(word)) {
+        if (escaped(word) != word) {
             line += "$'" + with_shell_escapes(word) + '\'';
         } else if (word.empty() || std::ranges::any_of(word, needs_shell_quotes)) {
             line += '\'' + with_quotes_escaped(word) + '\'';

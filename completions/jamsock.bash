@@ -44,7 +44,22 @@ _jamsock() {
         fi
         candidate=${candidate%%$'\t'*}
         candidate=${candidate#"$before"}
-        [[ -n $quote ]] || printf -v candidate %q "$candidate"
+        case $quote in
+            '') printf -v candidate %q "$candidate" ;;
+            \')
+                candidate=${candidate//\'/\'\\\'\'}
+                # Bash adds no quote behind one.
+                [[ $candidate != *\' ]] || candidate=${candidate%\'}
+                ;;
+            \")
+                [[ $candidate != *!* ]] || continue # no quote within "…" keeps it from history
+                candidate=${candidate//\\/\\\\}
+                candidate=${candidate//\"/\\\"}
+                candidate=${candidate//\$/\\\$}
+                candidate=${candidate//\`/\\\`}
+                [[ $candidate != *\" ]] || candidate+=\"
+                ;;
+        esac
         COMPREPLY+=("$candidate")
     done < <("${COMP_WORDS[0]}" __complete "${plain[@]}" 2>/dev/null)
 }

@@ -6,11 +6,12 @@
 #include <iterator>
 #include <memory>
 
+#include "cli/backend_progress.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/selection.h"
 #include "cli/given_program.h"
 #include "cli/option_values.h"
 #include "cli/render.h"
-#include "cli/start_progress.h"
 #include "common/environment.h"
 #include "common/hints.h"
 #include "common/text.h"
@@ -131,6 +132,12 @@ Result<Seconds> limit_of(const ConnectOptions& options) {
     return std::chrono::seconds(limit_range::startup.most) + timeouts::client_margin;
 }
 
+// A look at the status reads a key as a glob.
+std::string status_command(const ServiceName& service, const Key& key) {
+    const auto glob = Key::parse(glob_of(key.str()));
+    return glob ? key_command("status", service, *glob) : "jamsock list";
+}
+
 Error timed_out(const ConnectOptions& options, const ServiceName& service,
                 const std::optional<Key>& key, Seconds limit) {
     const bool waited = waits_until_ready(options);
@@ -138,7 +145,7 @@ Error timed_out(const ConnectOptions& options, const ServiceName& service,
                  fmt::format("{} within {:.3g} s.",
                              waited ? "The backend wasn't ready" : "The daemon didn't answer",
                              limit.count()),
-                 key && waited ? key_command("status", service, key) : "jamsock list",
+                 key && waited ? status_command(service, *key) : "jamsock list",
                  {}};
 }
 
@@ -155,7 +162,7 @@ ConnectAnswer ask_for_url(const ConnectOptions& options, const ConnectRequest& r
         deadline, request.key ? Repeat::once : Repeat::never,
         [&]() -> ConnectAnswer { return unheld(request.key); },
         [&](DaemonClient& client) {
-            StartProgress progress(invocation.terminal, service, request.key);
+            BackendProgress progress(invocation.terminal, service, request.key);
             if (waits_until_ready(options) && !options.quiet) {
                 client.while_waiting([&progress] { progress.look(); });
             }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/backend_progress.h"
 #include "cli/commands/selection.h"
 #include "cli/render.h"
 #include "common/timeouts.h"
@@ -25,15 +26,21 @@ Result<> Ending::terminate(const BackendId& id, bool wait) const {
     const Deadline deadline = ending_deadline();
     return invocation_.ask(
         deadline, Repeat::once, [&]() -> Result<> { return tl::unexpected(nothing_runs(id)); },
-        [&](DaemonClient& client) { return client.terminate(id, request_, wait, deadline); });
+        [&](DaemonClient& client) {
+            BackendProgress progress(invocation_.terminal, id);
+            if (wait && progress.is_shown()) client.while_waiting([&progress] { progress.look(); });
+            return client.terminate(id, request_, wait, deadline);
+        });
 }
 
 Deadline ending_deadline() {
     return deadline_in(longest_ending);
 }
 
-std::string describe_end(const BackendId& id, const Invocation& invocation) {
+std::string describe_end(const BackendId& id, OutputForm form, const Invocation& invocation) {
+    if (form == OutputForm::name) return id.str() + '\n';
     const auto info = ask_for_backend(id, invocation, deadline_in(timeouts::client_answer));
+    if (form == OutputForm::json) return info ? info->json + '\n' : "";
     return info ? render_end(info->value) : id.str() + " terminated\n";
 }
 
@@ -56,7 +63,9 @@ int end_backends(const std::vector<Result<BackendId>>& ids, const TerminateReque
         const Result<> ended = style.wait ? ending.wait(id) : Result<>();
         if (!ended) report(ended.error());
         if (!ended || style.quiet) continue;
-        terminal.out << (style.wait ? describe_end(id, invocation) : id.str() + " terminating\n")
+        const bool says_how = style.wait || style.form != OutputForm::text;
+        terminal.out << (says_how ? describe_end(id, style.form, invocation)
+                                  : id.str() + " terminating\n")
                      << std::flush;
     }
     return worst;

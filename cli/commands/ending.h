@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/invocation.h"
+#include "cli/output_form.h"
 
 namespace jamsock {
 
@@ -17,7 +18,8 @@ class Ending {
 
     Result<> begin(const BackendId& id) const { return terminate(id, /*wait=*/false); }
 
-    // After `begin`. A backend that isn't running any more has ended as was wished.
+    // After `begin`. A backend that isn't running any more has ended as was wished. On a terminal
+    // shows meanwhile how far it is.
     Result<> wait(const BackendId& id) const;
 
   private:
@@ -30,13 +32,14 @@ class Ending {
 // The daemon knows each backend's own grace; this is longer than any ending takes.
 Deadline ending_deadline();
 
-// "knrv5 terminated: exited with code 0", of one that has ended; without the history that tells
-// how, only that it did.
-std::string describe_end(const BackendId& id, const Invocation& invocation);
+// What is printed of one that has ended, as a whole line: "knrv5 terminated: exited with code 0"
+// (without the history that tells how, only that it did), its id, or all about it as JSON.
+std::string describe_end(const BackendId& id, OutputForm form, const Invocation& invocation);
 
 struct EndingStyle {
     bool wait = true;    // until each has ended
     bool quiet = false;  // errors alone are printed
+    OutputForm form = OutputForm::text;
 };
 
 // Tells all to end before it waits for the first, so that many take no longer than one; what can't

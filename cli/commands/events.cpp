@@ -109,7 +109,7 @@ VerbRun prepare_events(CLI::App& app) {
         ->type_name("SERVICE");
     app.add_option("-k,--key", options->keys,
                    "Only of this key's, or of those that match it: 'doc-*'; may be repeated")
-        ->type_name("KEY")
+        ->type_name("KEYS")
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

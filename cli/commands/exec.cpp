@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/connect.h"
 #include "cli/commands/ending.h"
+#include "cli/commands/selection.h"
 #include "cli/program_path.h"
 #include "common/environment.h"
 #include "common/timeouts.h"
@@ -14,6 +16,8 @@
 namespace jamsock {
 
 namespace {
+
+constexpr std::chrono::milliseconds end_look_pause{50};
 
 struct ExecOptions {
     ConnectOptions connect;
@@ -39,30 +43,37 @@ Result<ExecCommand> command_of(Invocation& invocation) {
 // Until the child has ended; what comes meanwhile is passed on.
 int wait_for(const ChildProcess& child, CaughtSignals& signals, BackendHold& hold) {
     for (;;) {
-        wait_for_any({signals.fd(), child.fd(), hold.fd()}, hold.next_try());
+        wait_for_any({signals.fd(), child.fd(), hold.fd()},
+                     std::min(hold.next_try(), child.next_look()));
         child.pass_on(signals);
         if (const auto exit_code = child.exit_code()) return *exit_code;
         hold.keep();
     }
 }
 
-// Any signal ends the wait, not the ending.
-void wait_for_end(BackendHold& hold, CaughtSignals& signals) {
+bool has_ended(const BackendId& id, const Invocation& invocation) {
+    const auto info = ask_for_backend(id, invocation, deadline_in(timeouts::client_answer));
+    if (!info) return info.error().code == ErrorCode::backend_not_found;
+    const auto& statuses = info->value.statuses;
+    return !statuses.empty() && statuses.back().status == Status::terminated;
+}
+
+// Who tells this program to end ends the wait, not the ending.
+void wait_for_end(const BackendId& id, const Invocation& invocation, CaughtSignals& signals) {
     const Deadline deadline = ending_deadline();
-    while (!hold.is_over() && !signals.next() && std::chrono::steady_clock::now() < deadline) {
-        wait_for_any({signals.fd(), hold.fd()}, std::min(deadline, hold.next_try()));
-        hold.keep();
+    while (!signals.ask_for_end() && std::chrono::steady_clock::now() < deadline) {
+        if (has_ended(id, invocation)) return;
+        wait_for_any({signals.fd()}, deadline_in(end_look_pause));
     }
 }
 
 // Whatever comes of it, the exit code is the command's.
-void stop(const BackendId& id, const Invocation& invocation, BackendHold& hold,
-          CaughtSignals& signals) {
+void stop(const BackendId& id, const Invocation& invocation, CaughtSignals& signals) {
     const TerminateRequest softly;
     const auto begun = Ending(softly, invocation).begin(id);
-    if (begun) return wait_for_end(hold, signals);
-    const bool has_ended = begun.error().code == ErrorCode::backend_not_running;
-    if (!has_ended) invocation.terminal.report(begun.error());
+    const bool is_ending = begun || begun.error().code == ErrorCode::backend_not_running;
+    if (is_ending) return wait_for_end(id, invocation, signals);
+    invocation.terminal.report(begun.error());
 }
 
 Result<int> run_exec(const ExecOptions& options, Invocation& invocation) {
@@ -80,7 +91,7 @@ Result<int> run_exec(const ExecOptions& options, Invocation& invocation) {
                             environment_with(connection_variables(*connected)), signals);
     Result<int> exit_code = child ? Result<int>(wait_for(*child, signals, *hold))
                                   : Result<int>(tl::unexpected(child.error()));
-    if (options.stop_after) stop(id, invocation, *hold, signals);
+    if (options.stop_after) stop(id, invocation, signals);
     return exit_code;
 }
 

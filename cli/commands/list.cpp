@@ -71,7 +71,7 @@ void print_columns(const KeyList& list, KeyColumns columns, Terminal& terminal) 
 Result<int> run_list(const ListOptions& options, const Invocation& invocation) {
     if (options.null && options.form != OutputForm::text) {
         return fail(ErrorCode::invalid_request,
-                    "-0 prints the keys alone, so -o can't go with it.");
+                    "-0 prints the keys alone, so -o, -q and --json can't go with it.");
     }
     const auto wanted = parse_filter(options);
     if (!wanted) return tl::unexpected(wanted.error());
@@ -99,7 +99,7 @@ VerbRun prepare_list(CLI::App& app) {
     app.add_option("-s,--service", options->service, "The same")->type_name("SERVICE");
     app.add_option("-k,--key", options->keys,
                    "Only those whose key is this, or matches it: 'doc-*'; may be repeated")
-        ->type_name("KEY")
+        ->type_name("KEYS")
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

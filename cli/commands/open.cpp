@@ -49,7 +49,8 @@ BrowserWords with_page(BrowserWords words, const std::string& page) {
     return words;
 }
 
-Result<> run_browser(const BrowserWords& browser, const std::string& page) {
+// 0 if it worked, 128 + n if signal n told this program to end meanwhile.
+Result<int> run_browser(const BrowserWords& browser, const std::string& page) {
     auto program = find_program(browser.front(), ".", program_search_path());
     if (!program) return pass_on(program);
     CaughtSignals signals;
@@ -57,18 +58,20 @@ Result<> run_browser(const BrowserWords& browser, const std::string& page) {
         ChildProcess::start(*program, with_page(browser, page), environment_with({}), signals);
     if (!child) return tl::unexpected(child.error());
     std::optional<int> exit_code;
+    std::optional<int> told_to_end;
     while (!(exit_code = child->exit_code())) {
-        wait_for_any({signals.fd(), child->fd()}, Deadline::max());
-        child->pass_on(signals);
+        wait_for_any({signals.fd(), child->fd()}, child->next_look());
+        if (const auto signal = child->pass_on(signals)) told_to_end = signal;
     }
-    if (exit_code == 0) return {};
+    if (told_to_end) return signal_exit_code + *told_to_end;
+    if (exit_code == 0) return 0;
     return fail(ErrorCode::unsupported, fmt::format("The browser {} failed with exit code {}.",
                                                     in_quotes(browser.front()), *exit_code));
 }
 
 // The last one's failure, if none works.
-Result<> show(const std::string& page) {
-    Result<> shown = fail(ErrorCode::unsupported, "BROWSER names no browser.");
+Result<int> show(const std::string& page) {
+    Result<int> shown = fail(ErrorCode::unsupported, "BROWSER names no browser.");
     for (const BrowserWords& browser : browsers()) {
         shown = run_browser(browser, page);
         if (shown) break;
@@ -83,12 +86,13 @@ Result<int> run_open(const ConnectOptions& options, Invocation& invocation) {
     if (!directory) return tl::unexpected(directory.error());
     auto page = RedirectPage::write(*directory, connected->answer.value.url);
     if (!page) return pass_on(page);
-    const Result<> shown = show(page->file_url());
+    const Result<int> shown = show(page->file_url());
     if (!shown) {
         return fail(ErrorCode::unsupported,
                     fmt::format("No browser can be opened. {}", shown.error().message),
                     key_command("connect", connected->service, connected->key));
     }
+    if (*shown != 0) return *shown;
     page->is_used();
     Terminal& terminal = invocation.terminal;
     if (terminal.err_is_terminal && !options.quiet) {
@@ -107,7 +111,9 @@ VerbRun prepare_open(CLI::App& app) {
     app.footer(
         "Connects as 'jamsock connect' does, and runs $BROWSER, else xdg-open or\n"
         "sensible-browser, until that returns. The browser gets the URL from a file that you\n"
-        "alone can read, so that it stands in no list of processes.\n");
+        "alone can read, so that it stands in no list of processes; the file goes with the next\n"
+        "'open'. A browser that may not read files in hidden directories, as in a sandbox, shows\n"
+        "an error: give it the URL that 'jamsock connect' prints.\n");
     return [options](Invocation& invocation) { return run_open(*options, invocation); };
 }
 

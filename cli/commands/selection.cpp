@@ -13,6 +13,8 @@ namespace jamsock {
 
 namespace {
 
+constexpr std::string_view glob_letters = "*?[";
+
 Result<Selection> parse_keys_and_service(const SelectionOptions& options) {
     const bool named = !options.service.empty();
     if (options.words.size() > (named ? 0 : 1)) {
@@ -77,7 +79,7 @@ void add_selection_options(CLI::App& app, SelectionOptions& options) {
         ->type_name("");
     app.add_option("-k,--key", options.keys,
                    "The backend that holds this key; of a glob, as 'doc-*', those that do")
-        ->type_name("KEY")
+        ->type_name("KEYS")
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -85,8 +87,18 @@ void add_selection_options(CLI::App& app, SelectionOptions& options) {
         ->type_name("SERVICE");
 }
 
+std::string glob_of(const std::string& key) {
+    if (key.find_first_of(glob_letters) == std::string::npos) return key;
+    std::string glob;
+    for (const char c : key) {
+        const bool has_meaning = c == '\\' || glob_letters.find(c) != std::string_view::npos;
+        glob += has_meaning ? std::string{'\\', c} : std::string(1, c);
+    }
+    return glob;
+}
+
 Result<KeyPattern> KeyPattern::parse(const std::string& text) {
-    if (text.find_first_of("*?[") != std::string::npos) {
+    if (text.find_first_of(glob_letters) != std::string::npos) {
         auto glob = Key::parse(text);
         if (!glob) return pass_on(glob);
         return KeyPattern(std::move(*glob), true);

@@ -21,6 +21,9 @@ struct SelectionOptions {
 
 void add_selection_options(CLI::App& app, SelectionOptions& options);
 
+// The text that a pattern of this one key has.
+std::string glob_of(const std::string& key);
+
 // A key, or a glob of keys.
 class KeyPattern {
   public:

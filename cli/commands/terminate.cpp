@@ -18,6 +18,7 @@ struct TerminateOptions {
     bool hard = false;
     bool no_wait = false;
     bool quiet = false;
+    OutputForm form = OutputForm::text;
 };
 
 Result<TerminateRequest> request_of(const TerminateOptions& options) {
@@ -42,7 +43,8 @@ Result<int> run_terminate(const TerminateOptions& options, const Invocation& inv
     if (!selection) return pass_on(selection);
     auto ids = resolve(*selection, invocation, deadline_in(timeouts::client_answer));
     if (!ids) return pass_on(ids);
-    return end_backends(*ids, *request, {.wait = !options.no_wait, .quiet = options.quiet},
+    return end_backends(*ids, *request,
+                        {.wait = !options.no_wait, .quiet = options.quiet, .form = options.form},
                         invocation);
 }
 
@@ -56,6 +58,7 @@ void add_grace_option(CLI::App& app, TerminateOptions& options) {
 VerbRun prepare_ending(CLI::App& app, const std::shared_ptr<TerminateOptions>& options) {
     add_selection_options(app, options->selection);
     app.add_flag("--no-wait", options->no_wait, "Don't wait until every process is gone");
+    add_output_options(app, options->form, {OutputForm::json, OutputForm::name});
     app.add_flag("-q,--quiet", options->quiet, "Print errors alone");
     app.footer(
         "Says how each ended, once its last process is gone and its key is free. --key may be\n"

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "cli/backend_output.h"
+#include "cli/backend_progress.h"
 #include "cli/choice_option.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/ending.h"
@@ -29,6 +30,7 @@ struct WaitOptions {
     const CLI::Option* timeout_option = nullptr;
     std::string timeout;
     bool quiet = false;
+    OutputForm form = OutputForm::text;
 };
 
 enum class Progress {
@@ -85,7 +87,8 @@ Error out_of_reach(const BackendInfo& backend) {
             last_lines(backend.id, told_lines)};
 }
 
-// One way to wait for one backend after the other; those that wait for their turn miss nothing.
+// One way to wait for one backend after the other. One that was ready while another had its turn
+// and has ended since counts as ended.
 class Waiting {
   public:
     Waiting(Wish wish, std::optional<std::chrono::duration<double>> limit,
@@ -101,6 +104,7 @@ class Waiting {
     }
 
     Result<> wait_for(const BackendId& id) const {
+        BackendProgress line(invocation_.terminal, id);
         for (;;) {
             const auto info = ask_for_backend(id, invocation_, look_by());
             if (!info) return tl::unexpected(is_late() ? late(id) : info.error());
@@ -109,7 +113,7 @@ class Waiting {
             Progress progress = progress_of(wish_, status, backend.connections);
             if (progress == Progress::out_of_reach) return tl::unexpected(out_of_reach(backend));
             if (progress == Progress::pending && is_late()) return tl::unexpected(late(id));
-            if (progress == Progress::pending) progress = follow(id, status);
+            if (progress == Progress::pending) progress = follow(id, status, line);
             if (progress == Progress::reached) return {};
         }
     }
@@ -126,21 +130,24 @@ class Waiting {
     }
 
     // Until a status that comes after `last` decides, or it is time to look again.
-    Progress follow(const BackendId& id, Status last) const {
+    Progress follow(const BackendId& id, Status last, BackendProgress& line) const {
         Progress progress = Progress::pending;
-        if (wish_ != Wish::idle) progress = follow_stream(id, last);
+        if (wish_ != Wish::idle) progress = follow_stream(id, last, line);
+        line.look();
         if (progress == Progress::pending && !is_late())
             std::this_thread::sleep_for(next_look_pause);
         return progress;
     }
 
-    Progress follow_stream(const BackendId& id, Status last) const {
+    Progress follow_stream(const BackendId& id, Status last, BackendProgress& line) const {
         const Deadline next_look = std::min(deadline_, deadline_in(timeouts::client_answer));
         auto stream =
             invocation_.ask(look_by(), Repeat::once, &no_daemon<StatusStream>,
                             [&](DaemonClient& client) { return client.statuses(id, look_by()); });
         while (stream && stream->is_open() && std::chrono::steady_clock::now() < next_look) {
-            for (const StatusChange& change : stream->take(next_look)) {
+            line.look();
+            const Deadline redraw = line.is_shown() ? deadline_in(next_look_pause) : next_look;
+            for (const StatusChange& change : stream->take(std::min(next_look, redraw))) {
                 if (change.status <= last) continue;
                 const Progress progress = progress_of(wish_, change.status, 0);
                 if (progress != Progress::pending) return progress;
@@ -159,9 +166,10 @@ bool is_unheld(const Result<BackendId>& id) {
     return !id && id.error().code == ErrorCode::key_unheld_no_spawn_config;
 }
 
-std::string line_of(const BackendId& id, Wish wish, const Invocation& invocation) {
-    if (wish == Wish::terminated) return describe_end(id, invocation);
-    return fmt::format("{} {}\n", id.str(), word_of(wish));
+std::string line_of(const BackendId& id, const WaitOptions& options, const Invocation& invocation) {
+    const bool tells_all = options.wish == Wish::terminated || options.form != OutputForm::text;
+    if (tells_all) return describe_end(id, options.form, invocation);
+    return fmt::format("{} {}\n", id.str(), word_of(options.wish));
 }
 
 Result<int> run_wait(const WaitOptions& options, const Invocation& invocation) {
@@ -186,7 +194,7 @@ Result<int> run_wait(const WaitOptions& options, const Invocation& invocation) {
             worst = std::max(worst, info(reached.error().code).exit_code);
             terminal.report(reached.error());
         } else if (!options.quiet) {
-            terminal.out << line_of(*id, options.wish, invocation) << std::flush;
+            terminal.out << line_of(*id, options, invocation) << std::flush;
         }
     }
     return worst;
@@ -204,6 +212,7 @@ VerbRun prepare_wait(CLI::App& app) {
     options->timeout_option =
         app.add_option("--timeout", options->timeout, "Give up after so long; exit code 124")
             ->type_name("SECONDS");
+    add_output_options(app, options->form, {OutputForm::json, OutputForm::name});
     app.add_flag("-q,--quiet", options->quiet, "Print errors alone");
     app.footer(
         "Terminated: the last process is gone, and the key is free; so is one that nobody holds.\n"

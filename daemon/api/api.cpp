@@ -20,6 +20,7 @@ namespace jamsock {
 namespace {
 
 constexpr long long most_at_once = 1000;      // in one piece of a list
+constexpr std::size_t usual_history = 100;    // backends; each costs a look at the database
 constexpr long long longest_event_wait = 60;  // seconds
 
 // Over TCP `error` is told as others than this user may know it.
@@ -165,7 +166,28 @@ Result<WantedConnect> wanted_connect(const Request& request, const PathParameter
     if (auto may = check_may_give_command(request, says_how_to_run); !may) return pass_on(may);
     auto limit = ready_by(request);
     if (!limit) return pass_on(limit);
-    return WantedConnect{*std::move(service), *std::move(wanted), *limit};
+    return WantedConnect{*std::move(service), *std::move(wanted), *limit, request.caller};
+}
+
+// What explains an end may name paths and processes of this machine: over TCP it is not told.
+void leave_out_diagnosis(BackendInfo& backend) {
+    for (StatusChange& change : backend.statuses)
+        change.diagnosis.reset();
+}
+
+void leave_out_diagnosis(RunningBackends& running) {
+    for (RunningBackend& backend : running.backends)
+        backend.status.diagnosis.reset();
+}
+
+void leave_out_diagnosis(EventList& list) {
+    for (StatusEvent& event : list.events)
+        event.change.diagnosis.reset();
+}
+
+void leave_out_diagnosis(KeyHistory& history) {
+    for (HistoryEntry& entry : history.backends)
+        entry.status.diagnosis.reset();
 }
 
 // What a row of the table says of its endpoint (Shapes).
@@ -323,15 +345,17 @@ std::string Api::endpoint_of(const Request& request) const {
 
 Task<Response> Api::serve(const Request& request) {
     const Match match = router_.find(request.method, request.path);
-    const Result<Response> answered = co_await answer(request, match);
-    co_return finished(answered ? *answered : failure(answered.error(), request.peer), match);
+    Result<Response> answered = co_await answer(request, match);
+    if (!answered) co_return finished(failure(answered.error(), request.peer), match);
+    co_return finished(*std::move(answered), match);
 }
 
 std::optional<Response> Api::turns_away(const Request& head) const {
     if (head.peer == Peer::same_user) return std::nullopt;
-    const auto refused = access_.refuses(head, Access::token);
+    const Match match = router_.find(head.method, head.path);
+    const auto refused = access_.refuses(head, match.endpoint ? match.access : Access::token);
     if (!refused) return std::nullopt;
-    return finished(failure(*refused, head.peer), router_.find(head.method, head.path));
+    return finished(failure(*refused, head.peer), match);
 }
 
 // With the headers that all answers have.
@@ -364,7 +388,8 @@ Task<Result<ConnectResponse>> Api::counted_connect(const Result<WantedConnect>& 
         registry_.count_refused(wanted.error());
         co_return tl::unexpected(wanted.error());
     }
-    co_return co_await registry_.connect(wanted->service, wanted->request, wanted->ready_by);
+    co_return co_await registry_.connect(wanted->service, wanted->request, wanted->ready_by,
+                                         wanted->caller);
 }
 
 Task<Result<Response>> Api::connect(const Request& request, const PathParameters& path) {
@@ -406,9 +431,10 @@ Task<Result<Response>> Api::events(const Request& request, const PathParameters&
     if (!limit) co_return tl::unexpected(limit.error());
     const auto deadline = event_deadline_in(request);
     if (!deadline) co_return tl::unexpected(deadline.error());
-    const auto list =
-        co_await registry_.events_after(*cursor, limit->value_or(most_at_once), *deadline);
+    const Patience patience(*deadline, request.caller);
+    auto list = co_await registry_.events_after(*cursor, limit->value_or(most_at_once), patience);
     if (!list) co_return tl::unexpected(list.error());
+    if (request.peer == Peer::anyone) leave_out_diagnosis(*list);
     co_return Response{.body = list->to_json()};
 }
 
@@ -422,15 +448,18 @@ Task<Result<Response>> Api::history(const Request& request, const PathParameters
     if (!service) co_return tl::unexpected(service.error());
     const auto limit = limit_in(request);
     if (!limit) co_return tl::unexpected(limit.error());
-    const auto history = registry_.history(*service, *key, limit->value_or(most_at_once));
+    auto history = registry_.history(*service, *key, limit->value_or(usual_history));
     if (!history) co_return tl::unexpected(history.error());
+    if (request.peer == Peer::anyone) leave_out_diagnosis(*history);
     co_return Response{.body = history->to_json()};
 }
 
-Task<Result<Response>> Api::running_backends(const Request&, const PathParameters& path) {
+Task<Result<Response>> Api::running_backends(const Request& request, const PathParameters& path) {
     if (auto known = check_account(path["account"]); !known)
         co_return tl::unexpected(known.error());
-    co_return Response{.body = registry_.running_backends().to_json()};
+    RunningBackends running = registry_.running_backends();
+    if (request.peer == Peer::anyone) leave_out_diagnosis(running);
+    co_return Response{.body = running.to_json()};
 }
 
 Task<Result<Response>> Api::terminate_backends(const Request& request, const PathParameters& path) {
@@ -443,11 +472,12 @@ Task<Result<Response>> Api::terminate_backends(const Request& request, const Pat
     co_return Response{.body = told->to_json()};
 }
 
-Task<Result<Response>> Api::backend(const Request&, const PathParameters& path) {
+Task<Result<Response>> Api::backend(const Request& request, const PathParameters& path) {
     const auto id = BackendId::parse(path["id"]);
     if (!id) co_return tl::unexpected(id.error());
-    const auto backend = co_await registry_.inspect(*id);
+    auto backend = co_await registry_.inspect(*id);
     if (!backend) co_return tl::unexpected(backend.error());
+    if (request.peer == Peer::anyone) leave_out_diagnosis(*backend);
     co_return Response{.body = backend->to_json()};
 }
 
@@ -546,7 +576,7 @@ Task<Result<Response>> Api::terminate(const Request& request, const PathParamete
     const auto wanted = TerminateRequest::from_json(request.body);
     if (!wanted) co_return tl::unexpected(wanted.error());
     const bool wait = query_parameter(request.query, "wait") == "terminated";
-    const auto ended = co_await registry_.terminate(*id, *wanted, wait);
+    const auto ended = co_await registry_.terminate(*id, *wanted, wait, request.caller);
     if (!ended) co_return tl::unexpected(ended.error());
     co_return Response{.body = ok_json()};
 }

@@ -25,6 +25,7 @@ struct WantedConnect {
     ServiceName service;
     ConnectRequest request;
     std::optional<Patience> ready_by = {};
+    Caller* caller = nullptr;  // null: nobody who may leave
 };
 
 class Api {
@@ -43,8 +44,8 @@ class Api {
     // Answers any request; a failed one is logged with the id that its answer carries.
     Task<Response> serve(const Request& request);
 
-    // The answer to a request with a body that may not be read: over TCP only who has the token
-    // makes the daemon keep one.
+    // The answer to a request with a body that may not be read: over TCP only who has the token, or
+    // asks what needs none, makes the daemon keep one.
     std::optional<Response> turns_away(const Request& head) const;
 
     // The answer to what never became a request: a malformed head, a body that is too large.

@@ -16,7 +16,7 @@ Result<WantedConnect> wanted_spawn(const Request& request, const PathParameters&
     if (!wanted) return pass_on(wanted);
     auto service = ServiceName::parse(path["account"], path["service"], wanted->environment);
     if (!service) return pass_on(service);
-    return WantedConnect{*std::move(service), std::move(wanted->connect)};
+    return WantedConnect{*std::move(service), std::move(wanted->connect), {}, request.caller};
 }
 
 }  // namespace

@@ -54,6 +54,7 @@ std::vector<Setting> settings(const ResourceLimits& limits);
 
 // The directory and its settings; blocks.
 Result<> make(const std::string& directory, const ResourceLimits& limits);
+
 // That the kernel killed a process in it as its memory did not suffice, with the limit, in bytes,
 // as far as there is one.
 struct OutOfMemory {

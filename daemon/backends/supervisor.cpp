@@ -747,10 +747,12 @@ void Supervisor::settle(const Ref& backend, const std::optional<ShimRecord>& rec
             end.cause = cause_from_word(record->ending->cause);
         }
     }
-    const auto out_of_memory = cgroup::out_of_memory(cgroups_.of(id));
-    if (out_of_memory && !end.reason) {
+    // The kernel tells of all that it has killed, also of children that the backend outlived.
+    const bool was_killed = end.exit && end.exit->signal == SIGKILL && !end.reason;
+    const auto out_of_memory = was_killed ? cgroup::out_of_memory(cgroups_.of(id)) : std::nullopt;
+    if (out_of_memory) {
         end.cause = EndCause::out_of_memory;
-        end.diagnosis = explain_out_of_memory(id, *out_of_memory);
+        if (!end.diagnosis) end.diagnosis = explain_out_of_memory(id, *out_of_memory);
     }
     supervised_.erase(id);
     change(*backend, end);

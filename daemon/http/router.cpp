@@ -64,10 +64,10 @@ Match Router::find(std::string_view method, std::string_view path) const {
     for (const Endpoint& endpoint : endpoints_) {
         auto parameters = match(endpoint.pattern, path);
         if (!parameters) continue;
-        found.access = std::max(found.access, endpoint.access);
         if (answers(endpoint, method)) {
-            return {&endpoint, found.access, *std::move(parameters), {}};
+            return {&endpoint, endpoint.access, *std::move(parameters), {}};
         }
+        found.access = std::max(found.access, endpoint.access);
         found.allowed.push_back(endpoint.method);
         if (endpoint.method == "GET") found.allowed.push_back("HEAD");
     }

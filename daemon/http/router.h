@@ -61,7 +61,7 @@ struct Endpoint {
 
 struct Match {
     const Endpoint* endpoint = nullptr;  // null: nothing answers this
-    Access access = Access::token;       // the widest of this path's endpoints
+    Access access = Access::token;       // its own; without it the widest of the path's endpoints
     PathParameters parameters;
     // With a null endpoint: the methods that the path does answer; empty if it is unknown.
     std::vector<std::string_view> allowed;

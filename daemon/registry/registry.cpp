@@ -107,12 +107,13 @@ void cut_to(std::size_t limit, KeyList& list) {
     list.next_cursor = KeyCursor{last.key, last.backend_id}.str();
 }
 
+// There is one status at least.
 HistoryEntry history_entry(const BackendRecord& record, const std::vector<StatusChange>& statuses) {
     HistoryEntry entry{.id = record.id,
                        .service = record.service,
                        .key = *record.key,
                        .created_at = record.created_at,
-                       .status = statuses.empty() ? StatusChange{} : statuses.back()};
+                       .status = statuses.back()};
     const auto ready = std::ranges::find(statuses, Status::ready, &StatusChange::status);
     if (ready != statuses.end()) entry.ready_at = ready->time;
     return entry;
@@ -130,6 +131,11 @@ std::string_view outcome_of(const Result<ConnectResponse>& response) {
 tl::unexpected<Error> no_backend(const BackendId& id) {
     return fail(ErrorCode::backend_not_found,
                 fmt::format("There is no backend {}.", in_quotes(id.str())), "jamsock list");
+}
+
+tl::unexpected<Error> unreadable_database() {
+    return fail_openly(ErrorCode::internal, "The daemon's database could not be read.",
+                       "jamsock daemon logs");
 }
 
 std::string described(const Command& command) {
@@ -186,10 +192,10 @@ void Registry::stop() {
 
 Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
                                                 const ConnectRequest& request,
-                                                std::optional<Patience> ready_by) {
+                                                std::optional<Patience> ready_by, Caller* caller) {
     if (auto checked = check(request); !checked) co_return counted(pass_on(checked));
     for (int start_number = 1;; ++start_number) {
-        auto held = co_await hold(service, request, ready_by, start_number);
+        auto held = co_await hold(service, request, ready_by, caller, start_number);
         if (!held) co_return counted(pass_on(held));
         Entry& entry = *held->entry;
         // The URL's time begins when there is something to use it for.
@@ -216,12 +222,13 @@ bool Registry::may_start_again(const Entry& ended, const ConnectRequest& request
 
 Task<Result<Registry::Held>> Registry::hold(const ServiceName& service,
                                             const ConnectRequest& request,
-                                            std::optional<Patience> ready_by, int start_number) {
+                                            std::optional<Patience> ready_by, Caller* caller,
+                                            int start_number) {
     Ref entry = holder(service, request.key);
     while (entry && is_ending(entry->status()) && request.spawn) {
-        Patience limit =
+        const Deadline end_by =
             entry->end_by.value_or(after(entry->record.limits.grace + timeouts::ending_margin));
-        if (ready_by) limit = {std::min(limit.until, ready_by->until), ready_by->caller};
+        const Patience limit(ready_by ? std::min(end_by, ready_by->until) : end_by, caller);
         const bool ended = co_await wait_until_ended(entry, limit);
         if (!ended) co_return tl::unexpected(still_ending(*entry));
         entry = holder(service, request.key);
@@ -230,6 +237,9 @@ Task<Result<Registry::Held>> Registry::hold(const ServiceName& service,
         auto same = check_same_program(*entry, service, request);
         if (!same) co_return pass_on(same);
         co_return Held{entry};
+    }
+    if (caller && caller->has_left()) {
+        co_return fail(ErrorCode::timed_out, "The client left before a backend was started.");
     }
     auto started = spawn(service, request, start_number);
     if (!started) co_return pass_on(started);
@@ -460,7 +470,8 @@ Task<Result<>> Registry::wait_until_ready(const Ref& entry, Patience limit) {
     }
     if (entry->status() == Status::ready) co_return Result<>();
 
-    co_await wait_until_ended(entry, after(entry->record.limits.grace + timeouts::ending_margin));
+    const Patience end(after(entry->record.limits.grace + timeouts::ending_margin), limit.caller);
+    co_await wait_until_ended(entry, end);
     auto tail = backends_.log_tail(entry->record.id, told_log_lines);
     if (!entry->failure) {
         co_return tl::unexpected(
@@ -537,19 +548,18 @@ RunningBackends Registry::running_backends() const {
 }
 
 Task<Result<EventList>> Registry::events_after(std::int64_t cursor, std::size_t most,
-                                               Deadline limit) {
+                                               Patience limit) {
     const auto recorded = recorded_;
-    bool may_come = std::chrono::steady_clock::now() < limit;
+    bool may_come = std::chrono::steady_clock::now() < limit.until;
     for (;;) {
-        auto events = store_.events_after(cursor, most);
-        if (!events) co_return pass_on(events);
-        if (!events->empty()) {
-            const std::int64_t last = events->back().cursor;
-            co_return EventList{std::move(*events), last};
-        }
+        auto list = store_.events_after(cursor, most);
+        if (!list) co_return pass_on(list);
+        if (!list->events.empty()) co_return *std::move(list);
         if (stopping_) co_return fail(ErrorCode::shutting_down, "The daemon is shutting down.");
-        if (!may_come) co_return EventList{.cursor = cursor};
-        may_come = co_await recorded->wait_until(limit);
+        const bool is_all = list->cursor == cursor;  // and no page of rows that make no sense
+        cursor = list->cursor;
+        if (is_all && !may_come) co_return EventList{.cursor = cursor};
+        if (is_all) may_come = co_await limit.wait_for(*recorded);
     }
 }
 
@@ -558,8 +568,11 @@ Result<KeyHistory> Registry::history(const ServiceName& service, const Key& key,
     auto records = store_.backends_of(service, key, most);
     if (!records) return pass_on(records);
     KeyHistory history;
-    for (const BackendRecord& record : *records)
-        history.backends.push_back(history_entry(record, statuses_of(record.id)));
+    for (const BackendRecord& record : *records) {
+        const auto statuses = statuses_of(record.id);
+        if (statuses.empty()) return unreadable_database();
+        history.backends.push_back(history_entry(record, statuses));
+    }
     return history;
 }
 
@@ -605,8 +618,7 @@ Result<std::vector<StatusChange>> Registry::statuses(const BackendId& id) const 
     if (!store_.find_backend(id)) return no_backend(id);
     auto all = statuses_of_ended(id);
     if (!all.empty()) return all;
-    return fail_openly(ErrorCode::internal, "The daemon's database could not be read.",
-                       "jamsock daemon logs");
+    return unreadable_database();
 }
 
 Task<Result<std::vector<StatusChange>>> Registry::statuses_after(const BackendId& id,
@@ -707,8 +719,8 @@ Result<Registry::Ref> Registry::running(const BackendId& id) const {
                 fmt::format("jamsock status {}", id.str()));
 }
 
-Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& request,
-                                   bool wait) {
+Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& request, bool wait,
+                                   Caller* caller) {
     auto found = running(id);
     if (!found) co_return pass_on(found);
     const Ref entry = *found;
@@ -720,7 +732,8 @@ Task<Result<>> Registry::terminate(const BackendId& id, const TerminateRequest& 
     at_step(Step::terminate_asked);
     begin_ending(*entry, {request.kind, TerminationReason::external, grace});
     if (!wait) co_return Result<>();
-    const bool ended = co_await wait_until_ended(entry, *entry->end_by);
+    const Patience limit(*entry->end_by, caller);
+    const bool ended = co_await wait_until_ended(entry, limit);
     at_step(Step::end_awaited);
     if (!ended) co_return tl::unexpected(still_ending(*entry));
     co_return Result<>();

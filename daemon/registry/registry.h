@@ -62,9 +62,10 @@ class Registry {
     // The backend that holds the request's key, or a new one. With `ready_by`, answers only when it
     // is ready: TimedOut when that is over, BackendEndedBeforeReady or SpawnFailed if it ends
     // first. One that ended because its port was taken is started again with another one, twice at
-    // most.
+    // most. For a `caller` who has left, nothing is started any more.
     Task<Result<ConnectResponse>> connect(const ServiceName& service, const ConnectRequest& request,
-                                          std::optional<Patience> ready_by);
+                                          std::optional<Patience> ready_by,
+                                          Caller* caller = nullptr);
 
     // The backends that have not ended, ordered by key, then id; those without a key first. With a
     // limit that leaves some out, `next_cursor` is where they begin: whoever asks on from there
@@ -77,7 +78,7 @@ class Registry {
 
     // The statuses of all backends in one order, also over restarts: up to `most` behind the
     // cursor. Waits for one until `limit`; then there may be none.
-    Task<Result<EventList>> events_after(std::int64_t cursor, std::size_t most, Deadline limit);
+    Task<Result<EventList>> events_after(std::int64_t cursor, std::size_t most, Patience limit);
     // The cursor behind all that there is.
     std::int64_t last_event() const { return store_.last_event(); }
 
@@ -110,7 +111,8 @@ class Registry {
 
     // With `wait`, answers when the backend has ended; Conflict if it is still ending at the
     // grace's end plus a margin.
-    Task<Result<>> terminate(const BackendId& id, const TerminateRequest& request, bool wait);
+    Task<Result<>> terminate(const BackendId& id, const TerminateRequest& request, bool wait,
+                             Caller* caller = nullptr);
 
     // Tells all backends of a service (or of one environment) to end that were scheduled before the
     // given time, each with its own grace. ServiceNotFound.
@@ -177,7 +179,7 @@ class Registry {
         bool spawned = false;
     };
     Task<Result<Held>> hold(const ServiceName& service, const ConnectRequest& request,
-                            std::optional<Patience> ready_by, int start_number);
+                            std::optional<Patience> ready_by, Caller* caller, int start_number);
     bool may_start_again(const Entry& ended, const ConnectRequest& request) const;
     Result<Ref> spawn(const ServiceName& service, const ConnectRequest& request, int start_number);
     Result<BackendRecord> new_record(const ServiceName& service, const ConnectRequest& request,

@@ -142,7 +142,11 @@ std::optional<StatusEvent> event_in(const SQLite::Statement& row) {
     const auto key = key_in(row, 2);
     const auto service = ServiceName::parse(
         row.getColumn(3).getString(), row.getColumn(4).getString(), row.getColumn(5).getString());
-    if (!id || !key || !service) return std::nullopt;
+    if (!id || !key || !service) {
+        log::error("store: the row of the event {}, of the backend {}, makes no sense",
+                   row.getColumn(0).getInt64(), in_quotes(row.getColumn(1).getString()));
+        return std::nullopt;
+    }
     return StatusEvent{.cursor = row.getColumn(0).getInt64(),
                        .backend_id = *id,
                        .service = *service,

@@ -148,6 +148,11 @@ inline constexpr std::array steps{
     WHERE backend_status.backend = numbered.backend AND backend_status.status = numbered.status;
 
     CREATE UNIQUE INDEX backend_status_by_seq ON backend_status (seq);
+    -- One row: the greatest `seq` there was when rows were last forgotten.
+    CREATE TABLE event_floor (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        seq INTEGER NOT NULL
+    ) STRICT;
     CREATE INDEX backend_by_key ON backend (account, service, key, fencing_token);
     )sql",
 };

@@ -137,11 +137,20 @@ auto reading(const char* what, Work work) -> decltype(work()) {
     }
 }
 
-std::int64_t greatest_seq(const SQLite::Database& database) {
-    return reading("greatest_seq", [&]() -> std::int64_t {
-        SQLite::Statement query(database, "SELECT max(seq) FROM backend_status");
-        return query.executeStep() ? query.getColumn(0).getInt64() : 0;
+// Also of rows that were forgotten. Fails if it can't be read: who took 0 for it would give cursors
+// that were given before.
+Result<std::int64_t> greatest_seq(const SQLite::Database& database) {
+    std::int64_t greatest = 0;
+    const bool was_read = reading("greatest_seq", [&] {
+        SQLite::Statement query(database,
+                                "SELECT max(ifnull((SELECT max(seq) FROM backend_status), 0), "
+                                "ifnull((SELECT seq FROM event_floor), 0))");
+        if (query.executeStep()) greatest = query.getColumn(0).getInt64();
+        return true;
     });
+    if (was_read) return greatest;
+    return fail(ErrorCode::daemon_unavailable, "The last event can't be read from the database.",
+                "jamsock daemon logs");
 }
 
 }  // namespace
@@ -150,7 +159,9 @@ Result<Store> Store::open(const std::string& path) {
     auto database = open_database(path);
     if (!database) return pass_on(database);
     auto connection = std::make_unique<Connection>(path, std::move(*database));
-    connection->last_event = greatest_seq(connection->database);
+    auto last_event = greatest_seq(connection->database);
+    if (!last_event) return pass_on(last_event);
+    connection->last_event = *last_event;
     return Store(std::move(connection));
 }
 
@@ -286,9 +297,19 @@ Result<std::size_t> Store::forget_fencing_tokens(std::int64_t floor, std::size_t
     return forgotten;
 }
 
+void Store::raise_event_floor() {
+    SQLite::Statement raise(connection_->database,
+                            "INSERT INTO event_floor (id, seq) VALUES (1, ?) ON CONFLICT (id) DO "
+                            "UPDATE SET seq = max(seq, excluded.seq)");
+    raise.bind(1, connection_->last_event);
+    raise.exec();
+}
+
 Result<std::vector<BackendId>> Store::forget_ended(std::int64_t before, std::size_t most) {
     std::vector<BackendId> forgotten;
     auto written = writing("forget_ended", *connection_, [&] {
+        SQLite::Transaction transaction(connection_->database,
+                                        SQLite::TransactionBehavior::IMMEDIATE);
         SQLite::Statement forget(connection_->database,
                                  "DELETE FROM backend WHERE ended = 1 AND id IN (SELECT backend "
                                  "FROM backend_status WHERE status = 7 AND time < ? ORDER BY time "
@@ -299,6 +320,8 @@ Result<std::vector<BackendId>> Store::forget_ended(std::int64_t before, std::siz
             if (auto id = BackendId::parse(forget.getColumn(0).getString()))
                 forgotten.push_back(*id);
         }
+        if (!forgotten.empty()) raise_event_floor();
+        transaction.commit();
     });
     if (!written) return pass_on(written);
     return forgotten;
@@ -342,8 +365,8 @@ std::vector<StatusChange> Store::statuses(const BackendId& id) const {
     });
 }
 
-Result<std::vector<StatusEvent>> Store::events_after(std::int64_t cursor, std::size_t most) const {
-    std::vector<StatusEvent> events;
+Result<EventList> Store::events_after(std::int64_t cursor, std::size_t most) const {
+    EventList list{.cursor = cursor};
     const bool all_read = reading("events_after", [&] {
         SQLite::Statement query(
             connection_->database,
@@ -353,11 +376,12 @@ Result<std::vector<StatusEvent>> Store::events_after(std::int64_t cursor, std::s
         query.bind(1, cursor);
         query.bind(2, static_cast<std::int64_t>(most));
         while (query.executeStep()) {
-            if (auto event = event_in(query)) events.push_back(std::move(*event));
+            list.cursor = query.getColumn(0).getInt64();
+            if (auto event = event_in(query)) list.events.push_back(std::move(*event));
         }
         return true;
     });
-    if (all_read) return events;
+    if (all_read) return list;
     return fail_openly(ErrorCode::internal, "The events can't be read from the database.",
                        "jamsock daemon logs");
 }

@@ -55,9 +55,10 @@ class Store {
 
     // The statuses of all backends in the order in which they were recorded: up to `most` behind a
     // cursor. A cursor is never less than the wall milliseconds at which its status was recorded,
-    // and greater than those of all statuses before. Fails if they can't be read: who took none for
-    // all would wait for what is there.
-    Result<std::vector<StatusEvent>> events_after(std::int64_t cursor, std::size_t most) const;
+    // and greater than those of all statuses before, also of forgotten ones. The list's own is that
+    // of the last row, which may be one that makes no sense and is left out. Fails if they can't be
+    // read: who took none for all would wait for what is there.
+    Result<EventList> events_after(std::int64_t cursor, std::size_t most) const;
     std::int64_t last_event() const;  // its cursor; 0 if there was none
 
     // Up to `most` of the backends that this key of the service (in whichever environment) has had,
@@ -118,6 +119,7 @@ class Store {
     struct Connection;
     explicit Store(std::unique_ptr<Connection> connection);
     void record_fencing_token(const std::string& lock_name, std::int64_t token);
+    void raise_event_floor();
     void insert_status(const BackendId& backend, const StatusChange& change);
     std::unique_ptr<Connection> connection_;
 };

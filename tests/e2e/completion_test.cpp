@@ -17,14 +17,22 @@ struct Shell {
     std::string name;
     std::vector<std::string> argv;
     std::string setup;
+    std::string double_quoted;  // how it goes on within these
 };
 
 std::vector<Shell> shells() {
-    return {{"bash", {"bash", "--norc", "--noprofile", "-i"}, "source <(jamsock completion bash)"},
+    return {{"bash",
+             {"bash", "--norc", "--noprofile", "-i"},
+             "source <(jamsock completion bash)",
+             R"("it's a \$key")"},
             {"zsh",
              {"zsh", "-f", "-i"},
-             "autoload -U compinit; compinit -u -D; source <(jamsock completion zsh)"},
-            {"fish", {"fish", "--no-config", "-i"}, "jamsock completion fish | source"}};
+             "autoload -U compinit; compinit -u -D; source <(jamsock completion zsh)",
+             R"("it's a \$key")"},
+            {"fish",
+             {"fish", "--no-config", "-i"},
+             "jamsock completion fish | source",
+             R"("it's a \$key")"}};
 }
 
 RunOptions options_of(const Home& home, const TemporaryDirectory& user) {
@@ -58,6 +66,10 @@ class CompletingShell {
         screen_.press("Enter");
         return screen_.shows(expected);
     }
+    void clear() const {
+        screen_.enter("clear");
+        CHECK(eventually([&] { return screen_.text().find("jamsock") == std::string::npos; }));
+    }
     std::string text() const { return screen_.text(); }
 
   private:
@@ -87,6 +99,8 @@ TEST_CASE("in every shell Tab completes commands, options, keys, ids and service
         completes(("jamsock logs " + id.substr(0, 4)).c_str(), "jamsock logs " + id);
         completes("jamsock status -k it", R"(jamsock status -k it\'s\ a\ \$key)");
         CHECK_MESSAGE(line.answers("backend        " + id), line.text());
+        completes("jamsock status -k \"it", shell.double_quoted);
+        CHECK_MESSAGE(line.answers("backend        " + id), line.text());
         completes("jamsock lookup -o name --key=it", R"(--key=it\'s\ a\ \$key)");
         CHECK_MESSAGE(line.answers("\n" + id), line.text());
     }
@@ -113,5 +127,27 @@ TEST_CASE("behind the dashes Tab completes what the shell does") {
         CHECK_MESSAGE(line.completes("jamsock connect -k a -- cat /etc/hostn",
                                      "jamsock connect -k a -- cat /etc/hostname"),
                       line.text());
+    }
+}
+
+TEST_CASE("a key that would be a command within quotes stays a key") {
+    const Home home;
+    const std::string trap = home.path() + "/trap";
+    const std::string keys[] = {"a$(touch " + trap + ")", "b'; touch " + trap + "; '",
+                                "c\"; touch " + trap + "; \""};
+    for (const std::string& key : keys)
+        home.output_of({"connect", "-k", key});
+    for (const Shell& shell : shells()) {
+        CAPTURE(shell.name);
+        const CompletingShell line(home, shell);
+        for (const char* typed :
+             {"jamsock status -k \"a", "jamsock status -k 'a", "jamsock status -k \"b",
+              "jamsock status -k 'b", "jamsock status -k \"c", "jamsock status -k 'c"}) {
+            CAPTURE(typed);
+            CHECK_MESSAGE(line.completes(typed, "touch"), line.text());
+            CHECK_MESSAGE(line.answers("fencing token"), line.text());
+            line.clear();
+        }
+        CHECK_FALSE(std::filesystem::exists(trap));
     }
 }

@@ -48,6 +48,12 @@ TEST_CASE("the first word is a command, a group or help") {
     CHECK(completed({"service", "nothing", ""}).empty());
 }
 
+TEST_CASE("where a glob is read, a key is offered as one that means it alone") {
+    const LiveNames odd{.keys = [] { return std::vector<Candidate>{{"doc*", ""}}; }};
+    CHECK(completions({"terminate", "-k", "d"}, odd).candidates.front().word == "doc\\*");
+    CHECK(completions({"connect", "-k", "d"}, odd).candidates.front().word == "doc*");
+}
+
 TEST_CASE("help has commands and topics") {
     CHECK(completed({"help", "exit"}) == Words{"exit-codes"});
     CHECK(completed({"help", "daemon", "res"}) == Words{"restart"});
@@ -90,7 +96,8 @@ TEST_CASE("behind the dashes the shell completes") {
 TEST_CASE("completions go out a line each, and those that no line can show are left out") {
     const StateDirectory state;
     const FakeDaemon daemon(
-        state, {list_of({held("a b", "default", "aaaaa"), held("a\nc", "default", "bbbbb")})});
+        state, {list_of({held("a b", "default", "aaaaa"), held("a\nc", "default", "bbbbb"),
+                         held("a\u202ed", "default", "ccccc")})});
     const Outcome done = call({"__complete", "status", "-k", "a"});
     CHECK(done.exit_code == 0);
     CHECK(done.out == "a b\taaaaa of default, ready\n");

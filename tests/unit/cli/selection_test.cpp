@@ -31,6 +31,17 @@ TEST_CASE("a key with *, ? or [ is a glob of whole characters, any other is itse
     CHECK_FALSE(KeyPattern::parse(""));
 }
 
+TEST_CASE("a key's own glob means that key alone") {
+    for (const char* text : {"doc*", "a[1]", "what?", "a\\*", "plain", "a\\b"}) {
+        CAPTURE(text);
+        const auto pattern = KeyPattern::parse(glob_of(text));
+        CHECK(pattern->matches(*Key::parse(text)));
+        CHECK_FALSE(pattern->matches(*Key::parse(std::string(text) + "x")));
+    }
+    CHECK(glob_of("plain") == "plain");
+    CHECK_FALSE(KeyPattern::parse(glob_of("doc*"))->matches(*Key::parse("doc-1")));
+}
+
 TEST_CASE("a glob ends all whose keys match, each once, and those of one service only") {
     const StateDirectory state;
     const FakeDaemon daemon(

@@ -49,3 +49,10 @@ TEST_CASE("a shell line can be pasted whatever its words hold") {
     CHECK(shell_line({"a", "b c", "", "it's"}) == "a 'b c' '' 'it'\\''s'");
     CHECK(shell_line({"tab\there", "\xff'\\"}) == "$'tab\\011here' $'\\377\\047\\134'");
 }
+
+TEST_CASE("a shell line stays as it is when it is shown") {
+    for (const char* word : {"plain", "two words", "it's", "a\nb", "user\u202Egpj", "\xff"}) {
+        const std::string line = shell_line({word});
+        CHECK(escaped(line) == line);
+    }
+}

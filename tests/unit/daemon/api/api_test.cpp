@@ -691,9 +691,38 @@ TEST_CASE("over TCP a body is taken from who has the token alone, whatever the p
         CHECK(*find_header(refused->headers, "www-authenticate") == "Bearer");
         CHECK(error_from_json(refused->body, 401).code == ErrorCode::invalid_auth);
     }
+    const Headers own{{"Host", "127.0.0.1:8080"}};
+    CHECK_FALSE(served.api.turns_away({"GET", "/healthz", "", own, "", Peer::anyone}));
     Headers foreign = bearer;
     foreign.emplace_back("Origin", "https://example.org");
     CHECK(turned_away(connect_path, foreign, Peer::anyone)->status == 403);
+}
+
+TEST_CASE("what explains an end is for this user alone, as it may name paths and processes") {
+    Served served;
+    const Response connected = served.ask("POST", connect_path, R"({"key":"doc"})");
+    const BackendId id = ConnectResponse::from_json(connected.body)->backend_id;
+    const auto check_told = [&](const std::string& path, const std::string& query) {
+        CAPTURE(path);
+        const Headers headers{{"Authorization", std::string("Bearer ") + api_token},
+                              {"Host", "127.0.0.1:8080"}};
+        const Response here = served.ask({"GET", path, query, {}, ""});
+        const Response over_tcp = served.ask({"GET", path, query, headers, "", Peer::anyone});
+        CHECK(here.body.find("/home/ann") != std::string::npos);
+        CHECK(over_tcp.status == 200);
+        CHECK(over_tcp.body.find(id.str()) != std::string::npos);
+        CHECK(over_tcp.body.find("diagnosis") == std::string::npos);
+        CHECK(over_tcp.body.find("/home/ann") == std::string::npos);
+    };
+    const std::string diagnosis = "The file /home/ann/up never came.";
+    served.registry.on_event(
+        {id, {.status = Status::terminating, .time = 1, .diagnosis = diagnosis}, {}});
+    check_told("/v2/account/local/backends", "");
+    served.registry.on_event(
+        {id, {.status = Status::terminated, .time = 2, .diagnosis = diagnosis}, {}});
+    check_told("/v2/backend/" + id.str(), "");
+    check_told("/v2/account/local/events", "");
+    check_told("/v2/account/local/history", "key=doc");
 }
 
 TEST_CASE("a page of any origin reads what is public, also what is wrong with its request") {

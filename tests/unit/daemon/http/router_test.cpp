@@ -70,6 +70,17 @@ TEST_CASE("a known path asked with another method names the methods it has") {
           std::vector<std::string_view>{"POST"});
 }
 
+TEST_CASE("an endpoint has its own access, and a path without it the widest of its rows") {
+    const Router mixed({
+        {"GET", "/x", nothing(), "public", {}, Access::any_page},
+        {"POST", "/x", nothing(), "private"},
+    });
+    CHECK(mixed.find("GET", "/x").access == Access::any_page);
+    CHECK(mixed.find("POST", "/x").access == Access::token);
+    CHECK(mixed.find("OPTIONS", "/x").access == Access::any_page);
+    CHECK(mixed.find("GET", "/y").access == Access::token);
+}
+
 TEST_CASE("path parameters come decoded and under their names") {
     const Match match = router().find("GET", "/v2/a%20b%2Fc/%C3%B6+");
     REQUIRE(match.endpoint != nullptr);

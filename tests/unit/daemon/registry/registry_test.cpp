@@ -109,13 +109,15 @@ struct World {
     }
 
     // … for somebody who may leave.
-    Connected begin_connect_for(Caller& caller, ConnectRequest request) {
+    Connected begin_connect_for(Caller& caller, ConnectRequest request, bool wait = true) {
         auto answer = std::make_shared<std::optional<Result<ConnectResponse>>>();
         asio::co_spawn(
             loop,
-            [this, &caller, request = std::move(request), answer]() mutable -> Task<> {
-                const Patience limit(after(std::chrono::seconds(10)), &caller);
-                auto connected = co_await registry.connect(ServiceName::standard(), request, limit);
+            [this, &caller, request = std::move(request), wait, answer]() mutable -> Task<> {
+                std::optional<Patience> limit;
+                if (wait) limit.emplace(after(std::chrono::seconds(10)), &caller);
+                const ServiceName service = ServiceName::standard();
+                auto connected = co_await registry.connect(service, request, limit, &caller);
                 *answer = std::move(connected);
             },
             asio::detached);
@@ -164,12 +166,14 @@ struct World {
     using Events = std::shared_ptr<std::optional<Result<EventList>>>;
 
     // The answer is empty while it waits.
-    Events begin_events(std::int64_t cursor, std::chrono::seconds wait = 10s) {
+    Events begin_events(std::int64_t cursor, std::chrono::seconds wait = 10s,
+                        Caller* caller = nullptr, std::size_t most = 100) {
         auto answer = std::make_shared<std::optional<Result<EventList>>>();
         asio::co_spawn(
             loop,
-            [this, cursor, wait, answer]() -> Task<> {
-                auto events = co_await registry.events_after(cursor, 100, after(wait));
+            [this, cursor, wait, caller, most, answer]() -> Task<> {
+                const Patience limit(after(wait), caller);
+                auto events = co_await registry.events_after(cursor, most, limit);
                 *answer = std::move(events);
             },
             asio::detached);
@@ -541,6 +545,50 @@ TEST_CASE("a connect that meets a dying holder waits for its end and then spawns
     CHECK((*waiting)->value().spawned);
     CHECK((*waiting)->value().backend_id != dying.backend_id);
     CHECK(world.backends.started.size() == 2);
+}
+
+TEST_CASE("who leaves while the holder of a key dies gets no new backend") {
+    for (const auto& [wait, leaves_last] :
+         {std::pair{false, false}, {false, true}, {true, false}, {true, true}}) {
+        World world;
+        Caller caller;
+        const auto dying = world.connect(for_key("doc")).value();
+        world.happens(dying.backend_id, {.status = Status::terminating});
+        const auto waiting = world.begin_connect_for(caller, for_key("doc"), wait);
+        CHECK_FALSE(waiting->has_value());
+        if (leaves_last) {
+            const StatusChange end{.status = Status::terminated, .time = 1};
+            world.registry.on_event({dying.backend_id, end, {}});
+        }
+        caller.leave();
+        world.settle();
+        REQUIRE(waiting->has_value());
+        CHECK_FALSE((*waiting)->has_value());
+        CHECK(world.backends.started.size() == 1);
+    }
+}
+
+TEST_CASE("who leaves while waiting for an end is missed") {
+    World world;
+    Caller caller;
+    const auto backend = world.connect(for_key("doc")).value();
+    std::optional<Result<>> answer;
+    const TerminateRequest softly{.kind = TerminationKind::soft};
+    asio::co_spawn(
+        world.loop,
+        [&]() -> Task<> {
+            auto ended =
+                co_await world.registry.terminate(backend.backend_id, softly, true, &caller);
+            answer = std::move(ended);
+        },
+        asio::detached);
+    world.settle();
+    CHECK_FALSE(answer);
+    caller.leave();
+    world.settle();
+    REQUIRE(answer);
+    CHECK(answer->error().code == ErrorCode::conflict);
+    CHECK(world.backends.terminated.size() == 1);
 }
 
 TEST_CASE("many who wait for one dying holder get one new backend") {
@@ -1428,6 +1476,30 @@ TEST_CASE("events of all backends come in one order, and who has them waits for 
     }
 }
 
+TEST_CASE("who leaves while waiting for an event is missed") {
+    World world;
+    Caller caller;
+    const auto waiting = world.begin_events(0, 10s, &caller);
+    CHECK_FALSE(waiting->has_value());
+    caller.leave();
+    world.settle();
+    REQUIRE(waiting->has_value());
+    CHECK(waiting->value().value().events.empty());
+}
+
+TEST_CASE("a page of events that make no sense is passed over") {
+    FileWorld world;
+    for (const char* key : {"one", "two", "three"})
+        world.connect(for_key(key)).value();
+    world.execute("UPDATE backend SET service = '/' WHERE key <> 'three'");
+    const auto some = world.begin_events(0, 0s, nullptr, 1);
+    REQUIRE(some->has_value());
+    CHECK(told((*some)->value()) == std::vector<std::string>{"three scheduled"});
+    world.execute("UPDATE backend SET service = '/'");
+    CHECK(world.events(0).events.empty());
+    CHECK(world.events(0).cursor == world.registry.last_event());
+}
+
 TEST_CASE("a status that can't be recorded yet is an event once it is, in its order") {
     FileWorld world;
     const BackendId doc = world.connect(for_key("doc"))->backend_id;
@@ -1480,4 +1552,11 @@ TEST_CASE("the history of a key has its backends newest first, each with its las
         "END");
     world.happens(second, {.status = Status::terminated, .exit = ProcessExit{3, std::nullopt}});
     CHECK(history()[0].status.exit == ProcessExit{3, std::nullopt});
+
+    world.execute("DROP TABLE backend_status");
+    const auto newest = world.registry.history(ServiceName::standard(), key, 1);
+    const auto all = world.registry.history(ServiceName::standard(), key, 10);
+    CHECK(newest.has_value());  // what waits to be recorded is known
+    REQUIRE_FALSE(all.has_value());
+    CHECK(all.error().message == "The daemon's database could not be read.");
 }

@@ -76,7 +76,7 @@ void in_killed_process(Work work) {
 }
 
 std::vector<StatusEvent> all_events(const Store& store) {
-    return store.events_after(0, 1000).value();
+    return store.events_after(0, 1000).value().events;
 }
 
 }  // namespace
@@ -612,11 +612,12 @@ TEST_CASE("events have one order, with cursors that grow and lead on") {
     CHECK(all[2].key == Key::parse("b2").value());
     CHECK(all[2].change == scheduled);
     CHECK(store.last_event() == all[5].cursor);
-    const auto some = store.events_after(all[1].cursor, 2).value();
+    const auto some = store.events_after(all[1].cursor, 2).value().events;
     REQUIRE(some.size() == 2);
     CHECK(some[0].cursor == all[2].cursor);
     CHECK(some[1].cursor == all[3].cursor);
-    CHECK(store.events_after(all[5].cursor, 2)->empty());
+    CHECK(store.events_after(all[5].cursor, 2)->events.empty());
+    CHECK(store.events_after(all[5].cursor, 2)->cursor == all[5].cursor);
 }
 
 TEST_CASE("cursors grow over restarts, also where the clock is behind them") {
@@ -633,6 +634,52 @@ TEST_CASE("cursors grow over restarts, also where the clock is behind them") {
     CHECK(all_events(store).back().cursor == far + 1);
 }
 
+TEST_CASE("cursors grow over restarts, also when all events were forgotten") {
+    const Directory directory;
+    constexpr std::int64_t far = 9'000'000'000'000;
+    const BackendId b1 = BackendId::parse("b1").value();
+    {
+        Store store = Store::open(directory.database()).value();
+        REQUIRE(store.acquire_key(record("b1", "k"), scheduled));
+        SQLite::Database(directory.database(), SQLite::OPEN_READWRITE, 1000)
+            .exec("UPDATE backend_status SET seq = " + std::to_string(far));
+    }
+    {
+        Store store = Store::open(directory.database()).value();
+        REQUIRE(store.record_status(b1, {.status = Status::terminated, .time = 10}));
+        CHECK(store.forget_ended(11, 10).value() == std::vector{b1});
+        CHECK(all_events(store).empty());
+    }
+    Store store = Store::open(directory.database()).value();
+    CHECK(store.last_event() == far + 1);
+    REQUIRE(store.acquire_key(record("b2", "k", 200), scheduled));
+    CHECK(all_events(store).front().cursor == far + 2);
+}
+
+TEST_CASE("a database whose last event can't be read is not opened") {
+    const Directory directory;
+    { Store::open(directory.database()).value(); }
+    SQLite::Database(directory.database(), SQLite::OPEN_READWRITE).exec("DROP TABLE event_floor");
+    const auto refused = Store::open(directory.database());
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == ErrorCode::daemon_unavailable);
+}
+
+TEST_CASE("an event whose row makes no sense is passed over, and the cursor goes on behind it") {
+    const Directory directory;
+    Store store = Store::open(directory.database()).value();
+    for (const char* id : {"b1", "b2"})
+        REQUIRE(store.acquire_key(record(id, id), scheduled));
+    const auto all = all_events(store);
+    REQUIRE(all.size() == 2);
+    SQLite::Database(directory.database(), SQLite::OPEN_READWRITE, 1000)
+        .exec("UPDATE backend SET service = '/' WHERE id = 'b1'");
+    const auto page = store.events_after(0, 1).value();
+    CHECK(page.events.empty());
+    CHECK(page.cursor == all[0].cursor);
+    CHECK(store.events_after(page.cursor, 1)->events.size() == 1);
+}
+
 TEST_CASE("events are forgotten with their backends; an old cursor begins at what is left") {
     Store store = Store::open(":memory:").value();
     for (const char* id : {"b1", "b2"}) {
@@ -641,7 +688,7 @@ TEST_CASE("events are forgotten with their backends; an old cursor begins at wha
                                     {.status = Status::terminated, .time = 10}));
     }
     CHECK(store.forget_ended(11, 1)->size() == 1);
-    const auto left = store.events_after(1, 1000).value();
+    const auto left = store.events_after(1, 1000).value().events;
     REQUIRE(left.size() == 2);
     CHECK(left[0].backend_id == left[1].backend_id);
 }

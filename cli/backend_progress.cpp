@@ -1,4 +1,4 @@
-#include "cli/start_progress.h"
+#include "cli/backend_progress.h"
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -10,6 +10,7 @@
 #include "cli/render.h"
 #include "common/runtime_paths.h"
 #include "common/text.h"
+#include "common/timeouts.h"
 
 namespace jamsock {
 
@@ -34,40 +35,53 @@ std::string last_line(const BackendId& id) {
 
 }  // namespace
 
-StartProgress::StartProgress(Terminal& terminal, const ServiceName& service,
-                             const std::optional<Key>& key)
-    : terminal_(terminal), service_(service), key_(key) {
-}
-
-StartProgress::~StartProgress() {
+BackendProgress::~BackendProgress() {
     if (drawn_) terminal_.err << begin_of_line << std::flush;
 }
 
-std::optional<DaemonClient>& StartProgress::client() {
+std::optional<DaemonClient>& BackendProgress::client() {
     if (client_ || directory_) return client_;
     const auto path = state_directory_path();
     auto directory = path ? open_existing_state_directory(*path) : Result<UniqueFd>(UniqueFd());
     if (!directory || !*directory) return client_;
     directory_ = std::move(*directory);
-    auto opened = DaemonClient::open(directory_.get());
+    auto opened =
+        DaemonClient::open(directory_.get(), timeouts::client_answer, deadline_in(look_limit));
     if (opened) client_ = std::move(*opened);
     return client_;
 }
 
-std::string StartProgress::state() {
-    if (!key_ || !client()) return "starting";
+std::optional<KeyEntry> BackendProgress::holder() {
+    if (!key_ || !client()) return std::nullopt;
     const KeyQuery of_key{.service = service_.service(), .prefix = key_->str()};
     const auto list = client_->keys(deadline_in(look_limit), of_key);
-    if (!list) return "starting";
-    const auto holder = std::ranges::find(list->value.keys, key_, &KeyEntry::key);
-    if (holder == list->value.keys.end()) return "starting";
-    return fmt::format("{} {}  {}", holder->backend_id.str(), word(holder->status),
-                       last_line(holder->backend_id));
+    if (!list) return std::nullopt;
+    const auto found = std::ranges::find(list->value.keys, key_, &KeyEntry::key);
+    return found == list->value.keys.end() ? std::nullopt : std::optional(*found);
 }
 
-void StartProgress::look() {
+std::optional<Status> BackendProgress::status_of(const BackendId& id) {
+    if (!client()) return std::nullopt;
+    const auto info = client_->backend(id, deadline_in(look_limit));
+    if (!info || info->value.statuses.empty()) return std::nullopt;
+    return info->value.statuses.back().status;
+}
+
+std::string BackendProgress::state() {
+    const auto shown = [](const BackendId& id, Status status) {
+        return fmt::format("{} {}  {}", id.str(), word(status), last_line(id));
+    };
+    if (id_) {
+        const auto status = status_of(*id_);
+        return status ? shown(*id_, *status) : id_->str();
+    }
+    const auto entry = holder();
+    return entry ? shown(entry->backend_id, entry->status) : "starting";
+}
+
+void BackendProgress::look() {
     const auto waited = std::chrono::steady_clock::now() - begun_;
-    if (!terminal_.can_redraw || waited < first_look) return;
+    if (!is_shown() || waited < first_look) return;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(waited).count();
     const std::string line = fmt::format("  {} s  {}", seconds, state());
     terminal_.err << begin_of_line << fitted(line, columns() - 1) << std::flush;
