@@ -42,10 +42,13 @@ std::string address_of(const VersionInfo& version) {
                        version.proxy_port, version.api_port);
 }
 
-Result<int> run_start(const Invocation& invocation) {
+// A socket may outlive its daemon for a moment: then the call is lost, and a new daemon started.
+Result<int> run_start(const Invocation& invocation, Repeat repeat) {
     auto daemon = invocation.reach(answer_deadline());
     if (!daemon) return pass_on(daemon);
     auto version = daemon->client->version(answer_deadline());
+    const bool lost = !version && daemon->client->breakdown() == Breakdown::connection_lost;
+    if (lost && repeat == Repeat::once) return run_start(invocation, Repeat::never);
     if (!version) return pass_on(version);
     invocation.terminal.out << fmt::format("The daemon {} ({}).\n",
                                            daemon->started ? "is started" : "was running already",
@@ -170,7 +173,7 @@ VerbRun prepare_daemon_run(CLI::App& app) {
 
 VerbRun prepare_daemon_start(CLI::App& app) {
     app.footer("'jamsock connect' does this by itself.\n");
-    return run_start;
+    return [](Invocation& invocation) { return run_start(invocation, Repeat::once); };
 }
 
 VerbRun prepare_daemon_stop(CLI::App& app) {

@@ -112,8 +112,10 @@ class Stopped {
 };
 
 void kill_all(const Home& home) {
+    const pid_t worker = home.worker();
     ::kill(home.keeper(), SIGKILL);
-    REQUIRE(eventually([&] { return workers_of(home.path()).empty(); }));
+    // One of whose threads still end has its sockets, and is no worker any more.
+    REQUIRE(eventually([&] { return workers_of(home.path()).empty() && !is_running(worker); }));
 }
 
 // The thread that calls this, and what it starts from then on, gets no IPv6 socket: as on a machine
