@@ -253,6 +253,8 @@ TEST_CASE("clients who vanish while they wait for a backend give their places ba
     ConnectRequest request = request_for(home.own_key("slow"));
     request.command->argv.emplace_back("--never-listen");
     const ConnectResponse slow = home.connect(request, /*wait=*/false).value();
+    const auto status = [&] { return home.backend(slow.backend_id).statuses.back().status; };
+    REQUIRE(eventually([&] { return status() == Status::waiting; }));
     const VersionInfo version = home.version().value();
     const auto descriptors = [&] { return descriptors_of(version.pid).size(); };
     const std::size_t before = descriptors();
@@ -276,7 +278,7 @@ TEST_CASE("clients who vanish while they wait for a backend give their places ba
         waiting, [](auto& client) { return client.is_silent(std::chrono::milliseconds(0)); }));
     waiting.clear();
     CHECK(eventually([&] { return descriptors() <= before + 1; }));
-    CHECK(home.backend(slow.backend_id).statuses.back().status < Status::ready);
+    CHECK(status() == Status::waiting);
 }
 
 TEST_CASE("under 256 descriptors clients of backends leave the API its share") {
