@@ -19,9 +19,6 @@ class BackendHold {
     int fd() const { return stream_ ? stream_->fd() : -1; }
     Deadline next_try() const;
 
-    // The backend; then there is nothing to keep.
-    bool is_over() const { return is_over_; }
-
   private:
     BackendHold(const BackendId& id, const Invocation& invocation, StatusStream stream)
         : id_(id),
@@ -35,8 +32,8 @@ class BackendHold {
     BackendId id_;
     Invocation invocation_;
     std::optional<StatusStream> stream_;
-    Deadline next_try_;  // while it isn't open
-    bool is_over_ = false;
+    Deadline next_try_;     // while it isn't open
+    bool is_over_ = false;  // the backend; then there is nothing to keep
 };
 
 }  // namespace jamsock

@@ -178,8 +178,7 @@ Error no_such_backend(const BackendId& id) {
 }
 
 std::vector<std::string> last_lines(const BackendId& id, std::size_t count) {
-    const auto path = state_directory_path();
-    const auto state = path ? open_existing_state_directory(*path) : Result<UniqueFd>(UniqueFd());
+    const auto state = open_existing_state_directory();
     if (!state || !*state) return {};
     const auto output = BackendOutput::find(state->get(), id);
     return output ? last_lines_of(output->files(), count) : std::vector<std::string>();

@@ -1,8 +1,6 @@
 #include "cli/backend_progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -20,13 +18,8 @@ using namespace std::chrono_literals;
 
 constexpr auto first_look = 500ms;
 constexpr auto look_limit = 200ms;  // for what a look asks the daemon
+constexpr std::size_t usual_columns = 80;
 constexpr const char* begin_of_line = "\r\x1b[2K";
-
-std::size_t columns() {
-    winsize size{};
-    const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    return known ? size.ws_col : 80;
-}
 
 std::string last_line(const BackendId& id) {
     const auto lines = last_lines(id, 1);
@@ -39,14 +32,16 @@ BackendProgress::~BackendProgress() {
     if (drawn_) terminal_.err << begin_of_line << std::flush;
 }
 
+void BackendProgress::show_while_waiting(DaemonClient& client) {
+    if (is_shown()) client.while_waiting([this] { look(); });
+}
+
 std::optional<DaemonClient>& BackendProgress::client() {
-    if (client_ || directory_) return client_;
-    const auto path = state_directory_path();
-    auto directory = path ? open_existing_state_directory(*path) : Result<UniqueFd>(UniqueFd());
+    if (std::exchange(has_looked_for_client_, true)) return client_;
+    const auto directory = open_existing_state_directory();
     if (!directory || !*directory) return client_;
-    directory_ = std::move(*directory);
     auto opened =
-        DaemonClient::open(directory_.get(), timeouts::client_answer, deadline_in(look_limit));
+        DaemonClient::open(directory->get(), timeouts::client_answer, deadline_in(look_limit));
     if (opened) client_ = std::move(*opened);
     return client_;
 }
@@ -84,7 +79,8 @@ void BackendProgress::look() {
     if (!is_shown() || waited < first_look) return;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(waited).count();
     const std::string line = fmt::format("  {} s  {}", seconds, state());
-    terminal_.err << begin_of_line << fitted(line, columns() - 1) << std::flush;
+    const std::size_t columns = terminal_.err_columns().value_or(usual_columns);
+    terminal_.err << begin_of_line << fitted(line, columns - 1) << std::flush;
     drawn_ = true;
 }
 

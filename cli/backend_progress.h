@@ -24,6 +24,9 @@ class BackendProgress {
 
     bool is_shown() const { return terminal_.can_redraw; }
 
+    // Looks while a call of this client waits for its answer, which must come in this one's life.
+    void show_while_waiting(DaemonClient& client);
+
     // To be called some times a second; shows nothing for the first half.
     void look();
 
@@ -38,7 +41,7 @@ class BackendProgress {
     std::optional<Key> key_;
     std::optional<BackendId> id_;
     std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
-    UniqueFd directory_;
+    bool has_looked_for_client_ = false;
     std::optional<DaemonClient> client_;  // beside the one whose call waits
     bool drawn_ = false;
 };

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <string_view>
+#include <utility>
 
 #include "cli/choice_option.h"
 #include "common/environment.h"
@@ -13,25 +15,28 @@ namespace jamsock {
 
 namespace {
 
-const Choices<OutputForm> words{
-    {"json", OutputForm::json}, {"name", OutputForm::name}, {"wide", OutputForm::wide},
-    {"url", OutputForm::url},   {"env", OutputForm::env},
-};
+constexpr std::array<std::pair<std::string_view, OutputForm>, 5> words{{
+    {"json", OutputForm::json},
+    {"name", OutputForm::name},
+    {"wide", OutputForm::wide},
+    {"url", OutputForm::url},
+    {"env", OutputForm::env},
+}};
 
-// Exact, whatever is in `value`. Within its single quotes fish has escapes, and sh has none.
-std::string quoted(const std::string& value, bool for_fish) {
-    if (shell_line({value}) == value) return value;
+// Within its single quotes fish has escapes, and sh has none.
+std::string quoted_for_fish(const std::string& value) {
     std::string text = "'";
     for (const char c : value) {
-        if (c == '\'') {
-            text += for_fish ? "\\'" : "'\\''";
-        } else if (c == '\\' && for_fish) {
-            text += "\\\\";
-        } else {
-            text += c;
-        }
+        if (c == '\'' || c == '\\') text += '\\';
+        text += c;
     }
     return text + '\'';
+}
+
+// Exact, whatever is in `value`.
+std::string quoted(const std::string& value, bool for_fish) {
+    if (shell_line({value}) == value) return value;
+    return for_fish ? quoted_for_fish(value) : single_quoted(value);
 }
 
 }  // namespace
@@ -42,7 +47,7 @@ void add_output_options(CLI::App& app, OutputForm& form, std::initializer_list<O
     };
     Choices<OutputForm> choices{{"text", OutputForm::text}};
     for (const auto& choice : words) {
-        if (is_offered(choice.second)) choices.push_back(choice);
+        if (is_offered(choice.second)) choices.emplace_back(choice);
     }
     const auto take = [&form](OutputForm chosen) { form = chosen; };
     add_choice_option<OutputForm>(app, "-o,--output", "The form of the answer", choices, take);

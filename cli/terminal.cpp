@@ -12,6 +12,17 @@
 
 namespace jamsock {
 
+namespace {
+
+std::optional<std::size_t> columns_of(int terminal) {
+    winsize size{};
+    const bool known = ::ioctl(terminal, TIOCGWINSZ, &size) == 0;
+    if (!known || size.ws_col == 0) return std::nullopt;
+    return size.ws_col;
+}
+
+}  // namespace
+
 Terminal Terminal::of_this_process() {
     const bool is_able = environment_variable("TERM").value_or("dumb") != "dumb";
     const bool is_wanted = is_able && !environment_variable("NO_COLOR");
@@ -39,10 +50,11 @@ void Terminal::report(const Error& error) {
 }
 
 std::optional<std::size_t> Terminal::columns() const {
-    winsize size{};
-    const bool known = out_is_terminal && ::ioctl(out_descriptor, TIOCGWINSZ, &size) == 0;
-    if (!known || size.ws_col == 0) return std::nullopt;
-    return size.ws_col;
+    return out_is_terminal ? columns_of(out_descriptor) : std::nullopt;
+}
+
+std::optional<std::size_t> Terminal::err_columns() const {
+    return err_is_terminal ? columns_of(STDERR_FILENO) : std::nullopt;
 }
 
 void Terminal::tell_version(const std::string& daemon) {

@@ -36,6 +36,7 @@ struct Terminal {
 
     // How wide `out` is; nothing where it is no terminal, or one that doesn't say.
     std::optional<std::size_t> columns() const;
+    std::optional<std::size_t> err_columns() const;
 
     // Says, once, that the daemon is of another version than this program.
     void tell_version(const std::string& daemon);

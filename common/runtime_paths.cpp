@@ -146,6 +146,12 @@ Result<UniqueFd> open_existing_state_directory(const std::string& path) {
     return open_checked(path);
 }
 
+Result<UniqueFd> open_existing_state_directory() {
+    const auto path = state_directory_path();
+    if (!path) return tl::unexpected(path.error());
+    return open_existing_state_directory(*path);
+}
+
 bool is_network_file_system(long type) {
     const auto magic = static_cast<std::uint32_t>(type);
     return std::ranges::find(network_file_systems, magic) != network_file_systems.end();

@@ -39,6 +39,8 @@ Result<UniqueFd> open_state_directory(const std::string& path);
 
 // The same without making anything; empty if there is none.
 Result<UniqueFd> open_existing_state_directory(const std::string& path);
+// … at state_directory_path().
+Result<UniqueFd> open_existing_state_directory();
 
 // Whether statfs(2) names a file system (f_type) that other machines may share: there a lock of
 // this kernel says nothing about them. What FUSE mounts can't be told.

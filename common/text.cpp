@@ -49,14 +49,6 @@ std::string with_shell_escapes(std::string_view word) {
     return out;
 }
 
-// For '…'.
-std::string with_quotes_escaped(std::string_view word) {
-    std::string out;
-    for (const char c : word)
-        out += c == '\'' ? "'\\''" : std::string(1, c);
-    return out;
-}
-
 bool needs_shell_quotes(char c) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        std::string_view("-_./:=@%+,").find(c) != std::string_view::npos;
@@ -97,6 +89,13 @@ std::string in_quotes(std::string_view text) {
     return "'" + escaped(text) + "'";
 }
 
+std::string single_quoted(std::string_view word) {
+    std::string out = "'";
+    for (const char c : word)
+        out += c == '\'' ? "'\\''" : std::string(1, c);
+    return out + '\'';
+}
+
 std::string shell_line(const std::vector<std::string>& words) {
     std::string line;
     for (const std::string& word : words) {
@@ -104,7 +103,7 @@ std::string shell_line(const std::vector<std::string>& words) {
         if (escaped(word) != word) {
             line += "$'" + with_shell_escapes(word) + '\'';
         } else if (word.empty() || std::ranges::any_of(word, needs_shell_quotes)) {
-            line += '\'' + with_quotes_escaped(word) + '\'';
+            line += single_quoted(word);
         } else {
             line += word;
         }

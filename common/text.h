@@ -14,6 +14,9 @@ std::string escaped(std::string_view text);
 // `escaped(text)` between single quotes, for a sentence.
 std::string in_quotes(std::string_view text);
 
+// `word` between single quotes, exact, as sh reads it.
+std::string single_quoted(std::string_view word);
+
 // `words` as one shell command line that means them: quoted where needed; control characters and
 // bytes that are no UTF-8 as bash, zsh and ksh read them ($'\t').
 std::string shell_line(const std::vector<std::string>& words);

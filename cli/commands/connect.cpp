@@ -149,23 +149,16 @@ Error timed_out(const ConnectOptions& options, const ServiceName& service,
                  {}};
 }
 
-tl::unexpected<Error> unheld(const std::optional<Key>& key) {
-    return fail(ErrorCode::key_unheld_no_spawn_config,
-                fmt::format("No backend holds the key {}.", in_quotes(key ? key->str() : "")));
-}
-
 ConnectAnswer ask_for_url(const ConnectOptions& options, const ConnectRequest& request,
                           const ServiceName& service, Seconds limit, const Invocation& invocation) {
     const Deadline deadline = deadline_in(limit);
     // Without a key, a repeated call could start a second backend.
     auto answer = invocation.ask(
         deadline, request.key ? Repeat::once : Repeat::never,
-        [&]() -> ConnectAnswer { return unheld(request.key); },
+        [&]() -> ConnectAnswer { return tl::unexpected(unheld(service, *request.key)); },
         [&](DaemonClient& client) {
             BackendProgress progress(invocation.terminal, service, request.key);
-            if (waits_until_ready(options) && !options.quiet) {
-                client.while_waiting([&progress] { progress.look(); });
-            }
+            if (waits_until_ready(options) && !options.quiet) progress.show_while_waiting(client);
             return client.connect(service, request, waits_until_ready(options), deadline);
         });
     if (answer) return answer;

@@ -28,7 +28,7 @@ Result<> Ending::terminate(const BackendId& id, bool wait) const {
         deadline, Repeat::once, [&]() -> Result<> { return tl::unexpected(nothing_runs(id)); },
         [&](DaemonClient& client) {
             BackendProgress progress(invocation_.terminal, id);
-            if (wait && progress.is_shown()) client.while_waiting([&progress] { progress.look(); });
+            if (wait) progress.show_while_waiting(client);
             return client.terminate(id, request_, wait, deadline);
         });
 }

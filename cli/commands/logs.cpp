@@ -108,9 +108,7 @@ void follow(const BackendOutput& output, OutputFiles seen, Printer& printer, Ter
 }
 
 Result<UniqueFd> open_state(const BackendId& id) {
-    auto path = state_directory_path();
-    if (!path) return pass_on(path);
-    auto directory = open_existing_state_directory(*path);
+    auto directory = open_existing_state_directory();
     if (directory && !*directory) return tl::unexpected(no_such_backend(id));
     return directory;
 }

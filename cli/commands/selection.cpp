@@ -41,17 +41,11 @@ bool is_of(const KeyEntry& entry, const ServiceName& service) {
            entry.service.service() == service.service();
 }
 
-Error unheld(const KeyPattern& wanted, const ServiceName& service) {
-    const std::string name = in_quotes(wanted.key().str());
-    if (wanted.is_glob()) {
-        return {ErrorCode::key_unheld_no_spawn_config,
-                fmt::format("No backend holds a key that matches {}.", name),
-                "jamsock list",
-                {}};
-    }
+Error unheld_pattern(const KeyPattern& wanted, const ServiceName& service) {
+    if (!wanted.is_glob()) return unheld(service, wanted.key());
     return {ErrorCode::key_unheld_no_spawn_config,
-            fmt::format("No backend holds the key {}.", name),
-            key_command("connect", service, wanted.key()),
+            fmt::format("No backend holds a key that matches {}.", in_quotes(wanted.key().str())),
+            "jamsock list",
             {}};
 }
 
@@ -69,7 +63,7 @@ void add_holders(const KeyList& list, const KeyPattern& wanted, const ServiceNam
         is_held = true;
         add_once(entry.backend_id, found);
     }
-    if (!is_held) found.push_back(tl::unexpected(unheld(wanted, service)));
+    if (!is_held) found.push_back(tl::unexpected(unheld_pattern(wanted, service)));
 }
 
 }  // namespace
@@ -85,6 +79,13 @@ void add_selection_options(CLI::App& app, SelectionOptions& options) {
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_option("-s,--service", options.service, "The service of the keys")
         ->type_name("SERVICE");
+}
+
+Error unheld(const ServiceName& service, const Key& key) {
+    return {ErrorCode::key_unheld_no_spawn_config,
+            fmt::format("No backend holds the key {}.", in_quotes(key.str())),
+            key_command("connect", service, key),
+            {}};
 }
 
 std::string glob_of(const std::string& key) {

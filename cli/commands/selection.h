@@ -21,6 +21,9 @@ struct SelectionOptions {
 
 void add_selection_options(CLI::App& app, SelectionOptions& options);
 
+// That nobody holds the key, and how to have it held.
+Error unheld(const ServiceName& service, const Key& key);
+
 // The text that a pattern of this one key has.
 std::string glob_of(const std::string& key);
 
