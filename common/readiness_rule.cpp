@@ -1,7 +1,6 @@
 #include "common/readiness_rule.h"
 
 #include <fmt/format.h>
-#include <regex.h>
 
 #include <algorithm>
 
@@ -19,19 +18,9 @@ tl::unexpected<Error> refuse(std::string_view called, std::string_view why) {
 }
 
 Result<> check_pattern(const std::string& text, std::string_view called) {
-    if (const auto objection = objection_to(text)) {
-        return refuse(called, fmt::format("{}: {}", *objection, in_quotes(text)));
-    }
-    regex_t compiled;
-    const int failed = ::regcomp(&compiled, text.c_str(), REG_EXTENDED | REG_NOSUB);
-    if (failed == 0) {
-        ::regfree(&compiled);
-        return {};
-    }
-    std::array<char, 128> why{};
-    ::regerror(failed, &compiled, why.data(), why.size());
-    return refuse(called, fmt::format("is no extended regular expression: {}: {}", in_quotes(text),
-                                      why.data()));
+    const auto pattern = LogPattern::compile(text);
+    if (pattern) return {};
+    return refuse(called, pattern.error());
 }
 
 // What a request line takes as it is (RFC 9112, 3.2): anything else would have to be escaped.

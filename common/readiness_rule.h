@@ -15,7 +15,7 @@ namespace jamsock {
 class ReadySign {
   public:
     enum class Kind {
-        log,   // a line of its output matches a POSIX extended regular expression
+        log,   // a line of its output matches a regular expression (LogPattern)
         path,  // `GET` of the path is answered with a status from 200 to 399
         exec,  // a command for `sh -c` exits with 0
     };

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
-#include "common/log_pattern.h"
 #include "common/output_files.h"
 
 namespace jamsock {
@@ -14,7 +14,6 @@ namespace jamsock {
 namespace {
 
 constexpr std::size_t piece = 64 * 1024;
-constexpr int most_pieces = 64;  // in one look: others wait for the helper thread, too
 
 std::optional<ino_t> inode_of(int directory, const char* name) {
     struct stat status {};
@@ -28,13 +27,10 @@ LogWatch::LogWatch(int backend_directory, std::string pattern)
     : directory_(::fcntl(backend_directory, F_DUPFD_CLOEXEC, 0)), pattern_(std::move(pattern)) {
 }
 
-LogWatch::~LogWatch() {
-    if (is_compiled_ == true) ::regfree(&compiled_);
-}
-
 bool LogWatch::look() {
     if (!can_match()) return false;
-    for (int pieces = 0; pieces < most_pieces && !has_matched_; ++pieces) {
+    end_of_look_ = std::chrono::steady_clock::now() + longest_look;
+    while (!has_matched_ && !is_spent()) {
         if (!read_piece() && !move_on()) break;
     }
     return has_matched_;
@@ -42,10 +38,14 @@ bool LogWatch::look() {
 
 bool LogWatch::can_match() {
     if (!is_compiled_) {
-        is_compiled_ = !objection_to(pattern_) &&
-                       ::regcomp(&compiled_, pattern_.c_str(), REG_EXTENDED | REG_NOSUB) == 0;
+        is_compiled_ = true;
+        if (auto compiled = LogPattern::compile(pattern_)) compiled_ = std::move(*compiled);
     }
-    return *is_compiled_;
+    return compiled_.has_value();
+}
+
+bool LogWatch::is_spent() const {
+    return std::chrono::steady_clock::now() >= end_of_look_;
 }
 
 bool LogWatch::read_piece() {
@@ -53,8 +53,8 @@ bool LogWatch::read_piece() {
     std::array<char, piece> bytes;
     const ssize_t length = ::pread(file_.get(), bytes.data(), bytes.size(), offset_);
     if (length <= 0) return false;
-    offset_ += length;
-    feed(std::string_view(bytes.data(), static_cast<std::size_t>(length)));
+    const std::string_view read(bytes.data(), static_cast<std::size_t>(length));
+    offset_ += static_cast<off_t>(feed(read));
     return true;
 }
 
@@ -64,8 +64,9 @@ bool LogWatch::move_on() {
     if (place == 0) return is_emptied();
     if (!place) return begin_at_oldest();
     // Nothing comes behind this file any more; what came since the last read is read first.
-    while (read_piece())
-        continue;
+    while (read_piece()) {
+        if (is_spent()) return true;
+    }
     UniqueFd next = open_file(*place - 1);
     if (place_of_file() != place) return true;  // rotated meanwhile, so `next` may be another
     if (!next) return false;
@@ -113,23 +114,27 @@ bool LogWatch::is_emptied() {
     return true;
 }
 
-void LogWatch::feed(std::string_view bytes) {
-    while (!bytes.empty() && !has_matched_) {
-        const std::size_t end = std::min(bytes.find('\n'), bytes.size());
+// Gives how many of the bytes were used: all, unless a line has matched or the look is over.
+std::size_t LogWatch::feed(std::string_view bytes) {
+    std::size_t used = 0;
+    while (used < bytes.size() && !has_matched_ && !is_spent()) {
+        const std::string_view rest = bytes.substr(used);
+        const std::size_t end = std::min(rest.find('\n'), rest.size());
         const std::size_t room = longest_line - std::min(longest_line, line_.size());
-        line_ += bytes.substr(0, std::min(end, room));
-        if (end == bytes.size()) return;
+        line_ += rest.substr(0, std::min(end, room));
+        if (end == rest.size()) return bytes.size();
         test_line();
         line_.clear();
-        bytes.remove_prefix(end + 1);
+        used += end + 1;
     }
+    return used;
 }
 
-// A line may hold NUL bytes: its length counts. The end of a line from Windows is no part of it.
+// The end of a line from Windows is no part of it.
 void LogWatch::test_line() {
-    if (line_.ends_with('\r')) line_.pop_back();
-    regmatch_t whole{0, static_cast<regoff_t>(line_.size())};
-    has_matched_ = ::regexec(&compiled_, line_.c_str(), 1, &whole, REG_STARTEND) == 0;
+    std::string_view line = line_;
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    has_matched_ = compiled_->matches(line);
 }
 
 }  // namespace jamsock

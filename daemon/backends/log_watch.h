@@ -1,15 +1,17 @@
 // Looks for a line in a backend's output as it grows, over the rotation of its files
 // (common/output_files.h). Starts at the oldest byte that is kept, so that nothing is missed by who
-// comes late. Blocks: for the helper thread.
+// comes late. Blocks: for a helper thread, which many share, so a look is short whatever the output
+// and the pattern are.
 #pragma once
 
-#include <regex.h>
 #include <sys/types.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "common/log_pattern.h"
 #include "common/unique_fd.h"
 
 namespace jamsock {
@@ -18,15 +20,14 @@ class LogWatch {
   public:
     static constexpr std::size_t longest_line = 4096;  // of longer ones this much is looked at
 
-    // `backend_directory` may be closed afterwards. `pattern` is a POSIX extended regular
-    // expression (ReadySign); the first look compiles it. What is none, or is refused by
-    // objection_to (common/log_pattern.h), matches nothing: so may a stored one be.
-    LogWatch(int backend_directory, std::string pattern);
-    LogWatch(const LogWatch&) = delete;
-    LogWatch& operator=(const LogWatch&) = delete;
-    ~LogWatch();
+    // A look ends after this, with the line that it is at.
+    static constexpr std::chrono::milliseconds longest_look{5};
 
-    // Reads on, up to some megabytes at once. True as soon as a whole line has matched, and from
+    // `backend_directory` may be closed afterwards. The first look compiles `pattern`; one that
+    // LogPattern refuses, as a stored one may be, matches nothing.
+    LogWatch(int backend_directory, std::string pattern);
+
+    // Reads on from where the last look ended. True as soon as a whole line has matched, and from
     // then on.
     bool look();
 
@@ -39,13 +40,15 @@ class LogWatch {
     void begin(UniqueFd file);
     std::optional<std::size_t> place_of_file() const;
     bool is_emptied();
-    void feed(std::string_view bytes);
+    bool is_spent() const;
+    std::size_t feed(std::string_view bytes);
     void test_line();
 
     UniqueFd directory_;
     std::string pattern_;
-    regex_t compiled_{};
-    std::optional<bool> is_compiled_;  // empty before the first look
+    bool is_compiled_ = false;
+    std::optional<LogPattern> compiled_;
+    std::chrono::steady_clock::time_point end_of_look_;
     UniqueFd file_;
     off_t offset_ = 0;
     std::string line_;

@@ -42,8 +42,8 @@ Task<PortPlace> ask_place(std::uint16_t port, pid_t shim, HelperThread& helper) 
     return helper.run([port, shim] { return port_place(port, shim); });
 }
 
-Task<bool> look_at(std::shared_ptr<LogWatch> log, HelperThread& helper) {
-    return helper.run([log = std::move(log)] { return log->look(); });
+Task<bool> look_at(std::shared_ptr<LogWatch> log, HelperThread& output) {
+    return output.run([log = std::move(log)] { return log->look(); });
 }
 
 std::optional<int> small_number(const Message& message, std::string_view name) {
@@ -88,13 +88,20 @@ void ReadinessWatch::heed(const Message& told) {
     told_.notify_all();
 }
 
-Task<Verdict> ReadinessWatch::wait(Place place, std::int64_t give_up_at, HelperThread& helper,
+Task<Verdict> ReadinessWatch::wait(Place place, std::int64_t give_up_at, Helpers helpers,
                                    const std::function<bool()>& is_over) {
     place_ = place;
     give_up_at_ = give_up_at;
+    const Verdict verdict = co_await wait_for_verdict(helpers, is_over);
+    log_.reset();
+    co_return verdict;
+}
+
+Task<Verdict> ReadinessWatch::wait_for_verdict(const Helpers& helpers,
+                                               const std::function<bool()>& is_over) {
     std::chrono::nanoseconds pause = timeouts::first_probe_pause;
     while (!is_over()) {
-        const Seen seen = co_await look(helper);
+        const Seen seen = co_await look(helpers);
         last_.has_sign = seen.has_sign;
         last_.met_stranger = last_.met_stranger || seen.place.owner == PortOwner::stranger;
         last_.is_ipv6 = seen.place.is_ipv6;
@@ -107,20 +114,20 @@ Task<Verdict> ReadinessWatch::wait(Place place, std::int64_t give_up_at, HelperT
     co_return Verdict::waiting;
 }
 
-Task<Seen> ReadinessWatch::look(HelperThread& helper) {
+Task<Seen> ReadinessWatch::look(const Helpers& helpers) {
     Seen seen;
-    seen.has_sign = co_await has_sign(helper);
+    seen.has_sign = co_await has_sign(helpers.output);
     seen.has_sign = seen.has_sign || shim_says_ready_;
-    if (seen.has_sign) seen.place = co_await ask_place(port_, place_.shim, helper);
+    if (seen.has_sign) seen.place = co_await ask_place(port_, place_.shim, helpers.proc);
     co_return seen;
 }
 
-Task<bool> ReadinessWatch::has_sign(HelperThread& helper) {
+Task<bool> ReadinessWatch::has_sign(HelperThread& output) {
     if (shim_says_ready_) co_return true;
     if (!rule_.sign) co_return co_await answers_http();
     switch (rule_.sign->kind()) {
         case ReadySign::Kind::log:
-            co_return co_await has_line(helper);
+            co_return co_await has_line(output);
         case ReadySign::Kind::path:
             co_return co_await answers_well(rule_.sign->text());
         case ReadySign::Kind::exec:
@@ -129,9 +136,9 @@ Task<bool> ReadinessWatch::has_sign(HelperThread& helper) {
     co_return false;
 }
 
-Task<bool> ReadinessWatch::has_line(HelperThread& helper) {
+Task<bool> ReadinessWatch::has_line(HelperThread& output) {
     if (!log_) log_ = std::make_shared<LogWatch>(place_.directory, rule_.sign->text());
-    return look_at(log_, helper);
+    return look_at(log_, output);
 }
 
 Task<bool> ReadinessWatch::answers_well(const std::string& path) {

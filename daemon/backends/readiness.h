@@ -1,6 +1,6 @@
 // Whether a backend is ready (CONTRACT, Life of a backend; README, Services): the sign that its
 // service waits for, or READY=1, and then whose its port is. Control thread; files and /proc are
-// read on the helper thread.
+// read on helper threads.
 #pragma once
 
 #include <sys/types.h>
@@ -74,9 +74,13 @@ class ReadinessWatch {
         pid_t shim;
         int directory;  // the backend's
     };
+    struct Helpers {
+        HelperThread& proc;
+        HelperThread& output;  // matches patterns: nothing else waits behind that
+    };
     // Looks, often at first and then every 20 ms, until the verdict is made, or `is_over` says that
     // nobody waits any more (`waiting`). To be called once.
-    Task<Verdict> wait(Place place, std::int64_t give_up_at, HelperThread& helper,
+    Task<Verdict> wait(Place place, std::int64_t give_up_at, Helpers helpers,
                        const std::function<bool()>& is_over);
 
     const LastLook& last_look() const { return last_; }
@@ -84,9 +88,10 @@ class ReadinessWatch {
   private:
     using Socket = asio::ip::tcp::socket;
 
-    Task<Seen> look(HelperThread& helper);
-    Task<bool> has_sign(HelperThread& helper);
-    Task<bool> has_line(HelperThread& helper);
+    Task<Verdict> wait_for_verdict(const Helpers& helpers, const std::function<bool()>& is_over);
+    Task<Seen> look(const Helpers& helpers);
+    Task<bool> has_sign(HelperThread& output);
+    Task<bool> has_line(HelperThread& output);
     Task<bool> answers_well(const std::string& path);
     Task<bool> answers_http();
     Task<std::string> ask(std::string_view method, std::string_view path, std::size_t length);

@@ -459,7 +459,8 @@ Task<> Supervisor::watch_readiness(Ref backend) {
     const std::int64_t give_up_at =
         end_of_startup(backend->main->start_time, ::sysconf(_SC_CLK_TCK),
                        backend->record.limits.startup, boot_milliseconds());
-    const Verdict verdict = co_await backend->readiness.wait(place, give_up_at, helper_, is_over);
+    const ReadinessWatch::Helpers helpers{helper_, output_helper_};
+    const Verdict verdict = co_await backend->readiness.wait(place, give_up_at, helpers, is_over);
     if (is_over()) co_return;
     if (verdict == Verdict::ready) {
         backend->is_ipv6 = backend->readiness.last_look().is_ipv6;

@@ -106,6 +106,7 @@ class Supervisor final : public Backends {
     asio::io_context& loop_;
     const BackendFiles& files_;
     HelperThread& helper_;
+    HelperThread output_helper_;
     Settings settings_;
     const Cgroups cgroups_ = Cgroups::of_this_process();
     OnEvent on_event_;

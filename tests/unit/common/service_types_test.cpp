@@ -67,8 +67,8 @@ TEST_CASE("what a definition can't be is refused by the field's name") {
           std::string::npos);
     CHECK(refused(R"({"name":"x","max_idle":5})").find("no 'max_idle'") != std::string::npos);
     CHECK(refused(R"({"name":"x","ready_log":"a{2,1}"})") ==
-          "The field 'ready_log' is no extended regular expression: 'a{2,1}': Invalid content of "
-          "\\{\\}.");
+          "The field 'ready_log' is not a regular expression: 'a{2,1}': invalid repetition size: "
+          "'{2,1}'.");
     CHECK(refused(R"({"name":"x","ready_log":"a","ready_exec":"b"})")
               .find("'ready_exec' must be left out where there is a 'ready_log'") !=
           std::string::npos);

@@ -128,13 +128,33 @@ TEST_CASE("a file that was emptied is read anew") {
     CHECK(watch.look());
 }
 
-TEST_CASE("a pattern that can't be one, or would never end, matches nothing") {
+TEST_CASE("a pattern that can't be one, or is too large, matches nothing") {
     const Output output;
     output.write("(up aa aaaa\n");
-    for (const char* pattern : {"(up", R"((a)\1)", "(((a{1,100}){1,100}){1,100})"}) {
+    for (const char* pattern : {"(up", R"((a)\1)", "((a{100}){100}){100}"}) {
         CAPTURE(pattern);
         LogWatch watch(output.directory.fd(), pattern);
         CHECK_FALSE(watch.look());
         CHECK_FALSE(watch.look());
     }
+}
+
+TEST_CASE("a look is short whatever the pattern is, and the next one goes on from there") {
+    const Output output;
+    std::string line(LogWatch::longest_line, 'a');
+    unsigned state = 1;
+    for (char& letter : line) {
+        state = state * 1664525 + 1013904223;
+        letter = (state >> 24) % 2 == 0 ? 'a' : 'b';
+    }
+    for (int lines = 0; lines < 60; ++lines)
+        output.write(line + "\n");
+    output.write("accc\n");
+    LogWatch watch(output.directory.fd(), "(a|b)*a(a|b){200}c{3}|^accc$");
+    CHECK_FALSE(watch.look());
+    int looks = 1;
+    while (!watch.look() && looks < 1000)
+        ++looks;
+    CHECK(looks > 5);
+    CHECK(looks < 1000);
 }
