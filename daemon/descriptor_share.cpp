@@ -45,6 +45,11 @@ std::size_t most_streams(std::size_t limit) {
     return most_api_connections(limit) - not_for_streams(limit);
 }
 
+std::size_t most_strangers(std::size_t limit) {
+    constexpr std::size_t enough = 1024;
+    return std::clamp<std::size_t>(limit / 16, 4, enough);
+}
+
 std::size_t descriptor_limit() {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);

@@ -27,6 +27,10 @@ std::size_t most_with_tcp_client(std::size_t limit);
 // ever need at a time. Pure.
 std::size_t most_streams(std::size_t limit);
 
+// How many strangers the proxy has room for, that is clients of other users who have shown no token
+// yet: few beside what backends need, also together with those at the API. Pure.
+std::size_t most_strangers(std::size_t limit);
+
 std::size_t descriptor_limit();
 
 // Whether the use has to leave free the descriptor of that number, below which all are in use.

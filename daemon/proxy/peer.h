@@ -3,7 +3,13 @@
 // loopback connection, knows more. Any thread.
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
+
 namespace jamsock {
+
+class TcpInquiry;
 
 enum class PeerState {
     open,     // a process has the peer's socket: it was only half-closed, and is read
@@ -15,5 +21,9 @@ enum class PeerState {
 // FIN first: ask again a moment later before you believe `open`. Where a packet filter rewrites
 // loopback's addresses, a peer that is there is taken for gone.
 PeerState peer_state(int socket);
+
+// The user of this machine who opened the other end of `socket`, as above. Nothing: it is closed,
+// or that can't be told.
+std::optional<uid_t> peer_user(TcpInquiry& inquiry, int socket);
 
 }  // namespace jamsock

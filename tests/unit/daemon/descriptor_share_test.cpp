@@ -39,6 +39,16 @@ TEST_CASE("over TCP come no more than leave this user a way in, nor as few as th
     CHECK(most_with_tcp_client(256) == 24);
 }
 
+TEST_CASE("strangers at the proxy and at the API together keep no backend from starting") {
+    for (const std::size_t limit : {64, 80, 256, 1024, 20'000, 1'048'576}) {
+        CHECK(most_strangers(limit) >= 4);
+        CHECK(most_strangers(limit) <= 1024);
+        const std::size_t with_api = most_strangers(limit) + most_with_tcp_client(limit);
+        CHECK(with_api < limit - left_free_by(DescriptorUse::backend, limit));
+    }
+    CHECK(most_strangers(1024) == 64);
+}
+
 TEST_CASE("open descriptors are counted, and the lowest free one is the next to be given") {
     const std::size_t before = open_descriptors();
     const std::size_t lowest = lowest_free_descriptor();

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include <string>
 
 #include "common/unique_fd.h"
+#include "daemon/tcp_sockets.h"
 #include "tests/support/eventually.h"
 
 using namespace jamsock;
@@ -172,4 +174,27 @@ TEST_CASE("of what is no connection on the loopback nothing is known") {
     const UniqueFd one(ends[0]);
     const UniqueFd other(ends[1]);
     CHECK(peer_state(one.get()) == PeerState::unknown);
+}
+
+TEST_CASE("the user who opened the other end is told until that is closed") {
+    TcpInquiry inquiry;
+    for (const Way& way : ways) {
+        CAPTURE(way.name);
+        Connection connection(way);
+        if (!connection.client) continue;
+        CHECK(peer_user(inquiry, connection.accepted.get()) == ::geteuid());
+        connection.client.reset();
+        CHECK(eventually([&] { return !peer_user(inquiry, connection.accepted.get()); }));
+    }
+}
+
+TEST_CASE("the user of another's connection is that one, and not this") {
+    if (::geteuid() != 0) return;
+    constexpr uid_t stranger = 65534;
+    // The kernel notes who makes a socket: its maker's file system user.
+    ::setfsuid(stranger);
+    Connection connection(by_ipv4);
+    ::setfsuid(0);
+    TcpInquiry inquiry;
+    CHECK(peer_user(inquiry, connection.accepted.get()) == stranger);
 }
