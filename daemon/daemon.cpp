@@ -271,7 +271,9 @@ Task<Result<>> Worker::recover() {
         supervisor_.adopt(record, last);
         at_step(Step::one_adopted);
     }
-    for (const BackendRecord& record : registry_.recorded_live()) {
+    auto recorded = registry_.recorded_live();
+    if (!recorded) co_return pass_on(recorded);
+    for (const BackendRecord& record : *recorded) {
         if (seen.contains(record.id)) continue;
         supervisor_.adopt(record, registry_.take_in(record, std::nullopt));
     }

@@ -328,8 +328,7 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     entry->started_at = std::chrono::steady_clock::now();
     entry->statuses.push_back({.status = Status::scheduled, .time = record->created_at});
     if (auto recorded = record_what_waits(); !recorded) return pass_on(recorded);
-    if (auto held = store_.acquire_key(*record, entry->statuses.back()); !held)
-        return pass_on(held);
+    if (auto held = acquire(*record, entry->statuses.back()); !held) return pass_on(held);
     at_step(Step::row_committed);
     recorded_->notify_all();
 
@@ -342,6 +341,20 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
     }
     backends_.start(*record, start_settings(*record, resource_key, request, *definition));
     return entry;
+}
+
+// A holder that only the database knows of, by a row that makes no sense or that was never told of
+// its end, can't be waited for; whether it lives, the key's lock tells.
+Result<> Registry::acquire(const BackendRecord& record, const StatusChange& scheduled) {
+    auto acquired = store_.acquire_key(record, scheduled);
+    if (acquired || acquired.error().code != ErrorCode::conflict || !record.key) return acquired;
+    const auto recorded = store_.recorded_holder(record.service, *record.key);
+    const auto id = BackendId::parse(recorded.value_or(""));
+    if (!recorded || (id && by_id_.contains(*id))) return acquired;
+    log::error("backend {}: the key {} is held by the backend {} in the database alone; given up",
+               record.id.str(), in_quotes(record.key->str()), in_quotes(*recorded));
+    if (auto given_up = store_.give_up_holder(*recorded); !given_up) return given_up;
+    return store_.acquire_key(record, scheduled);
 }
 
 StartSettings Registry::start_settings(const BackendRecord& record, const std::string& resource_key,
@@ -919,16 +932,23 @@ void Registry::enter(Entry& entry, StatusChange change) {
 Result<> Registry::record_what_waits() {
     while (!unrecorded_.empty()) {
         const auto& [id, change] = unrecorded_.front();
-        auto recorded = store_.record_status(id, change);
-        if (!recorded) {
-            log::error("backend {}: {} is not recorded: {}", id.str(), word(change.status),
-                       with_cause(recorded.error()));
-            if (recorded.error().code != ErrorCode::conflict) return recorded;
-        }
+        auto recorded = record(id, change);
+        if (!recorded && recorded.error().code != ErrorCode::conflict) return recorded;
         unrecorded_.pop_front();
         recorded_->notify_all();
     }
     return {};
+}
+
+// Of an end that can't be recorded as it was, that it came: else the key would stay held.
+Result<> Registry::record(const BackendId& id, const StatusChange& change) {
+    auto recorded = store_.record_status(id, change);
+    if (recorded) return recorded;
+    log::error("backend {}: {} is not recorded: {}", id.str(), word(change.status),
+               with_cause(recorded.error()));
+    const bool can_be_bare = change.status == Status::terminated;
+    if (recorded.error().code != ErrorCode::conflict || !can_be_bare) return recorded;
+    return store_.record_status(id, {.status = change.status, .time = change.time});
 }
 
 // Routes first, so that no new request reaches a backend that is ending; then the row; then whoever

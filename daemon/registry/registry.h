@@ -145,7 +145,7 @@ class Registry {
     // After that: no token that was revoked is good again.
     Result<> recall_revoked();
     // The live backends that the store names.
-    std::vector<BackendRecord> recorded_live() const { return store_.live_backends(); }
+    Result<std::vector<BackendRecord>> recorded_live() const { return store_.live_backends(); }
 
     void on_event(const BackendEvent& event);
 
@@ -206,6 +206,8 @@ class Registry {
     std::vector<StatusChange> statuses_of_ended(const BackendId& id) const;
     std::vector<StatusChange> statuses_of(const BackendId& id) const;
     Result<> record_what_waits();
+    Result<> record(const BackendId& id, const StatusChange& change);
+    Result<> acquire(const BackendRecord& record, const StatusChange& scheduled);
 
     Store& store_;
     Services& services_;

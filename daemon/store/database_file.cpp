@@ -138,6 +138,14 @@ void migrate(SQLite::Database& database, const std::string& path) {
 
 }  // namespace
 
+// Of a database in memory there is nothing to say.
+bool was_moved(SQLite::Database& database) {
+    int moved = 0;
+    const int answer =
+        ::sqlite3_file_control(database.getHandle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    return answer == SQLITE_OK && moved != 0;
+}
+
 // SQLite's memory-mapped file beside the database fails to grow with another code than the rest.
 bool is_full_disk(const SQLite::Exception& failure) {
     return failure.getErrorCode() == SQLITE_FULL ||

@@ -25,6 +25,9 @@ struct FileIdentity {
 // What the path leads to; nothing if there is nothing.
 std::optional<FileIdentity> file_identity(const std::string& path);
 
+// Whether the path with which SQLite opened its file leads to another one by now.
+bool was_moved(SQLite::Database& database);
+
 bool is_full_disk(const SQLite::Exception& failure);
 // The command that shows how full its disk is.
 std::string show_free_space(const std::string& path);

@@ -100,6 +100,13 @@ Error error_of(const SQLite::Exception& failure, const std::string& path) {
     if (code == SQLITE_CONSTRAINT_FOREIGNKEY) {
         return {ErrorCode::conflict, "The daemon's database doesn't know the backend.", {}, {}};
     }
+    if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_CHECK ||
+        code == SQLITE_CONSTRAINT_NOTNULL || code == SQLITE_CONSTRAINT_DATATYPE) {
+        return {ErrorCode::conflict,
+                "The daemon's database contradicts what is to be recorded.",
+                "jamsock daemon logs",
+                {}};
+    }
     if (is_full_disk(failure)) return full_disk(path);
     return for_anybody({ErrorCode::internal,
                         "The daemon's database could not be written.",
@@ -232,8 +239,9 @@ void Store::insert_status(const BackendId& backend, const StatusChange& change) 
     auto& row = connection_->prepared(
         connection_->insert_status,
         "INSERT INTO backend_status (backend, status, time, reason, kind, exit_code, exit_signal, "
-        "cause, diagnosis, seq) VALUES (?,?,?,?,?,?,?,?,?,?)");
-    connection_->last_event = std::max(connection_->last_event + 1, wall_milliseconds());
+        "cause, diagnosis, seq) VALUES (?,?,?,?,?,?,?,?,?,"
+        "max(?, ifnull((SELECT max(seq) FROM backend_status), 0) + 1)) RETURNING seq");
+    const EndOfReading end(row);
     row.bind(1, backend.str());
     row.bind(2, static_cast<int>(change.status));
     row.bind(3, change.time);
@@ -243,8 +251,9 @@ void Store::insert_status(const BackendId& backend, const StatusChange& change) 
     bind_optional(row, 7, change.exit ? change.exit->signal : std::nullopt);
     bind_optional(row, 8, as_number(change.cause));
     bind_optional(row, 9, change.diagnosis);
-    row.bind(10, connection_->last_event);
-    row.exec();
+    row.bind(10, std::max(connection_->last_event + 1, wall_milliseconds()));
+    while (row.executeStep())
+        connection_->last_event = row.getColumn(0).getInt64();
 }
 
 Result<> Store::record_status(const BackendId& backend, const StatusChange& change) {
@@ -252,17 +261,18 @@ Result<> Store::record_status(const BackendId& backend, const StatusChange& chan
         SQLite::Transaction transaction(connection_->database,
                                         SQLite::TransactionBehavior::IMMEDIATE);
         insert_status(backend, change);
-        if (change.status == Status::terminated) {
-            SQLite::Statement end(connection_->database,
-                                  "UPDATE backend SET ended = 1 WHERE id = ?");
-            end.bind(1, backend.str());
-            end.exec();
-            SQLite::Statement free(connection_->database, "DELETE FROM held_key WHERE backend = ?");
-            free.bind(1, backend.str());
-            free.exec();
-        }
+        if (change.status == Status::terminated) end_backend(backend.str());
         transaction.commit();
     });
+}
+
+void Store::end_backend(const std::string& backend) {
+    for (const char* sql :
+         {"UPDATE backend SET ended = 1 WHERE id = ?", "DELETE FROM held_key WHERE backend = ?"}) {
+        SQLite::Statement statement(connection_->database, sql);
+        statement.bind(1, backend);
+        statement.exec();
+    }
 }
 
 std::int64_t Store::last_fencing_token(const std::string& lock_name) const {
@@ -327,16 +337,42 @@ Result<std::vector<BackendId>> Store::forget_ended(std::int64_t before, std::siz
     return forgotten;
 }
 
-std::vector<BackendRecord> Store::live_backends() const {
-    return reading("live_backends", [&]() -> std::vector<BackendRecord> {
+Result<std::vector<BackendRecord>> Store::live_backends() const {
+    std::vector<BackendRecord> backends;
+    const bool all_read = reading("live_backends", [&] {
         SQLite::Statement query(
             connection_->database,
             fmt::format("SELECT {} FROM backend WHERE ended = 0", backend_columns));
-        std::vector<BackendRecord> backends;
         while (query.executeStep()) {
             if (auto record = backend_in(query)) backends.push_back(std::move(*record));
         }
-        return backends;
+        return true;
+    });
+    if (all_read) return backends;
+    return fail(ErrorCode::daemon_unavailable,
+                "The running backends can't be read from the database.", "jamsock daemon logs");
+}
+
+std::optional<std::string> Store::recorded_holder(const ServiceName& service,
+                                                  const Key& key) const {
+    return reading("recorded_holder", [&]() -> std::optional<std::string> {
+        SQLite::Statement query(
+            connection_->database,
+            "SELECT backend FROM held_key WHERE account = ? AND service = ? AND key = ?");
+        query.bind(1, service.account());
+        query.bind(2, service.service());
+        query.bind(3, key.str());
+        if (!query.executeStep()) return std::nullopt;
+        return query.getColumn(0).getString();
+    });
+}
+
+Result<> Store::give_up_holder(const std::string& backend) {
+    return writing("give_up_holder", *connection_, [&] {
+        SQLite::Transaction transaction(connection_->database,
+                                        SQLite::TransactionBehavior::IMMEDIATE);
+        end_backend(backend);
+        transaction.commit();
     });
 }
 
@@ -589,8 +625,10 @@ std::optional<std::int64_t> Store::last_spawned_at(const ServiceName& name) cons
     });
 }
 
+// SQLite knows which file it opened; it compares inodes alone, and the path as it was then.
 bool Store::is_in_place() const {
-    return file_identity(connection_->path) == connection_->opened_file;
+    return file_identity(connection_->path) == connection_->opened_file &&
+           !was_moved(connection_->database);
 }
 
 void Store::checkpoint(const std::string& path) {

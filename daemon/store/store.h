@@ -35,7 +35,7 @@ class Store {
     Result<> acquire_key(const BackendRecord& backend, const StatusChange& scheduled);
 
     // Appends to the backend's history; `terminated` also frees its key. Conflict if there is no
-    // such backend, or it has that status already.
+    // such backend, it has that status already, or the schema doesn't allow what it says.
     Result<> record_status(const BackendId& backend, const StatusChange& change);
 
     // No fencing token that was ever recorded for this lock is greater; 0 if there is none.
@@ -49,7 +49,13 @@ class Store {
     // ended first at first. Gives who they were: fewer than `most` if none is left.
     Result<std::vector<BackendId>> forget_ended(std::int64_t before, std::size_t most);
 
-    std::vector<BackendRecord> live_backends() const;
+    // Those that have not ended, without rows that make no sense. Fails if they can't be read: who
+    // took none for all would give their keys again without looking for them.
+    Result<std::vector<BackendRecord>> live_backends() const;
+    // The id in the row of a held key, which need not make sense; and the end of such a backend, in
+    // the rows alone, without a status: for one of which nothing else is known.
+    std::optional<std::string> recorded_holder(const ServiceName& service, const Key& key) const;
+    Result<> give_up_holder(const std::string& backend);
     std::optional<BackendRecord> find_backend(const BackendId& id) const;
     std::vector<StatusChange> statuses(const BackendId& id) const;  // in order
 
@@ -121,6 +127,7 @@ class Store {
     void record_fencing_token(const std::string& lock_name, std::int64_t token);
     void raise_event_floor();
     void insert_status(const BackendId& backend, const StatusChange& change);
+    void end_backend(const std::string& backend);
     std::unique_ptr<Connection> connection_;
 };
 

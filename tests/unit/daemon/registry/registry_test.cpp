@@ -943,7 +943,8 @@ TEST_CASE("a daemon that starts anew knows what was revoked before it serves") {
         world.store, world.services, world.backends,
         {[&](auto route) { published.push_back(std::move(route)); }, [](auto) {}, [](auto) {}},
         {"http://x/"});
-    for (const BackendRecord& record : next.recorded_live())
+    const auto live = next.recorded_live().value();
+    for (const BackendRecord& record : live)
         next.take_in(record, std::nullopt);
     REQUIRE(next.recall_revoked());
     REQUIRE(published.back()->revoked);
@@ -990,7 +991,8 @@ TEST_CASE("recovery goes on from what the database says") {
     world.happens(backend.backend_id, {.status = Status::waiting});
     Registry next(world.store, world.services, world.backends,
                   {[](auto) {}, [](auto) {}, [](auto) {}}, {"http://x/"});
-    for (const BackendRecord& record : next.recorded_live()) {
+    const auto live = next.recorded_live().value();
+    for (const BackendRecord& record : live) {
         CHECK(next.take_in(record, std::nullopt).status == Status::waiting);
     }
     CHECK(next.live_count() == 1);
@@ -1243,6 +1245,42 @@ TEST_CASE("a status that contradicts the database keeps no other from being reco
     world.happens(holder.backend_id, {.status = Status::ready});
     CHECK(world.store.statuses(holder.backend_id).back().status == Status::ready);
     CHECK(world.connect(for_key("other"))->spawned);
+}
+
+TEST_CASE("a status that the schema doesn't allow blocks no start, and frees its key at the end") {
+    World world;
+    const auto holder = world.connect(for_key("doc")).value();
+    const auto no_reason = static_cast<TerminationReason>(77);
+    world.happens(holder.backend_id, {.status = Status::terminating, .reason = no_reason});
+    CHECK(world.connect(for_key("other"))->spawned);
+    world.happens(holder.backend_id, {.status = Status::terminated, .reason = no_reason});
+    CHECK(world.store.statuses(holder.backend_id).back().status == Status::terminated);
+    CHECK(world.connect(for_key("doc"))->spawned);
+}
+
+TEST_CASE("a key whose holder nothing but a row that makes no sense knows of is given again") {
+    FileWorld world;
+    const auto lost = world.connect(for_key("doc")).value();
+    const auto held = world.connect(for_key("held")).value();
+    world.execute("UPDATE backend SET mac_key = zeroblob(32), service = '/' WHERE key = 'doc'");
+    Registry next(world.store, world.services, world.backends,
+                  {[](auto) {}, [](auto) {}, [](auto) {}}, {"http://x/"});
+    const auto live = next.recorded_live().value();
+    for (const BackendRecord& record : live)
+        next.take_in(record, std::nullopt);
+    const auto connect = [&](const char* key) {
+        std::optional<Result<ConnectResponse>> answer;
+        const ConnectRequest request = for_key(key);
+        const auto asking = [&]() -> Task<> {
+            auto connected = co_await next.connect(ServiceName::standard(), request, std::nullopt);
+            answer = std::move(connected);
+        };
+        asio::co_spawn(world.loop, asking(), asio::detached);
+        world.settle();
+        return answer.value().value();
+    };
+    CHECK(connect("doc").spawned);
+    CHECK(connect("held").backend_id == held.backend_id);
 }
 
 TEST_CASE("a key's own mount is the same for its next holder, and another key's is another") {

@@ -2,14 +2,20 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
+#include <thread>
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
@@ -171,9 +177,9 @@ TEST_CASE("the history of a backend is kept in order, with how it ended") {
                            .kind = TerminationKind::hard,
                            .exit = ProcessExit{std::nullopt, 9}};
     REQUIRE(store.record_status(id, {.status = Status::ready, .time = 7}));
-    CHECK(store.live_backends().size() == 1);
+    CHECK(store.live_backends().value().size() == 1);
     REQUIRE(store.record_status(id, end));
-    CHECK(store.live_backends().empty());
+    CHECK(store.live_backends().value().empty());
     const auto history = store.statuses(id);
     REQUIRE(history.size() == 3);
     CHECK(history[1] == StatusChange{.status = Status::ready, .time = 7});
@@ -194,7 +200,7 @@ TEST_CASE("ended backends are forgotten from a time on, the first that ended at 
     CHECK_FALSE(store.find_backend(id("b3")));
     CHECK(store.forget_ended(40, 2).value() == std::vector{id("b1")});
     CHECK(store.forget_ended(INT64_MAX, 10).value() == std::vector{id("b4")});
-    CHECK(store.live_backends().size() == 1);
+    CHECK(store.live_backends().value().size() == 1);
     // Its key's token is remembered still.
     CHECK(store.last_fencing_token("lock-b1") == 100);
 }
@@ -206,7 +212,7 @@ TEST_CASE("what was committed is there for the next who opens the file") {
         REQUIRE(store.acquire_key(record("b1", "k"), scheduled));
     }
     const Store again = Store::open(directory.database()).value();
-    CHECK(again.live_backends().size() == 1);
+    CHECK(again.live_backends().value().size() == 1);
 }
 
 TEST_CASE("a file that is no database of ours is refused and left as it is") {
@@ -298,7 +304,7 @@ TEST_CASE("an empty file is a new database, whatever a lost one left beside it")
     });
     std::filesystem::resize_file(directory.database(), 0);
     Store store = Store::open(directory.database()).value();
-    CHECK(store.live_backends().empty());
+    CHECK(store.live_backends().value().empty());
     CHECK(store.acquire_key(record("b2", "k"), scheduled));
 }
 
@@ -310,7 +316,7 @@ TEST_CASE("a path with signs that mean something in a URI names the file itself"
         Store store = Store::open(odd + "/jamsock.db").value();
         REQUIRE(store.acquire_key(record("b1", "k"), scheduled));
     }
-    CHECK(Store::open(odd + "/jamsock.db").value().live_backends().size() == 1);
+    CHECK(Store::open(odd + "/jamsock.db").value().live_backends().value().size() == 1);
     std::ofstream(odd + "/garbage.db") << std::string(5000, 'x');
     CHECK_FALSE(Store::open(odd + "/garbage.db"));
 }
@@ -324,6 +330,44 @@ TEST_CASE("no key is given once the file was deleted or replaced under the daemo
     REQUIRE_FALSE(refused);
     CHECK(refused.error().hint == "jamsock daemon restart");
     CHECK(told_to_others(refused.error()).message == refused.error().message);
+}
+
+// A stranger's file takes the path's place again and again while it is opened.
+TEST_CASE("a file that was replaced while it was opened grants no key") {
+    const Directory directory;
+    const std::string other = directory.path + "/other.db";
+    { Store::open(directory.database()).value(); }
+    std::filesystem::copy_file(directory.database(), other);
+    const auto inode = [](const std::string& path) {
+        struct stat status {};
+        REQUIRE(::stat(path.c_str(), &status) == 0);
+        return status.st_ino;
+    };
+    const auto opened_inodes = [&] {
+        std::set<ino_t> inodes;
+        for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+            struct stat status {};
+            if (::stat(entry.path().c_str(), &status) == 0) inodes.insert(status.st_ino);
+        }
+        return inodes;
+    };
+    int replaced = 0;
+    for (int round = 0; round < 300 && replaced < 5; ++round) {
+        std::atomic<bool> done = false;
+        std::thread swapping([&] {
+            while (!done) {
+                ::renameat2(AT_FDCWD, other.c_str(), AT_FDCWD, directory.database().c_str(),
+                            RENAME_EXCHANGE);
+            }
+        });
+        auto store = Store::open(directory.database());
+        done = true;
+        swapping.join();
+        if (!store || opened_inodes().contains(inode(directory.database()))) continue;
+        ++replaced;
+        CHECK_FALSE(store->is_in_place());
+    }
+    CHECK(replaced > 0);
 }
 
 TEST_CASE("an identity is remembered until it expires") {
@@ -469,7 +513,7 @@ TEST_CASE("a database of the first version is brought up to date, after a copy")
     }
     const std::string before = bytes_of(directory.database());
     const Store store = Store::open(directory.database()).value();
-    const auto live = store.live_backends();
+    const auto live = store.live_backends().value();
     REQUIRE(live.size() == 1);
     CHECK(live[0].command == Command{{"/bin/x"}, "/srv"});
     CHECK(live[0].limits == LifeLimits());
@@ -511,8 +555,8 @@ TEST_CASE("a database of the fourth version is brought up to date; what runs all
         old.exec("PRAGMA application_id=" + std::to_string(schema::application_id));
     }
     const Store store = Store::open(directory.database()).value();
-    REQUIRE(store.live_backends().size() == 1);
-    CHECK(store.live_backends()[0].allow_origins == OriginRule::any);
+    REQUIRE(store.live_backends().value().size() == 1);
+    CHECK(store.live_backends().value()[0].allow_origins == OriginRule::any);
     REQUIRE(store.services().value().size() == 1);
     CHECK(store.services().value()[0].definition == ServiceDefinition{.limits = {.grace = 7}});
     CHECK(std::filesystem::exists(directory.database() + ".v4"));
@@ -535,7 +579,7 @@ TEST_CASE("a database of the second version is brought up to date, after a copy"
     }
     const std::string before = bytes_of(directory.database());
     const Store store = Store::open(directory.database()).value();
-    const auto live = store.live_backends();
+    const auto live = store.live_backends().value();
     REQUIRE(live.size() == 1);
     CHECK(live[0].limits == LifeLimits({.max_idle = 1, .lifetime = 2, .grace = 3, .startup = 4}));
     CHECK(live[0].readiness == ReadinessRule{});
@@ -654,6 +698,18 @@ TEST_CASE("cursors grow over restarts, also when all events were forgotten") {
     CHECK(store.last_event() == far + 1);
     REQUIRE(store.acquire_key(record("b2", "k", 200), scheduled));
     CHECK(all_events(store).front().cursor == far + 2);
+}
+
+TEST_CASE("cursors grow beyond rows that another writer put into the open file") {
+    const Directory directory;
+    Store store = Store::open(directory.database()).value();
+    REQUIRE(store.acquire_key(record("b1", "k"), scheduled));
+    SQLite::Database(directory.database(), SQLite::OPEN_READWRITE, 1000)
+        .exec("UPDATE backend_status SET seq = seq + 1000000000000");
+    const std::int64_t theirs = all_events(store).back().cursor;
+    REQUIRE(store.record_status(BackendId::parse("b1").value(), {.status = Status::ready}));
+    CHECK(all_events(store).back().cursor == theirs + 1);
+    CHECK(store.last_event() == theirs + 1);
 }
 
 TEST_CASE("a database whose last event can't be read is not opened") {
