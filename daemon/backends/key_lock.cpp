@@ -81,7 +81,15 @@ std::optional<Inode> inode(int locks_directory, const std::string& name) {
 bool is_held(int locks_directory, const std::string& name) {
     const UniqueFd file(::openat(locks_directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!file) return errno != ENOENT;
-    return ::flock(file.get(), LOCK_EX | LOCK_NB) != 0;
+    return !try_lock(file.get());
+}
+
+bool try_lock(int file) {
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    return ::flock(file, LOCK_EX | LOCK_NB) == 0 && ::fcntl(file, F_OFD_GETLK, &whole) == 0 &&
+           whole.l_type == F_UNLCK;
 }
 
 }  // namespace jamsock::key_lock

@@ -42,4 +42,8 @@ std::optional<Inode> inode(int locks_directory, const std::string& name);
 // so only for a key that nobody may start at this moment.
 bool is_held(int locks_directory, const std::string& name);
 
+// Takes the lock of an open lock file, until that is closed. False if anybody holds it: a backend
+// and its shim, or, where the backend has unlocked it, its shim alone (daemon/shim/lock_holder).
+bool try_lock(int file);
+
 }  // namespace jamsock::key_lock

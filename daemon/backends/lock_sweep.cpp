@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,7 +28,7 @@ bool is_older(const struct stat& file, std::int64_t wall_milliseconds) {
 // waits with it open finds that no path leads to it any more.
 bool remove_if_free(int directory, const std::string& name, std::int64_t floor) {
     const UniqueFd file(::openat(directory, name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return false;
+    if (!file || !key_lock::try_lock(file.get())) return false;
     struct stat locked {};
     struct stat named {};
     const bool in_place = ::fstat(file.get(), &locked) == 0 &&

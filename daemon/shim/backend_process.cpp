@@ -30,10 +30,10 @@ struct Failure {
     int error = 0;
 };
 
-// High, so that no program that counts on its own descriptors' low numbers meets it; lower where
-// the limit on open files is small.
+// High, so that no program that counts on its own descriptors' low numbers meets it, and none that
+// scripts like to use (9, 99 and 200 are flock(1)'s); lower where the limit on open files is small.
 int copy_of_lock(int lock) {
-    for (const int number : {200, 100, 50, 20, 10}) {
+    for (const int number : {987, 487, 243, 117, 57, 27, 13}) {
         const int copy = ::fcntl(lock, F_DUPFD, number);
         if (copy >= 0) return copy;
     }

@@ -11,7 +11,7 @@ enum class Due {
     lifetime_end,  // then it is ended softly: the deadline that the daemon set
     grace_end,     // then a soft ending becomes hard
     next_kill,     // then SIGKILL is sent again
-    lock_check,    // where there is no inotify
+    lock_check,    // the backend may have unlocked it, and there may be no inotify
     accept,        // after a failed accept
 };
 

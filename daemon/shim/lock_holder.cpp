@@ -56,29 +56,55 @@ bool write_claim(int fd, std::int64_t token, const std::string& backend_id) {
     return complete && ::fdatasync(fd) == 0;
 }
 
+bool lock_shared(int fd) {
+    return ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+bool lock_alone(int fd) {
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    return ::fcntl(fd, F_OFD_SETLK, &whole) == 0;
+}
+
 }  // namespace
 
 LockAttempt LockHolder::try_take(std::int64_t token, const std::string& backend_id) {
     LockAttempt attempt = lock_file();
     if (attempt.outcome == Outcome::taken) attempt = claim(token, backend_id);
-    if (attempt.outcome != Outcome::taken) file_.reset();
+    if (attempt.outcome != Outcome::taken) release();
     return attempt;
 }
 
-// The worker may unlink an old lock file while it holds the flock: whoever waited with that
-// file open then locks a file that no path leads to, and has to open the path again.
+// Our own first: while a shim lives, whoever tries never has the lock that its backend shares. The
+// worker may unlink an old lock file while it holds both: whoever waited with that file open then
+// locks a file that no path leads to, and has to open the path again.
 LockAttempt LockHolder::lock_file() {
     do {
-        file_.reset(
-            ::openat(directory_, name_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-        if (!file_) return failure("open lock file");
-        if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
-            if (errno != EWOULDBLOCK) return failure("flock");
-            const Claim other = read_claim(file_.get());
-            return {.outcome = Outcome::busy, .holder = other.holder, .token = other.token};
-        }
+        LockAttempt attempt = lock_opening(own_, &lock_alone);
+        if (attempt.outcome == Outcome::taken) attempt = lock_opening(file_, &lock_shared);
+        if (attempt.outcome != Outcome::taken) return attempt;
     } while (!is_in_place());
     return {.outcome = Outcome::taken};
+}
+
+LockAttempt LockHolder::lock_opening(UniqueFd& opening, bool (*lock)(int)) {
+    opening.reset(
+        ::openat(directory_, name_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!opening) return failure("open lock file");
+    if (lock(opening.get())) return {.outcome = Outcome::taken};
+    if (errno != EWOULDBLOCK && errno != EACCES) return failure("lock");
+    const Claim other = read_claim(opening.get());
+    return {.outcome = Outcome::busy, .holder = other.holder, .token = other.token};
+}
+
+bool LockHolder::keep() {
+    return lock_shared(file_.get());
+}
+
+void LockHolder::release() {
+    file_.reset();
+    own_.reset();
 }
 
 LockAttempt LockHolder::claim(std::int64_t token, const std::string& backend_id) {
@@ -91,11 +117,15 @@ LockAttempt LockHolder::claim(std::int64_t token, const std::string& backend_id)
 }
 
 bool LockHolder::is_in_place() const {
-    struct stat held {};
     struct stat named {};
-    return ::fstat(file_.get(), &held) == 0 &&
-           ::fstatat(directory_, name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-           held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+    if (::fstatat(directory_, name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0) return false;
+    for (const UniqueFd* opening : {&own_, &file_}) {
+        struct stat held {};
+        const bool is_it = ::fstat(opening->get(), &held) == 0 && held.st_dev == named.st_dev &&
+                           held.st_ino == named.st_ino;
+        if (!is_it) return false;
+    }
+    return true;
 }
 
 std::string LockHolder::path() const {

@@ -1,5 +1,9 @@
-// The key's kernel lock, as its holder: the file locks/<name> under flock, with our fencing token
-// and backend's id in it (DESIGN, The promise, layer 3). libc only.
+// The key's kernel lock, as its holder: the file locks/<name>, with our fencing token and backend's
+// id in it (DESIGN, The promise, layer 3), under two locks. One is flock's, whose descriptor the
+// backend inherits: it lasts as long as anything of the backend, but any of it may unlock it
+// (`flock -u`). The other belongs to an opening of our own (F_OFD_SETLK), which no backend has. Who
+// takes the key needs both, so one release isn't enough; shims of before know flock's alone, which
+// is common to all. libc only.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +31,14 @@ class LockHolder {
     // given up again on any other outcome.
     LockAttempt try_take(std::int64_t token, const std::string& backend_id);
 
-    // The locked descriptor. Its lock lives until the last copy of it is closed.
+    // The descriptor with flock's lock, which lives until the last copy of it is closed or one is
+    // unlocked.
     int fd() const { return file_.get(); }
 
-    void release() { file_.reset(); }
+    // Locks again what a copy unlocked. False if somebody else holds it now.
+    bool keep();
+
+    void release();
 
     // Whether the path still leads to the locked file: if not, another could lock the path as well.
     bool is_in_place() const;
@@ -40,11 +48,13 @@ class LockHolder {
 
   private:
     LockAttempt lock_file();
+    LockAttempt lock_opening(UniqueFd& opening, bool (*lock)(int));
     LockAttempt claim(std::int64_t token, const std::string& backend_id);
 
     int directory_;  // not owned
     std::string name_;
-    UniqueFd file_;
+    UniqueFd own_;   // has the lock that is ours alone
+    UniqueFd file_;  // has the lock that is inherited
 };
 
 }  // namespace jamsock

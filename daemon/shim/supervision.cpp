@@ -26,7 +26,9 @@ namespace {
 // then less and less often.
 constexpr long long first_kill_pause = 10;
 constexpr long long last_kill_pause = 1000;
-constexpr long long lock_check_pause = 2000;
+constexpr long long lock_check_pause = 5000;
+constexpr long long unwatched_lock_pause = 2000;  // … where there is no inotify
+constexpr long long lost_lock_pause = 200;        // … until somebody else's lock is believed
 constexpr long long accept_pause = 1000;
 constexpr long long longest_grace = 24 * 60 * 60 * 1000;
 
@@ -73,7 +75,6 @@ Supervision::Supervision(Prepared prepared, ForkedBackend backend)
     // Not reaped yet, so the number is surely its own.
     if (const auto process = read_process(main_pid_)) main_start_time_ = process->start_time;
     own_.record.started({main_pid_, main_start_time_});
-    if (!own_.lock_watch) due_.set(Due::lock_check, boottime_milliseconds() + lock_check_pause);
 }
 
 void Supervision::run() {
@@ -125,10 +126,7 @@ void Supervision::on_timer() {
     if (due_.take(Due::next_kill, now)) kill_everything();
     const Milliseconds next_try = own_.ready_command.due();
     if (next_try != never && next_try <= now) own_.ready_command.go_on();
-    if (due_.take(Due::lock_check, now)) {
-        due_.set(Due::lock_check, now + lock_check_pause);
-        check_lock();
-    }
+    if (due_.take(Due::lock_check, now)) check_lock();
 }
 
 void Supervision::on_signals() {
@@ -258,6 +256,7 @@ void Supervision::heed(const Message& request) {
 void Supervision::on_connection() {
     switch (own_.link.accept()) {
         case DaemonLink::Accepted::connected:
+            check_lock();
             own_.link.send(hello());
             break;
         case DaemonLink::Accepted::failed:  // no descriptor or memory left: it stays in the backlog
@@ -294,9 +293,16 @@ void Supervision::on_lock_event() {
     if (::read(own_.lock_watch.get(), events, sizeof events) > 0) check_lock();
 }
 
-// Without its file the lock excludes nobody: a new file at the path could be locked as well.
+// Without its file the lock excludes nobody: a new file at the path could be locked as well. What
+// the backend unlocked is locked again. No shim of this version can have come in between; but one
+// of before may have, or whoever tries the lock has it for a moment.
 void Supervision::check_lock() {
-    if (!own_.lock.is_in_place()) begin_ending({hard, "internalerror"}, 0);
+    const bool was_lost = std::exchange(lost_lock_, !own_.lock.keep());
+    if (!own_.lock.is_in_place() || (lost_lock_ && was_lost)) {
+        return begin_ending({hard, "internalerror"}, 0);
+    }
+    const Milliseconds pause = own_.lock_watch ? lock_check_pause : unwatched_lock_pause;
+    due_.set(Due::lock_check, boottime_milliseconds() + (lost_lock_ ? lost_lock_pause : pause));
 }
 
 // Idempotent: of a soft and a hard ending each happens once, and a hard one replaces a soft one.

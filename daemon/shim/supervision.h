@@ -93,6 +93,7 @@ class Supervision {
 
     DueTimes due_;
     Milliseconds kill_pause_ = 0;
+    bool lost_lock_ = false;  // somebody else has it, as it was last looked at
 };
 
 }  // namespace jamsock

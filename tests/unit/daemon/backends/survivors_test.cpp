@@ -12,6 +12,7 @@
 #include <array>
 
 #include "daemon/backends/port_owner.h"
+#include "daemon/shim/lock_holder.h"
 #include "tests/support/eventually.h"
 #include "tests/support/no_descriptors.h"
 #include "tests/support/temporary_directory.h"
@@ -104,6 +105,12 @@ TEST_CASE("a lock file says which token it has seen, and whether anybody holds i
     CHECK(key_lock::recorded_token(directory.fd(), "lock") == 1764000000126);
     CHECK_FALSE(key_lock::is_held(directory.fd(), "lock"));
     REQUIRE(::flock(lock.get(), LOCK_EX) == 0);
+    CHECK(key_lock::is_held(directory.fd(), "lock"));
+    REQUIRE(::flock(lock.get(), LOCK_UN) == 0);
+    LockHolder shim(directory.fd(), "lock");
+    REQUIRE(shim.try_take(1764000000127, "knrv5").outcome == LockAttempt::Outcome::taken);
+    CHECK(key_lock::is_held(directory.fd(), "lock"));
+    REQUIRE(::flock(shim.fd(), LOCK_UN) == 0);
     CHECK(key_lock::is_held(directory.fd(), "lock"));
 }
 

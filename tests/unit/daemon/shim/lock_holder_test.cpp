@@ -1,6 +1,7 @@
 #include "daemon/shim/lock_holder.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/file.h>
 
 #include "tests/support/temporary_directory.h"
@@ -54,6 +55,43 @@ TEST_CASE("a copy of the descriptor keeps the lock after its holder") {
     CHECK(locks.holder().try_take(2, "second").outcome == Outcome::busy);
     copy.reset();
     CHECK(locks.holder().try_take(2, "second").outcome == Outcome::taken);
+}
+
+TEST_CASE("a copy that unlocks frees nothing while the holder lives, which locks it again") {
+    const Locks locks;
+    const auto flock_by_hand = [&] {
+        const UniqueFd file(::open(locks.file.c_str(), O_RDWR | O_CLOEXEC));
+        return ::flock(file.get(), LOCK_EX | LOCK_NB) == 0;
+    };
+    LockHolder holder = locks.holder();
+    REQUIRE(holder.try_take(41, "first").outcome == Outcome::taken);
+    const UniqueFd copy(::dup(holder.fd()));
+    REQUIRE(::flock(copy.get(), LOCK_UN) == 0);
+    const LockAttempt attempt = locks.holder().try_take(42, "second");
+    CHECK(attempt.outcome == Outcome::busy);
+    CHECK(attempt.holder == "first");
+    CHECK(flock_by_hand());  // and so nothing but that
+
+    CHECK(holder.keep());
+    CHECK_FALSE(flock_by_hand());
+    CHECK(holder.keep());
+
+    REQUIRE(::flock(copy.get(), LOCK_UN) == 0);
+    const UniqueFd other(::open(locks.file.c_str(), O_RDWR | O_CLOEXEC));
+    REQUIRE(::flock(other.get(), LOCK_EX | LOCK_NB) == 0);
+    CHECK_FALSE(holder.keep());
+}
+
+TEST_CASE("a holder of before, with flock's lock alone, and one of today exclude each other") {
+    const Locks locks;
+    LockHolder today = locks.holder();
+    UniqueFd before(::open(locks.file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    REQUIRE(::flock(before.get(), LOCK_EX | LOCK_NB) == 0);
+    CHECK(today.try_take(41, "today").outcome == Outcome::busy);
+    before.reset();
+    REQUIRE(today.try_take(41, "today").outcome == Outcome::taken);
+    before.reset(::open(locks.file.c_str(), O_RDWR | O_CLOEXEC));
+    CHECK(::flock(before.get(), LOCK_EX | LOCK_NB) != 0);
 }
 
 TEST_CASE("fencing tokens only rise, and a refused one leaves the lock free") {

@@ -22,6 +22,7 @@ namespace {
 
 // A script that says so in a file when it is far enough.
 constexpr const char* wait_for_term = "trap 'exit 5' TERM; : > $1/up; while :; do sleep 0.01; done";
+constexpr int lock_number = 987;  // of the lock's descriptor in a backend
 constexpr const char* ignore_term = "trap '' TERM; : > $1/up; while :; do sleep 0.01; done";
 
 bool is_up(const ShimHome& home) {
@@ -175,8 +176,39 @@ TEST_CASE("a backend's descriptors are the standard streams and the lock") {
     CHECK(descriptors.at(0) == "/dev/null");
     CHECK(descriptors.at(1).starts_with("pipe:"));
     CHECK(descriptors.at(2) == descriptors.at(1));
-    CHECK(descriptors.rbegin()->first >= 200);
+    CHECK(descriptors.rbegin()->first == lock_number);
     CHECK(descriptors.rbegin()->second == home.lock_file());
+}
+
+TEST_CASE("a backend that unlocks its key's lock frees nothing, and it is locked again") {
+    const ShimHome home;
+    const RunningShim shim =
+        RunningShim::started(home, home.spec("flock -u 987 && : > $1/up; exec sleep 1000"));
+    REQUIRE(is_up(home));
+    ShimSpec second_spec = home.spec("exit 0", "second");
+    second_spec.fencing_token = 2000;
+    RunningShim second(home, second_spec);
+    CHECK(second.channel.expect("busy").text("holder") == "knrv5");
+    const std::string info = "/proc/" + std::to_string(shim.main_pid()) + "/fdinfo/987";
+    CHECK(eventually([&] { return content_of(info).find("FLOCK") != std::string::npos; }));
+}
+
+TEST_CASE("a lock that was unlocked and is another's by now ends the backend") {
+    const ShimHome home;
+    RunningShim shim =
+        RunningShim::started(home, home.spec("while flock -u 987; do : > $1/up; sleep 0.01; done"));
+    UniqueFd other;
+    REQUIRE(is_up(home));
+    REQUIRE(eventually([&] {  // as a shim of before would: it knows this lock alone
+        other.reset(::open(home.lock_file().c_str(), O_RDWR | O_CLOEXEC));
+        return ::flock(other.get(), LOCK_EX | LOCK_NB) == 0;
+    }));
+    Channel channel = shim.connect();
+    const Message ending = channel.expect("ending");
+    CHECK(ending.text("kind") == "hard");
+    CHECK(ending.text("reason") == "internalerror");
+    channel.expect("gone");
+    CHECK(shim.record()->tree_empty);
 }
 
 TEST_CASE("where few descriptors are allowed the lock's has a lower number") {
@@ -310,7 +342,7 @@ TEST_CASE("a stopped backend is woken to see its TERM") {
 TEST_CASE("a daemon that escaped from its session and its descriptors is killed") {
     const ShimHome home;
     // A shell of two-digit descriptors and more.
-    std::ofstream(home.path("escape")) << "exec 200>&-; trap : TERM; echo $$ > $1/pid\n"
+    std::ofstream(home.path("escape")) << "exec 987>&-; trap : TERM; echo $$ > $1/pid\n"
                                           "while :; do sleep 0.01; done\n";
     RunningShim shim =
         RunningShim::started(home, home.spec("setsid bash $1/escape $1 <&- >&- 2>&- & "
@@ -320,7 +352,7 @@ TEST_CASE("a daemon that escaped from its session and its descriptors is killed"
     CHECK(shim.record()->main_exited);
     CHECK(!shim.record()->tree_empty);
     CHECK(is_alive(escaped));
-    CHECK(descriptors_of(escaped).count(200) == 0);
+    CHECK(descriptors_of(escaped).count(lock_number) == 0);
     CHECK(read_process(escaped)->session != shim.main_pid());
     shim.channel.expect("ending");
     shim.channel.send(terminate("hard", "external"));
