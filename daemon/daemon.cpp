@@ -28,10 +28,12 @@
 #include "daemon/backends/supervisor.h"
 #include "daemon/configuration.h"
 #include "daemon/descriptor_share.h"
+#include "daemon/expendable_threads.h"
 #include "daemon/helper_thread.h"
 #include "daemon/housekeeping.h"
 #include "daemon/http/server.h"
 #include "daemon/log.h"
+#include "daemon/plain_environment.h"
 #include "daemon/processors.h"
 #include "daemon/proxy/peer.h"
 #include "daemon/proxy/proxy.h"
@@ -46,6 +48,7 @@ namespace jamsock {
 namespace {
 
 constexpr unsigned most_proxy_threads = 4;
+constexpr std::size_t most_path_looks = 4;
 
 // Raises this process's limit to what the system allows; gives the limit that backends shall have.
 std::int64_t raise_descriptor_limit() {
@@ -127,6 +130,7 @@ class Worker {
     std::int64_t started_at_ = wall_milliseconds();
     asio::io_context loop_{1};
     HelperThread helper_;
+    ExpendableThreads path_looks_{loop_, most_path_looks};
     Store store_;
     BackendFiles files_;
     Supervisor supervisor_;
@@ -165,14 +169,15 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
                  });
              }),
       services_(store_, std::move(services), Command{{helper_program("jamsock-demo")}, "/"},
-                &check_program),
+                [this](const Command& command) { return check_program(command, path_looks_); }),
       registry_(store_, services_, supervisor_,
                 {[this](auto route) { proxy_.publish(std::move(route)); },
                  [this](std::uint64_t serial) { proxy_.remove(serial); },
                  [this](std::uint64_t serial) { proxy_.cut_revoked(serial); }},
                 {fmt::format("http://127.0.0.1:{}/", proxy_port_),
                  fmt::format("http://127.0.0.1:{}", api_port_),
-                 inputs_.state_directory + "/" + state_file::mounts}),
+                 inputs_.state_directory + "/" + state_file::mounts, &BootClock::now,
+                 plain_environment(timeouts::user_look_up)}),
       logs_(loop_, registry_, files_, helper_),
       metrics_(loop_, registry_,
                [this](const std::vector<BackendId>& ids) { return supervisor_.usage(ids); }),

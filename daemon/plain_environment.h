@@ -3,11 +3,14 @@
 // load.
 #pragma once
 
+#include <chrono>
+
 #include "common/environment.h"
 
 namespace jamsock {
 
-// From the user's entry in the password file, with the PATH of a plain login.
-EnvironmentMap plain_environment();
+// From the user's entry in the password file, with the PATH of a plain login. Without the entry if
+// it can't be had within `limit`: it may be asked of a server.
+EnvironmentMap plain_environment(std::chrono::milliseconds limit);
 
 }  // namespace jamsock

@@ -599,7 +599,7 @@ Task<Result<Response>> Api::create_service(const Request& request, const PathPar
     if (auto may = check_may_give_command(request, wanted->definition.names_program()); !may) {
         co_return tl::unexpected(may.error());
     }
-    const auto created = services_.create(wanted->name, wanted->definition);
+    const auto created = co_await services_.create(wanted->name, wanted->definition);
     if (!created) co_return tl::unexpected(created.error());
     co_return Response{.body = ok_json()};
 }
@@ -626,7 +626,7 @@ Task<Result<Response>> Api::update_service(const Request& request, const PathPar
     if (auto may = check_may_give_command(request, change->names_program()); !may) {
         co_return tl::unexpected(may.error());
     }
-    const auto updated = services_.update(*name, *change);
+    const auto updated = co_await services_.update(*name, *change);
     if (!updated) co_return tl::unexpected(updated.error());
     co_return Response{.body = ok_json()};
 }

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "common/text.h"
+#include "common/timeouts.h"
 
 namespace jamsock {
 
@@ -39,6 +40,18 @@ Result<> check_program(const Command& command) {
     if (!fs::is_directory(command.cwd, unreadable))
         return refuse("directory", command.cwd, "doesn't exist");
     return {};
+}
+
+Task<Result<>> check_program(const Command& command, ExpendableThreads& threads) {
+    const auto check = [command] { return check_program(command); };
+    const Deadline limit = after(timeouts::path_look);
+    auto checked = co_await threads.run(check, limit);
+    if (checked) co_return *std::move(checked);
+    co_return fail(ErrorCode::timed_out,
+                   fmt::format("The program {} in {} can't be looked at: the file system doesn't "
+                               "answer.",
+                               in_quotes(command.argv.front()), in_quotes(command.cwd)),
+                   shell_line({"ls", "-l", command.argv.front()}));
 }
 
 }  // namespace jamsock

@@ -14,7 +14,6 @@
 #include "daemon/backends/key_lock.h"
 #include "daemon/backends/step.h"
 #include "daemon/log.h"
-#include "daemon/plain_environment.h"
 #include "daemon/random_word.h"
 
 namespace jamsock {
@@ -53,10 +52,11 @@ Store::IssuedToken issued(const BackendId& backend, const ConnectionToken& token
 // The environment that a backend of this record gets (CONTRACT, What a backend gets).
 EnvironmentMap backend_environment(const BackendRecord& record, const std::string& resource_key,
                                    const ConnectRequest& request,
-                                   const ServiceDefinition& definition) {
+                                   const ServiceDefinition& definition,
+                                   const EnvironmentMap& plain) {
     EnvironmentMap environment = request.base_environment.value_or(
         request.command ? EnvironmentMap{} : definition.base_environment);
-    if (environment.empty()) environment = plain_environment();
+    if (environment.empty()) environment = plain;
     for (const EnvironmentMap* variables : {&definition.env, &request.env}) {
         for (const auto& [name, value] : *variables)
             environment[name] = value;
@@ -360,9 +360,9 @@ Result<> Registry::acquire(const BackendRecord& record, const StatusChange& sche
 StartSettings Registry::start_settings(const BackendRecord& record, const std::string& resource_key,
                                        const ConnectRequest& request,
                                        const ServiceDefinition& definition) const {
-    StartSettings start{
-        .environment = backend_environment(record, resource_key, request, definition),
-        .resources = request.resources};
+    StartSettings start{.environment = backend_environment(record, resource_key, request,
+                                                           definition, settings_.plain_environment),
+                        .resources = request.resources};
     if (request.mount) {
         start.mount = mount_directory(*request.mount, record.lock_name);
         start.environment["JAMSOCK_MOUNT"] = settings_.mounts + "/" + *start.mount;

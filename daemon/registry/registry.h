@@ -41,6 +41,7 @@ struct RegistrySettings {
     std::string api_base;  // "http://127.0.0.1:8080": the API's paths follow
     std::string mounts;    // the absolute path of the state directory's `mounts`
     BootNow now = &BootClock::now;
+    EnvironmentMap plain_environment = {};  // of a backend that nobody gives another one
 };
 
 // Which backends a list shall have; what is empty restricts nothing.

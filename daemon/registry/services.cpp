@@ -70,10 +70,21 @@ Result<const Services::Definition*> Services::known(const ServiceName& name) con
                     (lacks_service ? " -- COMMAND" : " -e NAME=VALUE"));
 }
 
-Result<> Services::check(const ServiceDefinition& definition) const {
-    if (auto sound = check_variables(definition.env); !sound) return sound;
-    if (auto sound = check_variables(definition.base_environment); !sound) return sound;
-    return definition.command ? check_program_(*definition.command) : Result<>();
+Task<Result<>> Services::check(const ServiceDefinition& definition) const {
+    if (auto sound = check_variables(definition.env); !sound) co_return sound;
+    if (auto sound = check_variables(definition.base_environment); !sound) co_return sound;
+    if (!definition.command) co_return Result<>();
+    co_return co_await check_program_(*definition.command);
+}
+
+Result<> Services::check_new(const ServiceName& name) const {
+    if (!name.is_whole()) {
+        if (auto service = known(name.whole()); !service) return pass_on(service);
+    }
+    if (!find(name)) return {};
+    return fail(ErrorCode::conflict,
+                fmt::format("There is a {} {} already.", kind_of(name), in_quotes(name.str())),
+                give_command(name));
 }
 
 Result<> Services::record(const ServiceName& name, Definition definition) {
@@ -82,28 +93,27 @@ Result<> Services::record(const ServiceName& name, Definition definition) {
     return recorded;
 }
 
-Result<> Services::create(const ServiceName& name, const ServiceDefinition& definition) {
-    if (!name.is_whole()) {
-        if (auto service = known(name.whole()); !service) return pass_on(service);
-    }
-    if (find(name)) {
-        return fail(ErrorCode::conflict,
-                    fmt::format("There is a {} {} already.", kind_of(name), in_quotes(name.str())),
-                    give_command(name));
-    }
-    if (auto sound = check(definition); !sound) return sound;
-    return record(name, {wall_milliseconds(), definition});
+// Looked at twice: others may change the services while a program is looked at.
+Task<Result<>> Services::create(const ServiceName& name, const ServiceDefinition& definition) {
+    if (auto fresh = check_new(name); !fresh) co_return fresh;
+    const auto sound = co_await check(definition);
+    if (!sound) co_return sound;
+    if (auto fresh = check_new(name); !fresh) co_return fresh;
+    co_return record(name, {wall_milliseconds(), definition});
 }
 
-Result<> Services::update(const ServiceName& name, const ServiceUpdateRequest& change) {
+Task<Result<>> Services::update(const ServiceName& name, const ServiceUpdateRequest& change) {
     auto present = known(name);
-    if (!present) return pass_on(present);
-    Definition updated{(*present)->created_at, change.applied_to((*present)->own)};
+    if (!present) co_return pass_on(present);
+    ServiceDefinition given = change.applied_to((*present)->own);
     // What was sound when it was given isn't asked again: its program may have moved since.
-    ServiceDefinition given = updated.own;
     if (!change.command) given.command.reset();
-    if (auto sound = check(given); !sound) return sound;
-    return record(name, std::move(updated));
+    const auto sound = co_await check(given);
+    if (!sound) co_return sound;
+    present = known(name);
+    if (!present) co_return pass_on(present);
+    Definition updated{(*present)->created_at, change.applied_to((*present)->own)};
+    co_return record(name, std::move(updated));
 }
 
 ServiceList Services::list() const {

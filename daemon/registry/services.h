@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/service_types.h"
+#include "daemon/asio.h"
 #include "daemon/store/store.h"
 
 namespace jamsock {
@@ -17,7 +18,7 @@ namespace jamsock {
 class Services {
   public:
     // Whether a program can be run: an error names what is missing.
-    using CheckProgram = std::function<Result<>(const Command&)>;
+    using CheckProgram = std::function<Task<Result<>>(const Command&)>;
 
     // `recorded` as the store has them. `standard` is the command of the default service, which is
     // always there, until it is given another one. `store` must outlive this.
@@ -26,8 +27,9 @@ class Services {
 
     // InvalidRequest if the name is taken, the program can't be run, or a variable is reserved;
     // ServiceNotFound for an environment of no service. Running backends stay as they are.
-    Result<> create(const ServiceName& name, const ServiceDefinition& definition);
-    Result<> update(const ServiceName& name, const ServiceUpdateRequest& change);
+    // The arguments stay alive until the task has ended.
+    Task<Result<>> create(const ServiceName& name, const ServiceDefinition& definition);
+    Task<Result<>> update(const ServiceName& name, const ServiceUpdateRequest& change);
 
     ServiceList list() const;
     Result<ServiceInfo> info(const ServiceName& name) const;
@@ -61,7 +63,8 @@ class Services {
 
     const Definition* find(const ServiceName& name) const;
     Result<const Definition*> known(const ServiceName& name) const;
-    Result<> check(const ServiceDefinition& definition) const;
+    Task<Result<>> check(const ServiceDefinition& definition) const;
+    Result<> check_new(const ServiceName& name) const;
     Result<> record(const ServiceName& name, Definition definition);
     void ensure_standard();
     void forget(const ServiceName& name);

@@ -1,11 +1,14 @@
 // What stops the daemon doesn't: nobody waits for what is slow on another's behalf.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <httplib.h>
 
 #include <fstream>
+#include <thread>
 
 #include "tests/support/eventually.h"
 #include "tests/support/home.h"
+#include "tests/support/hung_file_system.h"
 #include "tests/support/temporary_directory.h"
 
 using namespace jamsock;
@@ -49,5 +52,41 @@ TEST_CASE("a costly pattern for one backend's output delays no other key") {
             home.output_of({"connect", "plain", "--key", key});
         });
         CHECK(seconds < 5);
+    }
+}
+
+TEST_CASE("a program on a file system that hangs is refused in time, and nobody waits for it") {
+    const TemporaryDirectory mount;
+    const HungFileSystem hung(mount.path());
+    if (!hung.is_mounted()) {
+        MESSAGE("skipped: needs the right to mount a file system");
+        return;
+    }
+    const Home home;
+    home.output_of({"connect", "--key", "doc"});
+    const auto create = [&](const std::string& name) {
+        const std::string body =
+            fmt::format(R"({{"name":"{}","command":["{}"],"cwd":"/"}})", name, mount.path("program"));
+        return home.post("/v2/account/local/service", body);
+    };
+    std::vector<std::thread> creators;
+    std::vector<Answer> refused(6);
+    for (std::size_t i = 0; i < refused.size(); ++i)
+        creators.emplace_back([&, i] { refused[i] = create(fmt::format("hung-{}", i)); });
+    double longest = 0;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+    while (std::chrono::steady_clock::now() < until) {
+        longest = std::max(longest, seconds_of([&] {
+                               const auto client = home.client();
+                               client->set_read_timeout(5);
+                               CHECK(client->Get("/v2/account/local/keys"));
+                           }));
+    }
+    CHECK(longest < 1);
+    for (std::thread& creator : creators)
+        creator.join();
+    for (const Answer& answer : refused) {
+        CHECK(answer.status == 504);
+        CHECK(answer.body.find("the file system doesn't answer") != std::string::npos);
     }
 }

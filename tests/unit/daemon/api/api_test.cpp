@@ -41,7 +41,7 @@ constexpr const char* api_token = "local.012345678901234567890123456789012345678
 struct Served {
     Store store = Store::open(":memory:").value();
     NoBackends backends;
-    Services services{store, {}, {{"/demo"}, "/"}, [](const Command&) { return Result<>(); }};
+    Services services{store, {}, {{"/demo"}, "/"}, [](const Command&) -> Task<Result<>> { co_return Result<>(); }};
     Registry registry{store,
                       services,
                       backends,

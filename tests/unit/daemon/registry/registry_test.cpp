@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "common/clock.h"
+#include "tests/support/result_of.h"
 
 using namespace jamsock;
 using namespace std::chrono_literals;
@@ -78,7 +79,8 @@ struct World {
     std::vector<std::shared_ptr<const Route>> published;
     std::vector<std::uint64_t> removed;
     std::vector<std::pair<std::uint64_t, std::size_t>> cut;  // how many were published before
-    Services services{store, {}, demo, [](const Command&) { return Result<>(); }};
+    Services services{
+        store, {}, demo, [](const Command&) -> Task<Result<>> { co_return Result<>(); }};
     Registry registry{
         store,
         services,
@@ -88,6 +90,13 @@ struct World {
          [this](std::uint64_t serial) { cut.emplace_back(serial, published.size()); }},
         {"http://127.0.0.1:9090/", "http://127.0.0.1:8080", "/state/mounts", &now}};
     asio::io_context loop;
+
+    Result<> create_service(const ServiceName& name, const ServiceDefinition& definition) {
+        return test::result_of(loop, services.create(name, definition));
+    }
+    Result<> update_service(const ServiceName& name, const ServiceUpdateRequest& change) {
+        return test::result_of(loop, services.update(name, change));
+    }
 
     using Connected = std::shared_ptr<std::optional<Result<ConnectResponse>>>;
 
@@ -396,8 +405,8 @@ TEST_CASE("a backend's record has what its service waits for") {
     World world;
     const ReadinessRule rule{.sign = ReadySign::parse(ReadySign::Kind::path, "/up", "").value(),
                              .listen_fd = true};
-    REQUIRE(world.services.create(ServiceName::parse("editor").value(),
-                                  {.command = demo, .readiness = rule}));
+    REQUIRE(world.create_service(ServiceName::parse("editor").value(),
+                                 {.command = demo, .readiness = rule}));
     world.connect(for_key("doc"), "editor").value();
     CHECK(world.backends.started.at(0).record.readiness == rule);
 }
@@ -405,15 +414,15 @@ TEST_CASE("a backend's record has what its service waits for") {
 TEST_CASE("a service's rule on origins is its backends' from their start to their end") {
     World world;
     const auto editor = ServiceName::parse("editor").value();
-    REQUIRE(world.services.create(editor, {.command = demo, .allow_origins = OriginRule::strict}));
+    REQUIRE(world.create_service(editor, {.command = demo, .allow_origins = OriginRule::strict}));
     const auto strict = world.connect(for_key("doc"), "editor").value();
     CHECK(world.published.back()->refuses_foreign_origins);
-    REQUIRE(world.services.update(editor, {.allow_origins = OriginRule::any}));
+    REQUIRE(world.update_service(editor, {.allow_origins = OriginRule::any}));
     world.happens(strict.backend_id, {.status = Status::ready});
     CHECK(world.published.back()->refuses_foreign_origins);
     world.connect(for_key("other"), "editor").value();
     CHECK_FALSE(world.published.back()->refuses_foreign_origins);
-    REQUIRE(world.services.update(editor, {.allow_origins = std::optional<OriginRule>()}));
+    REQUIRE(world.update_service(editor, {.allow_origins = std::optional<OriginRule>()}));
     world.connect(for_key("third"), "editor").value();
     CHECK_FALSE(world.published.back()->refuses_foreign_origins);
 }
@@ -1001,13 +1010,13 @@ TEST_CASE("recovery goes on from what the database says") {
 TEST_CASE("services have their own keys, programs, variables and limits") {
     World world;
     const auto name = [](const char* text) { return ServiceName::parse(text).value(); };
-    REQUIRE(world.services.create(name("editor"),
-                                  {.command = Command{{"/usr/bin/node", "server.js"}, "/srv"},
-                                   .base_environment = {{"PATH", "/opt/bin"}},
-                                   .env = {{"MODE", "prod"}, {"LEVEL", "1"}},
-                                   .limits = {.max_idle = 60, .grace = 3}}));
-    REQUIRE(world.services.create(name("editor/staging"),
-                                  {.env = {{"MODE", "stage"}}, .limits = {.max_idle = 5}}));
+    REQUIRE(world.create_service(name("editor"),
+                                 {.command = Command{{"/usr/bin/node", "server.js"}, "/srv"},
+                                  .base_environment = {{"PATH", "/opt/bin"}},
+                                  .env = {{"MODE", "prod"}, {"LEVEL", "1"}},
+                                  .limits = {.max_idle = 60, .grace = 3}}));
+    REQUIRE(world.create_service(name("editor/staging"),
+                                 {.env = {{"MODE", "stage"}}, .limits = {.max_idle = 5}}));
 
     const auto standard = world.connect(for_key("doc")).value();
     const auto editor = world.connect(for_key("doc"), "editor").value();
@@ -1039,8 +1048,8 @@ TEST_CASE("services have their own keys, programs, variables and limits") {
 TEST_CASE("a key held in one environment of a service is not given in another") {
     World world;
     const auto name = [](const char* text) { return ServiceName::parse(text).value(); };
-    REQUIRE(world.services.create(name("editor"), {.command = demo}));
-    REQUIRE(world.services.create(name("editor/staging"), {}));
+    REQUIRE(world.create_service(name("editor"), {.command = demo}));
+    REQUIRE(world.create_service(name("editor/staging"), {}));
     const auto held = world.connect(for_key("doc"), "editor").value();
     for (const ConnectRequest& request : {for_key("doc"), look_up("doc")}) {
         const auto refused = world.connect(request, "editor/staging");
@@ -1056,7 +1065,7 @@ TEST_CASE("a service that isn't there, or has no command, starts nothing") {
     World world;
     CHECK(world.connect(for_key("doc"), "editor").error().code == ErrorCode::service_not_found);
     CHECK(world.connect(look_up("doc"), "editor").error().code == ErrorCode::service_not_found);
-    REQUIRE(world.services.create(ServiceName::parse("editor").value(), {}));
+    REQUIRE(world.create_service(ServiceName::parse("editor").value(), {}));
     const auto without_command = world.connect(for_key("doc"), "editor");
     CHECK(without_command.error().code == ErrorCode::spawn_failed);
     CHECK(without_command.error().message ==
@@ -1073,7 +1082,7 @@ TEST_CASE("a service that isn't there, or has no command, starts nothing") {
 TEST_CASE("a service with running backends is deleted only by force, once they have ended") {
     World world;
     const auto editor = ServiceName::parse("editor").value();
-    REQUIRE(world.services.create(editor, {.command = demo, .limits = {.grace = 4}}));
+    REQUIRE(world.create_service(editor, {.command = demo, .limits = {.grace = 4}}));
     const auto backend = world.connect(for_key("doc"), "editor").value();
     world.happens(backend.backend_id, {.status = Status::ready});
 
@@ -1100,8 +1109,8 @@ TEST_CASE("a service with running backends is deleted only by force, once they h
 TEST_CASE("deleting an environment leaves the service and its other backends alone") {
     World world;
     const auto name = [](const char* text) { return ServiceName::parse(text).value(); };
-    REQUIRE(world.services.create(name("editor"), {.command = demo}));
-    REQUIRE(world.services.create(name("editor/staging"), {}));
+    REQUIRE(world.create_service(name("editor"), {.command = demo}));
+    REQUIRE(world.create_service(name("editor/staging"), {}));
     REQUIRE(world.connect(for_key("doc"), "editor"));
     CHECK((*world.begin_deletion("editor/staging", false))->has_value());
     CHECK(world.services.definition(name("editor")));
@@ -1410,8 +1419,8 @@ TEST_CASE("the running backends are those that have not ended, with what they ar
 
 TEST_CASE("the backends of a service that are older than a time are told to end, no others") {
     World world;
-    REQUIRE(world.services.create(ServiceName::parse("editor").value(), {.command = demo}));
-    REQUIRE(world.services.create(ServiceName::parse("editor/staging").value(), {}));
+    REQUIRE(world.create_service(ServiceName::parse("editor").value(), {.command = demo}));
+    REQUIRE(world.create_service(ServiceName::parse("editor/staging").value(), {}));
     world.connect(for_key("other")).value();
     const auto plain = world.connect(for_key("a"), "editor").value().backend_id;
     const auto staging = world.connect(for_key("b"), "editor/staging").value().backend_id;
