@@ -67,8 +67,8 @@ class Backends {
     virtual void terminate(const BackendId& id, const Termination& termination) = 0;
 
     // No fencing token that the key's lock has seen is greater, also before its file was swept; 0
-    // if it was never used.
-    virtual std::int64_t recorded_token(const std::string& lock_name) const = 0;
+    // if it was never used. SpawnFailed, with the way out, if the file that says so is damaged.
+    virtual Result<std::int64_t> recorded_token(const std::string& lock_name) const = 0;
 
     // The main process, while it is known to run.
     virtual std::optional<pid_t> pid(const BackendId& id) const = 0;

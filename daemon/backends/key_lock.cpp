@@ -7,8 +7,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
+#include <filesystem>
 
+#include "common/text.h"
 #include "common/unique_fd.h"
 
 namespace jamsock::key_lock {
@@ -18,14 +19,11 @@ namespace {
 constexpr const char* floor_file = "floor";
 constexpr const char* new_floor_file = "floor.new";
 
-// The number with which the file begins; 0 if there is none.
-std::int64_t token_in(int locks_directory, const char* name) {
-    const UniqueFd file(::openat(locks_directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    char text[32];
-    const ssize_t length = file ? ::pread(file.get(), text, sizeof text, 0) : 0;
-    std::int64_t token = 0;
-    if (length > 0) std::from_chars(text, text + length, token);
-    return token;
+std::string path_of(int locks_directory, const std::string& name) {
+    std::error_code unreadable;
+    const auto directory =
+        std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", locks_directory), unreadable);
+    return directory / name;
 }
 
 bool write_durably(int directory, const char* name, const std::string& text) {
@@ -55,12 +53,30 @@ bool is_file_name(std::string_view name) {
 
 // In this order: a file that is gone by now was swept after the floor had been raised to it.
 std::int64_t recorded_token(int locks_directory, const std::string& name) {
-    const std::int64_t token = token_in(locks_directory, name.c_str());
+    const std::int64_t token = last_claim(locks_directory, name).token;
     return std::max(token, floor(locks_directory));
 }
 
+Result<std::int64_t> sound_token(int locks_directory, const std::string& name) {
+    for (const std::string& file : {name, std::string(floor_file)}) {
+        const std::int64_t token = last_claim(locks_directory, file).token;
+        if (token < greatest_fencing_token) continue;
+        const std::string path = path_of(locks_directory, file);
+        return fail(ErrorCode::spawn_failed,
+                    fmt::format("The lock file {} is damaged: {} is too great for a fencing token.",
+                                in_quotes(path), token),
+                    shell_line({"mv", path, path + ".damaged"}));
+    }
+    return recorded_token(locks_directory, name);
+}
+
+LockClaim last_claim(int locks_directory, const std::string& name) {
+    const UniqueFd file(::openat(locks_directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    return file ? read_claim(file.get()) : LockClaim{};
+}
+
 std::int64_t floor(int locks_directory) {
-    return token_in(locks_directory, floor_file);
+    return last_claim(locks_directory, floor_file).token;
 }
 
 bool raise_floor(int locks_directory, std::int64_t token) {

@@ -11,6 +11,8 @@
 
 #include "common/ids.h"
 #include "common/key.h"
+#include "common/result.h"
+#include "daemon/shim/lock_claim.h"
 
 namespace jamsock::key_lock {
 
@@ -23,6 +25,13 @@ bool is_file_name(std::string_view name);
 // No token that this lock has seen is greater: that in its file, or the floor, if that is greater.
 // 0 if neither can be read.
 std::int64_t recorded_token(int locks_directory, const std::string& name);
+
+// The same, if that and what follows it can be a token: else one of the two files is damaged, and
+// the error (SpawnFailed) names it and a command that puts it aside.
+Result<std::int64_t> sound_token(int locks_directory, const std::string& name);
+
+// The claim in the lock's file: who took the key last.
+LockClaim last_claim(int locks_directory, const std::string& name);
 
 // The greatest fencing token of all lock files that were swept; 0 if none was.
 std::int64_t floor(int locks_directory);

@@ -6,18 +6,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "common/unique_fd.h"
 #include "daemon/backends/key_lock.h"
+#include "daemon/shim/lock_claim.h"
 
 namespace jamsock {
 
 namespace {
 
 // A file with a token beyond it was damaged: as the floor it would leave no room for others.
-constexpr std::int64_t highest_token = std::numeric_limits<std::int64_t>::max() / 2;
+constexpr std::int64_t highest_token = greatest_fencing_token / 2;
 
 bool is_older(const struct stat& file, std::int64_t wall_milliseconds) {
     return S_ISREG(file.st_mode) &&

@@ -295,6 +295,7 @@ ShimSpec Supervisor::spec_of(const BackendRecord& record, const StartSettings& s
     spec.backend_id = record.id.str();
     spec.lock_name = record.lock_name;
     spec.fencing_token = record.fencing_token;
+    spec.mark = record.mark;
     spec.argv = record.command.argv;
     spec.cwd = record.command.cwd;
     spec.grace_milliseconds = std::chrono::milliseconds(record.limits.grace).count();
@@ -576,8 +577,8 @@ std::vector<std::string> Supervisor::log_tail(const BackendId& id, std::size_t c
     return files_.log_tail(id, count);
 }
 
-std::int64_t Supervisor::recorded_token(const std::string& lock_name) const {
-    return key_lock::recorded_token(files_.locks(), lock_name);
+Result<std::int64_t> Supervisor::recorded_token(const std::string& lock_name) const {
+    return key_lock::sound_token(files_.locks(), lock_name);
 }
 
 Task<Result<std::vector<Supervisor::Found>>> Supervisor::find_live() {

@@ -38,7 +38,7 @@ class Supervisor final : public Backends {
     Result<> can_limit(const ResourceLimits& limits) const override;
     void start(const BackendRecord& record, const StartSettings& settings) override;
     void terminate(const BackendId& id, const Termination& termination) override;
-    std::int64_t recorded_token(const std::string& lock_name) const override;
+    Result<std::int64_t> recorded_token(const std::string& lock_name) const override;
     std::optional<pid_t> pid(const BackendId& id) const override;
     std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const override;
     Task<BackendCondition> condition(const BackendId& id) const override;

@@ -383,8 +383,10 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
     }
     const std::string lock_name = key_lock::file_name(service, resource_key);
     const std::int64_t now = wall_milliseconds();
+    auto seen_token = backends_.recorded_token(lock_name);
+    if (!seen_token) return pass_on(seen_token);
     const std::int64_t highest_token =
-        std::max({store_.last_fencing_token(lock_name), backends_.recorded_token(lock_name), now});
+        std::max({store_.last_fencing_token(lock_name), *seen_token, now});
     const LifeLimits limits(request.limits.over(definition.limits));
     std::optional<std::int64_t> expires_at_boot;
     if (limits.lifetime)

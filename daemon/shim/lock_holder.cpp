@@ -2,14 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <charconv>
-#include <string_view>
 
 namespace jamsock {
 
@@ -17,43 +12,23 @@ namespace {
 
 using Outcome = LockAttempt::Outcome;
 
-// "<token> <backend id>\n", padded to one length: a shorter id leaves nothing of a longer one
-// behind, and so small a write stays within one sector of the disk. 19 digits hold any token.
-constexpr const char* line_format = "%-19lld %-59.59s\n";
-constexpr std::size_t line_length = 80;
-
-struct Claim {
-    std::int64_t token = 0;
-    std::string holder;
-};
-
 LockAttempt failure(const char* what) {
     return {.outcome = Outcome::failed, .what = what, .error = errno};
 }
 
-// A file that holds no token (new, or emptied by a power cut before its first claim was durable)
-// counts as token 0, as it does for the worker.
-Claim read_claim(int fd) {
-    char text[line_length];
-    const ssize_t length = ::pread(fd, text, sizeof text, 0);
-    Claim claim;
-    if (length <= 0) return claim;
-    std::string_view line(text, static_cast<std::size_t>(length));
-    const auto [end, failed] = std::from_chars(line.data(), line.data() + line.size(), claim.token);
-    if (failed != std::errc{}) return Claim{};
-    line.remove_prefix(static_cast<std::size_t>(end - line.data()));
-    line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-    claim.holder = line.substr(0, line.find_first_of(" \n"));
-    return claim;
-}
-
-bool write_claim(int fd, std::int64_t token, const std::string& backend_id) {
-    char text[line_length + 2];  // a sign and the end of text
-    ::snprintf(text, sizeof text, line_format, static_cast<long long>(token), backend_id.c_str());
-    const ssize_t written = ::pwrite(fd, text, line_length, 0);
-    const bool complete = written == static_cast<ssize_t>(line_length);
+bool write_claim(int fd, const LockClaim& claim) {
+    const std::string text = text_of(claim);
+    const ssize_t written = ::pwrite(fd, text.data(), text.size(), 0);
+    const bool complete = written == static_cast<ssize_t>(text.size());
     if (written >= 0 && !complete) errno = ENOSPC;
     return complete && ::fdatasync(fd) == 0;
+}
+
+// Of a number that is no token: neither a claim, nor what a claim goes by.
+bool is_damaged(const LockClaim& claim) {
+    if (claim.token <= greatest_fencing_token) return false;
+    errno = ERANGE;
+    return true;
 }
 
 bool lock_shared(int fd) {
@@ -69,9 +44,9 @@ bool lock_alone(int fd) {
 
 }  // namespace
 
-LockAttempt LockHolder::try_take(std::int64_t token, const std::string& backend_id) {
+LockAttempt LockHolder::try_take(const LockClaim& ours) {
     LockAttempt attempt = lock_file();
-    if (attempt.outcome == Outcome::taken) attempt = claim(token, backend_id);
+    if (attempt.outcome == Outcome::taken) attempt = claim(ours);
     if (attempt.outcome != Outcome::taken) release();
     return attempt;
 }
@@ -94,8 +69,8 @@ LockAttempt LockHolder::lock_opening(UniqueFd& opening, bool (*lock)(int)) {
     if (!opening) return failure("open lock file");
     if (lock(opening.get())) return {.outcome = Outcome::taken};
     if (errno != EWOULDBLOCK && errno != EACCES) return failure("lock");
-    const Claim other = read_claim(opening.get());
-    return {.outcome = Outcome::busy, .holder = other.holder, .token = other.token};
+    const LockClaim other = read_claim(opening.get());
+    return {.outcome = Outcome::busy, .holder = other.backend, .token = other.token};
 }
 
 bool LockHolder::keep() {
@@ -107,10 +82,12 @@ void LockHolder::release() {
     own_.reset();
 }
 
-LockAttempt LockHolder::claim(std::int64_t token, const std::string& backend_id) {
-    const Claim last = read_claim(file_.get());
-    if (last.token >= token) return {.outcome = Outcome::stale, .token = last.token};
-    if (!write_claim(file_.get(), token, backend_id)) return failure("write lock file");
+LockAttempt LockHolder::claim(const LockClaim& ours) {
+    const LockClaim last = read_claim(file_.get());
+    if (is_damaged(last)) return failure("read the lock file's fencing token");
+    if (is_damaged(ours)) return failure("write a fencing token");
+    if (last.token >= ours.token) return {.outcome = Outcome::stale, .token = last.token};
+    if (!write_claim(file_.get(), ours)) return failure("write lock file");
     // A new file's token is durable only with its directory entry.
     if (last.token == 0 && ::fsync(directory_) != 0) return failure("sync lock directory");
     return {.outcome = Outcome::taken};

@@ -1,5 +1,5 @@
-// The key's kernel lock, as its holder: the file locks/<name>, with our fencing token and backend's
-// id in it (DESIGN, The promise, layer 3), under two locks. One is flock's, whose descriptor the
+// The key's kernel lock, as its holder: the file locks/<name>, with our claim in
+// it (DESIGN, The promise, layer 3), under two locks. One is flock's, whose descriptor the
 // backend inherits: it lasts as long as anything of the backend, but any of it may unlock it
 // (`flock -u`). The other belongs to an opening of our own (F_OFD_SETLK), which no backend has. Who
 // takes the key needs both, so one release isn't enough; shims of before know flock's alone, which
@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/unique_fd.h"
+#include "daemon/shim/lock_claim.h"
 
 namespace jamsock {
 
@@ -27,9 +28,9 @@ class LockHolder {
     LockHolder(int locks_directory, std::string name)
         : directory_(locks_directory), name_(std::move(name)) {}
 
-    // Tries once, without waiting. Taken: the token and id are written and on the disk. The lock is
+    // Tries once, without waiting. Taken: our claim is written and on the disk. The lock is
     // given up again on any other outcome.
-    LockAttempt try_take(std::int64_t token, const std::string& backend_id);
+    LockAttempt try_take(const LockClaim& ours);
 
     // The descriptor with flock's lock, which lives until the last copy of it is closed or one is
     // unlocked.
@@ -49,7 +50,7 @@ class LockHolder {
   private:
     LockAttempt lock_file();
     LockAttempt lock_opening(UniqueFd& opening, bool (*lock)(int));
-    LockAttempt claim(std::int64_t token, const std::string& backend_id);
+    LockAttempt claim(const LockClaim& ours);
 
     int directory_;  // not owned
     std::string name_;

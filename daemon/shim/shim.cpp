@@ -105,7 +105,8 @@ class Start {
         const long long give_up =
             boottime_milliseconds() + std::chrono::milliseconds(timeouts::lock_retry).count();
         for (;;) {
-            const LockAttempt attempt = lock_->try_take(spec_.fencing_token, spec_.backend_id);
+            const LockAttempt attempt =
+                lock_->try_take({spec_.fencing_token, spec_.backend_id, spec_.mark});
             const bool busy = attempt.outcome == LockAttempt::Outcome::busy;
             if (!busy || boottime_milliseconds() >= give_up) return tell(attempt);
             if (!daemon_stays(lock_retry_pause_milliseconds)) return false;

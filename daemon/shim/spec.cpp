@@ -25,6 +25,7 @@ std::string ShimSpec::encode() const {
     message.add("id", backend_id)
         .add("lock", lock_name)
         .add("token", fencing_token)
+        .add("mark", mark)
         .add("cwd", cwd)
         .add("grace_ms", grace_milliseconds)
         .add("descriptor_limit", descriptor_limit)
@@ -47,6 +48,7 @@ std::optional<ShimSpec> ShimSpec::decode(std::string_view bytes) {
     spec.backend_id = message->text("id").value_or("");
     spec.lock_name = message->text("lock").value_or("");
     spec.fencing_token = message->number("token").value_or(0);
+    spec.mark = message->text("mark").value_or("");
     spec.argv = message->all("arg");
     spec.env = message->all("env");
     spec.cwd = message->text("cwd").value_or("");

@@ -25,6 +25,7 @@ struct ShimSpec {
     std::string backend_id;
     std::string lock_name;  // file name in locks/
     std::int64_t fencing_token = 0;
+    std::string mark;               // for the lock's file; the environment has it as well
     std::vector<std::string> argv;  // argv[0] absolute
     std::vector<std::string> env;   // "NAME=value", complete
     std::string cwd;

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "daemon/log.h"
+#include "daemon/shim/lock_claim.h"
 #include "daemon/store/database_file.h"
 #include "daemon/store/rows.h"
 
@@ -229,9 +230,10 @@ void Store::record_fencing_token(const std::string& lock_name, std::int64_t toke
     auto& row = connection_->prepared(
         connection_->insert_fencing,
         "INSERT INTO fencing (lock_name, token) VALUES (?,?) ON CONFLICT (lock_name) DO UPDATE SET "
-        "token = max(token, excluded.token)");
+        "token = iif(token < ?, max(token, excluded.token), excluded.token)");
     row.bind(1, lock_name);
     row.bind(2, token);
+    row.bind(3, greatest_fencing_token);
     row.exec();
 }
 
@@ -279,10 +281,12 @@ std::int64_t Store::last_fencing_token(const std::string& lock_name) const {
     return reading("last_fencing_token", [&]() -> std::int64_t {
         auto& query =
             connection_->prepared(connection_->select_fencing,
-                                  "SELECT max(token) FROM fencing WHERE lock_name IN (?, ?)");
+                                  "SELECT max(token) FROM fencing WHERE lock_name IN (?, ?) AND "
+                                  "token < ?");
         const EndOfReading end(query);
         query.bind(1, lock_name);
         query.bind(2, floor_row);
+        query.bind(3, greatest_fencing_token);
         return query.executeStep() ? query.getColumn(0).getInt64() : 0;
     });
 }

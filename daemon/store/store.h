@@ -38,7 +38,9 @@ class Store {
     // such backend, it has that status already, or the schema doesn't allow what it says.
     Result<> record_status(const BackendId& backend, const StatusChange& change);
 
-    // No fencing token that was ever recorded for this lock is greater; 0 if there is none.
+    // No fencing token that was ever recorded for this lock is greater; 0 if there is none. A row
+    // with a number that is no token counts for nothing, and the next token takes its place: the
+    // lock's own file knows better.
     std::int64_t last_fencing_token(const std::string& lock_name) const;
 
     // Forgets up to `most` recorded fencing tokens that are not above `floor`, which stands for

@@ -23,7 +23,7 @@ struct NoBackends final : Backends {
     Result<> can_limit(const ResourceLimits&) const override { return {}; }
     void start(const BackendRecord&, const StartSettings&) override {}
     void terminate(const BackendId&, const Termination&) override {}
-    std::int64_t recorded_token(const std::string&) const override { return 0; }
+    Result<std::int64_t> recorded_token(const std::string&) const override { return 0; }
     std::optional<pid_t> pid(const BackendId&) const override { return std::nullopt; }
     std::vector<std::string> log_tail(const BackendId&, std::size_t) const override { return {}; }
     Task<std::vector<std::optional<Usage>>> usage(
@@ -41,7 +41,9 @@ constexpr const char* api_token = "local.012345678901234567890123456789012345678
 struct Served {
     Store store = Store::open(":memory:").value();
     NoBackends backends;
-    Services services{store, {}, {{"/demo"}, "/"}, [](const Command&) -> Task<Result<>> { co_return Result<>(); }};
+    Services services{store, {}, {{"/demo"}, "/"}, [](const Command&) -> Task<Result<>> {
+                          co_return Result<>();
+                      }};
     Registry registry{store,
                       services,
                       backends,

@@ -94,7 +94,7 @@ TEST_CASE("the floor never falls") {
 TEST_CASE("a held lock's file stays, however old it is") {
     Locks locks;
     LockHolder holder = locks.holder(1);
-    REQUIRE(holder.try_take(500, "knrv5").outcome == Outcome::taken);
+    REQUIRE(holder.try_take({500, "knrv5"}).outcome == Outcome::taken);
     locks.age(1, long_ago);
     CHECK(locks.step().swept == 0);
     CHECK(holder.is_in_place());
@@ -116,8 +116,8 @@ TEST_CASE("who has the old file open takes the new one of that path") {
     locks.sweep_all();
     REQUIRE(::flock(old.get(), LOCK_EX | LOCK_NB) == 0);
     LockHolder holder = locks.holder(1);
-    CHECK(holder.try_take(locks.token(1) + 1, "next").outcome == Outcome::taken);
-    CHECK(locks.holder(1).try_take(502, "second").outcome == Outcome::busy);
+    CHECK(holder.try_take({locks.token(1) + 1, "next"}).outcome == Outcome::taken);
+    CHECK(locks.holder(1).try_take({502, "second"}).outcome == Outcome::busy);
 }
 
 TEST_CASE("what is no lock file of a key stays") {
@@ -138,10 +138,30 @@ TEST_CASE("what is no lock file of a key stays") {
 
 TEST_CASE("a damaged file's token never becomes the floor of all keys") {
     Locks locks;
-    locks.make(1, INT64_MAX, long_ago);
-    locks.sweep_all();
-    CHECK(locks.has(1));
-    CHECK(locks.token(2) == 0);
+    for (const std::int64_t token : {INT64_MAX, greatest_fencing_token}) {
+        locks.make(1, token, long_ago);
+        locks.sweep_all();
+        CHECK(locks.has(1));
+        CHECK(locks.token(2) == 0);
+    }
+}
+
+TEST_CASE("a token that has no next one is refused, with the file's name and the way out") {
+    Locks locks;
+    const std::string floor = locks.home.path("floor");
+    const auto refusal = [&] {
+        const auto token = key_lock::sound_token(locks.home.fd(), Locks::name(1));
+        return token ? Error{} : token.error();
+    };
+    locks.make(1, greatest_fencing_token - 1, long_ago);
+    CHECK(key_lock::sound_token(locks.home.fd(), Locks::name(1)) == greatest_fencing_token - 1);
+    locks.make(1, greatest_fencing_token, long_ago);
+    CHECK(refusal().code == ErrorCode::spawn_failed);
+    CHECK(refusal().message.find(locks.file(1)) != std::string::npos);
+    CHECK(refusal().hint == "mv " + locks.file(1) + " " + locks.file(1) + ".damaged");
+    std::filesystem::remove(locks.file(1));
+    std::ofstream(floor) << "9223372036854775808\n";
+    CHECK(refusal().hint == "mv " + floor + " " + floor + ".damaged");
 }
 
 TEST_CASE("nothing is removed while the floor can't be written") {
@@ -198,7 +218,7 @@ class Takers {
     LockAttempt decide_and_take(Taken& key, LockHolder& holder, int number) {
         const std::lock_guard lock(key.deciding);
         const std::int64_t token = locks_.token(number) + 1;
-        LockAttempt attempt = holder.try_take(token, "taker");
+        LockAttempt attempt = holder.try_take({token, "taker"});
         if (attempt.outcome != Outcome::taken) return attempt;
         if (key.holders++ != 0) ++double_holders_;
         if (token <= key.last) ++tokens_that_fell_;
@@ -265,7 +285,7 @@ TEST_CASE("10,000 keys used once are swept without harm to those that are taken 
         CHECK(locks.token(key) >= takers.last_token(key));
 
     LockHolder holder = locks.holder(0);
-    REQUIRE(holder.try_take(locks.token(0) + 1, "last").outcome == Outcome::taken);
+    REQUIRE(holder.try_take({locks.token(0) + 1, "last"}).outcome == Outcome::taken);
     locks.sweep_all();
     locks.sweep_all();
     CHECK(holder.is_in_place());

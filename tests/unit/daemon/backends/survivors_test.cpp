@@ -108,7 +108,7 @@ TEST_CASE("a lock file says which token it has seen, and whether anybody holds i
     CHECK(key_lock::is_held(directory.fd(), "lock"));
     REQUIRE(::flock(lock.get(), LOCK_UN) == 0);
     LockHolder shim(directory.fd(), "lock");
-    REQUIRE(shim.try_take(1764000000127, "knrv5").outcome == LockAttempt::Outcome::taken);
+    REQUIRE(shim.try_take({1764000000127, "knrv5"}).outcome == LockAttempt::Outcome::taken);
     CHECK(key_lock::is_held(directory.fd(), "lock"));
     REQUIRE(::flock(shim.fd(), LOCK_UN) == 0);
     CHECK(key_lock::is_held(directory.fd(), "lock"));

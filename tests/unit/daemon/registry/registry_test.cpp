@@ -45,7 +45,7 @@ struct FakeBackends final : Backends {
     void terminate(const BackendId& id, const Termination& termination) override {
         terminated.emplace_back(id, termination);
     }
-    std::int64_t recorded_token(const std::string& lock_name) const override {
+    Result<std::int64_t> recorded_token(const std::string& lock_name) const override {
         const auto found = lock_tokens.find(lock_name);
         return found == lock_tokens.end() ? 0 : found->second;
     }

@@ -150,6 +150,17 @@ TEST_CASE("a fencing token never falls, and outlives its backend") {
     CHECK(store.last_fencing_token("lock-other") == 0);
 }
 
+TEST_CASE("a row with a number that is no fencing token is not believed, and is mended") {
+    const Directory directory;
+    Store store = Store::open(directory.database()).value();
+    SQLite::Database database(directory.database(), SQLite::OPEN_READWRITE);
+    database.exec(
+        "INSERT INTO fencing VALUES ('floor', 9007199254740992), ('lock-k', 9223372036854775807)");
+    CHECK(store.last_fencing_token("lock-k") == 0);
+    REQUIRE(store.acquire_key(record("b1", "k", 100), scheduled));
+    CHECK(store.last_fencing_token("lock-k") == 100);
+}
+
 TEST_CASE("forgotten fencing tokens live on in the floor under all locks") {
     Store store = Store::open(":memory:").value();
     for (int i = 1; i <= 5; ++i) {
