@@ -56,6 +56,7 @@ inline constexpr auto daemon_stop = 20s;        // … and for the end of one
 inline constexpr auto worker_stop = 5s;         // the keeper, from TERM to KILL of the worker
 inline constexpr auto client_margin = 5s;       // `connect` waits startup_limit + this by default
 inline constexpr auto client_answer = 30s;      // any call that does not wait for a backend
+inline constexpr auto log_flush = 1s;           // at the end, for whoever reads the log
 inline constexpr auto path_look = 2s;           // at a program that a user names
 inline constexpr auto user_look_up = 2s;        // in the password file, or whatever stands for it
 inline constexpr auto checkpoint_pause = 20s;  // between foldings of the database's write-ahead log

@@ -2,7 +2,12 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <httplib.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
 #include <fstream>
 #include <thread>
 
@@ -65,8 +70,8 @@ TEST_CASE("a program on a file system that hangs is refused in time, and nobody 
     const Home home;
     home.output_of({"connect", "--key", "doc"});
     const auto create = [&](const std::string& name) {
-        const std::string body =
-            fmt::format(R"({{"name":"{}","command":["{}"],"cwd":"/"}})", name, mount.path("program"));
+        const std::string body = fmt::format(R"({{"name":"{}","command":["{}"],"cwd":"/"}})", name,
+                                             mount.path("program"));
         return home.post("/v2/account/local/service", body);
     };
     std::vector<std::thread> creators;
@@ -89,4 +94,44 @@ TEST_CASE("a program on a file system that hangs is refused in time, and nobody 
         CHECK(answer.status == 504);
         CHECK(answer.body.find("the file system doesn't answer") != std::string::npos);
     }
+}
+
+TEST_CASE("a standard error that nobody reads stops nobody") {
+    const Home home;
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), 0) == 0);
+    const UniqueFd unread(ends[0]);
+    UniqueFd error(ends[1]);
+    const pid_t daemon = ::fork();
+    if (daemon == 0) {
+        ::dup2(error.get(), STDERR_FILENO);
+        ::setenv("JAMSOCK_HOME", home.path().c_str(), 1);
+        ::execl(JAMSOCK_BUILD_DIR "/bin/jamsockd", "jamsockd", "--proxy-port", "0", "--api-port",
+                "0", nullptr);
+        ::_exit(127);
+    }
+    error.reset();
+    REQUIRE(eventually([&] { return home.worker() != 0; }));
+    home.output_of({"connect", "--key", "doc"});
+    double longest = 0;
+    int refused = 0;
+    for (int i = 0; i < 2000; ++i) {  // each is a line of the log
+        longest = std::max(longest, seconds_of([&] {
+                               const auto client = home.client();
+                               client->set_read_timeout(5);
+                               if (client->Get("/v2/backend/none")) ++refused;
+                           }));
+        if (longest > 4) break;
+    }
+    CHECK(refused == 2000);
+    CHECK(longest < 1);
+    home.output_of({"connect", "--key", "other"});
+    const int left = ::fcntl(unread.get(), F_GETPIPE_SZ);
+    int filled = 0;
+    ::ioctl(unread.get(), FIONREAD, &filled);
+    CHECK(filled > left / 2);
+    for (const KeyEntry& entry : home.keys())
+        home.output_of({"terminate", entry.backend_id.str()});
+    ::kill(daemon, SIGTERM);
+    CHECK(eventually([&] { return ::waitpid(daemon, nullptr, WNOHANG) == daemon; }));
 }
