@@ -159,8 +159,10 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
       dev_(inputs_.dev || configuration.dev),
       store_(std::move(store)),
       files_(std::move(files)),
-      supervisor_(loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},
-                  [this](const BackendEvent& event) { registry_.on_event(event); }),
+      supervisor_(
+          loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},
+          [this](const BackendEvent& event) { registry_.on_event(event); },
+          [this](const BackendId& id) { registry_.on_exit(id); }),
       proxy_(proxy_sockets(inputs_), std::min(usable_processors(), most_proxy_threads),
              proxy_limits(configuration),
              [this](std::string hash, auto answer) {

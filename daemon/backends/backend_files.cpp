@@ -24,8 +24,10 @@ namespace {
 
 constexpr const char* identity_file = "identity";
 constexpr const char* ready_file = "ready";
-constexpr const char* ipv6_file = "ipv6";  // there: it listens on [::1] only
+constexpr const char* ipv6_file = "ipv6";          // there: it listens on [::1] only
+constexpr const char* listener_file = "listener";  // the socket with which it does
 constexpr std::size_t longest_tail = 16 * 1024;
+constexpr std::size_t longest_listener = 64;
 constexpr std::size_t largest_identity = 4 * 1024 * 1024;
 
 UniqueFd open_directory(int parent, const std::string& name) {
@@ -85,6 +87,27 @@ std::vector<std::string> last_lines(std::string_view text, std::size_t count) {
         text = text.substr(0, start);
     }
     return {lines.rbegin(), lines.rend()};
+}
+
+// "<user> <cookie>". A backend that a daemon of before started has none.
+std::optional<KnownListener> read_listener(int directory) {
+    const std::string text = read_end(directory, listener_file, longest_listener);
+    const auto space = text.find(' ');
+    long long user = 0;
+    long long cookie = 0;
+    if (space == std::string::npos || !parse_number(text.substr(0, space), user) ||
+        !parse_number(text.substr(space + 1), cookie)) {
+        return std::nullopt;
+    }
+    return KnownListener{static_cast<uid_t>(user), static_cast<std::uint64_t>(cookie)};
+}
+
+// In place of that of a mark that nobody came to record.
+void write_listener(int directory, const std::optional<KnownListener>& listener) {
+    ::unlinkat(directory, listener_file, 0);
+    if (!listener) return;
+    const auto cookie = static_cast<std::int64_t>(listener->cookie);
+    write_whole(directory, listener_file, fmt::format("{} {}", listener->user, cookie));
 }
 
 tl::unexpected<Error> unreadable_backends(int error) {
@@ -166,7 +189,8 @@ Result<std::optional<BackendFiles::Found>> BackendFiles::read(const BackendId& i
     if (!shim && is_blindness(errno)) return unreadable_backends(errno);
     std::optional<ReadyMark> ready;
     if (has_file(directory.get(), ready_file))
-        ready = ReadyMark{.is_ipv6 = has_file(directory.get(), ipv6_file)};
+        ready = ReadyMark{.is_ipv6 = has_file(directory.get(), ipv6_file),
+                          .listener = read_listener(directory.get())};
     return Found{std::move(directory), std::move(*record), std::move(shim), ready};
 }
 
@@ -176,6 +200,7 @@ void BackendFiles::mark_ready(int directory, const ReadyMark& mark) {
     } else {
         ::unlinkat(directory, ipv6_file, 0);  // of a mark that nobody came to record
     }
+    write_listener(directory, mark.listener);
     touch(directory, ready_file);
 }
 

@@ -9,13 +9,15 @@
 #include "common/api_types.h"
 #include "common/origin_rule.h"
 #include "common/readiness_rule.h"
+#include "daemon/known_listener.h"
 #include "daemon/proxy/tokens.h"
 
 namespace jamsock {
 
 // What is remembered of a backend that became ready.
 struct ReadyMark {
-    bool is_ipv6 = false;  // it listens on [::1], not on 127.0.0.1
+    bool is_ipv6 = false;                        // it listens on [::1], not on 127.0.0.1
+    std::optional<KnownListener> listener = {};  // with this; nothing: that couldn't be told
 };
 
 struct BackendRecord {

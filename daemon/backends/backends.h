@@ -30,7 +30,7 @@ struct BackendEvent {
     StatusChange change;
     std::optional<Error> failure;  // in `terminated`: why it never came up, where that is known
     bool lost_port = false;        // … and that is a port which somebody else took in between
-    bool is_ipv6 = false;          // in `ready`: it listens on [::1], not on 127.0.0.1
+    ReadyMark ready = {};          // in `ready`: where it listens
 };
 
 // What a start needs beside the record, and nobody after it.

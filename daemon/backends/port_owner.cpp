@@ -25,6 +25,7 @@ constexpr std::uint16_t every_port = 0;
 
 struct ListeningSocket {
     Listener listener;
+    KnownListener known;
     std::string link;                  // what /proc/<pid>/fd/<n> leads to: "socket:[<inode>]"
     bool takes_ipv4_loopback = false;  // 127.0.0.1:port leads to it
     bool takes_ipv6_loopback = false;  // [::1]:port does
@@ -56,6 +57,7 @@ ListeningSockets listening_sockets(std::uint16_t port) {
     ListeningSockets sockets;
     for (const TcpListener& socket : tcp_listeners(port)) {
         sockets.push_back({.listener = {address_text(socket), socket.at.port},
+                           .known = {socket.user, socket.cookie},
                            .link = fmt::format("socket:[{}]", socket.inode),
                            .takes_ipv4_loopback = takes_ipv4_loopback(socket),
                            .takes_ipv6_loopback = takes_ipv6_loopback(socket)});
@@ -139,10 +141,11 @@ std::vector<Listener> listeners_of(const std::vector<Process>& tree,
 PortPlace port_place(std::uint16_t port, pid_t root) {
     const auto [sockets, is_ipv6] = reached_by(port, listening_sockets(port));
     if (sockets.empty()) return {};
+    const KnownListener& listener = sockets.front().known;
     for (const pid_t child : children_of(root)) {
-        if (has_one_of(child, sockets)) return {PortOwner::tree, is_ipv6};
+        if (has_one_of(child, sockets)) return {PortOwner::tree, is_ipv6, listener};
     }
-    return {owner_of(sockets, descendants(all_processes(), root)), is_ipv6};
+    return {owner_of(sockets, descendants(all_processes(), root)), is_ipv6, listener};
 }
 
 PortReport report_on_port(std::uint16_t port, pid_t root) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/backends/named_process.h"
+#include "daemon/known_listener.h"
 
 namespace jamsock {
 
@@ -24,6 +25,7 @@ enum class PortOwner {
 struct PortPlace {
     PortOwner owner = PortOwner::nobody;
     bool is_ipv6 = false;  // [::1] it is
+    std::optional<KnownListener> listener = {};
 };
 
 PortPlace port_place(std::uint16_t port, pid_t root);

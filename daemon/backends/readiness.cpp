@@ -105,6 +105,7 @@ Task<Verdict> ReadinessWatch::wait_for_verdict(const Helpers& helpers,
         last_.has_sign = seen.has_sign;
         last_.met_stranger = last_.met_stranger || seen.place.owner == PortOwner::stranger;
         last_.is_ipv6 = seen.place.is_ipv6;
+        last_.listener = seen.place.listener;
         const Verdict verdict = judge(rule_, seen, boot_milliseconds(), give_up_at_);
         if (verdict != Verdict::waiting) co_return verdict;
         const Deadline next_look = after(pause);

@@ -56,9 +56,10 @@ struct LastLook {
         ProcessExit exit;
         bool was_too_long = false;
     };
-    std::optional<CommandTry> command;  // its last try that failed
-    bool met_stranger = false;          // ever: who gave the sign was somebody else on its port
-    bool is_ipv6 = false;               // its port leads to [::1], not to 127.0.0.1
+    std::optional<CommandTry> command;      // its last try that failed
+    bool met_stranger = false;              // ever: who gave the sign was somebody else on its port
+    bool is_ipv6 = false;                   // its port leads to [::1], not to 127.0.0.1
+    std::optional<KnownListener> listener;  // … to this
 };
 
 // The wait of one backend, which owns it.

@@ -146,7 +146,7 @@ struct Supervisor::Supervised {
     bool lost_port = false;
     bool is_watched = false;  // until it is ready
     bool was_ready = false;
-    bool is_ipv6 = false;     // … on [::1]
+    ReadyMark ready;          // … where
     bool is_killing = false;  // its shim said so
 
     void remember_shim(pid_t pid) {
@@ -185,12 +185,13 @@ class Supervisor::StartSlot {
 };
 
 Supervisor::Supervisor(asio::io_context& loop, const BackendFiles& files, HelperThread& helper,
-                       Settings settings, OnEvent on_event)
+                       Settings settings, OnEvent on_event, OnExit on_exit)
     : loop_(loop),
       files_(files),
       helper_(helper),
       settings_(settings),
       on_event_(std::move(on_event)),
+      on_exit_(std::move(on_exit)),
       free_start_slots_(starts_per_core * usable_processors()) {
 }
 
@@ -401,6 +402,8 @@ void Supervisor::heed(const Ref& backend, const Message& message) {
         backend->failure = explain_exec(message, backend->record);
     } else if (message.verb() == "failed") {
         backend->failure = explain_failed_call(message);
+    } else if (message.verb() == "exited") {
+        on_exit_(backend->record.id);
     } else if (message.verb() == "ending") {
         heed_ending(backend, message);
     }
@@ -408,6 +411,7 @@ void Supervisor::heed(const Ref& backend, const Message& message) {
 
 void Supervisor::heed_hello(const Ref& backend, const Message& hello) {
     const auto state = hello.text("state");
+    if (state == "exited") on_exit_(backend->record.id);
     if (state == "ending" || state == "exited") {
         heed_ending(backend, hello);
         // A hard end that it has not heard of: the worker that was asked for it died.
@@ -464,8 +468,9 @@ Task<> Supervisor::watch_readiness(Ref backend) {
     const Verdict verdict = co_await backend->readiness.wait(place, give_up_at, helpers, is_over);
     if (is_over()) co_return;
     if (verdict == Verdict::ready) {
-        backend->is_ipv6 = backend->readiness.last_look().is_ipv6;
-        BackendFiles::mark_ready(backend->directory.get(), {.is_ipv6 = backend->is_ipv6});
+        const LastLook& look = backend->readiness.last_look();
+        backend->ready = {.is_ipv6 = look.is_ipv6, .listener = look.listener};
+        BackendFiles::mark_ready(backend->directory.get(), backend->ready);
         at_step(Step::ready_marked);
         backend->was_ready = true;
         change(*backend, {.status = Status::ready});
@@ -835,7 +840,7 @@ void Supervisor::change(Supervised& backend, StatusChange change) {
               change.exit ? fmt::format(", {}", describe(*change.exit)) : "");
     const bool is_last = change.status == Status::terminated;
     on_event_({backend.record.id, change, is_last ? backend.failure : std::nullopt,
-               is_last && backend.lost_port, backend.is_ipv6});
+               is_last && backend.lost_port, backend.ready});
 }
 
 }  // namespace jamsock

@@ -24,6 +24,8 @@ namespace jamsock {
 class Supervisor final : public Backends {
   public:
     using OnEvent = std::function<void(const BackendEvent&)>;
+    // The backend's main process has exited; its end is told as events, later.
+    using OnExit = std::function<void(const BackendId&)>;
 
     struct Settings {
         int shim_program;                       // a descriptor of the jamsock-shim binary
@@ -31,7 +33,7 @@ class Supervisor final : public Backends {
     };
     // `files`, `helper` and the descriptor must outlive this.
     Supervisor(asio::io_context& loop, const BackendFiles& files, HelperThread& helper,
-               Settings settings, OnEvent on_event);
+               Settings settings, OnEvent on_event, OnExit on_exit);
     ~Supervisor() override;
 
     Result<> check_room() const override;
@@ -110,6 +112,7 @@ class Supervisor final : public Backends {
     Settings settings_;
     const Cgroups cgroups_ = Cgroups::of_this_process();
     OnEvent on_event_;
+    OnExit on_exit_;
     std::unordered_map<BackendId, Ref> supervised_;
     std::size_t free_start_slots_;
     Event slot_freed_;

@@ -24,6 +24,7 @@ int begin_to_connect(int fd, const LoopbackAddress& address) {
 }  // namespace
 
 std::unique_ptr<BackendConnection> BackendConnection::open(EventLoop& loop, const Route& route,
+                                                           std::shared_ptr<PortGuard> guard,
                                                            bool is_last_resort) {
     const int family = route.is_ipv6 ? AF_INET6 : AF_INET;
     UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -34,6 +35,8 @@ std::unique_ptr<BackendConnection> BackendConnection::open(EventLoop& loop, cons
     auto connection = std::make_unique<BackendConnection>(loop, std::move(fd));
     if (!connection->stream_.watch(loop, *connection)) return nullptr;
     if (failed != 0) connection->stream_.fail(failed);
+    if (guard) connection->stream_.hold_back();
+    connection->guard_ = std::move(guard);
     loop.set(*connection, timeouts::backend_connect);
     return connection;
 }
@@ -57,14 +60,25 @@ void BackendConnection::end(EventLoop& loop, std::unique_ptr<BackendConnection> 
 
 void BackendConnection::on_ready(std::uint32_t events) {
     if (!stream_.is_open()) return;
-    if ((events & EPOLLOUT) && !is_connected_) {
-        is_connected_ = true;
-        clear();
-    }
+    if ((events & EPOLLOUT) && !is_connected_) on_connected(events);
     stream_.note(events);
     if (user_) return user_->on_ready(0);
     // Nobody asked it anything: it has closed, or talks nonsense.
     if (pool_ && stream_.may_have_input()) pool_->drop(*this);
+}
+
+// Or that failed, which whoever reads learns.
+void BackendConnection::on_connected(std::uint32_t events) {
+    is_connected_ = true;
+    clear();
+    const std::shared_ptr<PortGuard> guard = std::move(guard_);
+    if (!guard || (events & (EPOLLERR | EPOLLHUP))) return;
+    if (guard->is_backends(stream_.fd())) {
+        stream_.let_go();
+    } else {
+        stream_.fail(EACCES);
+        stream_.close();  // what a stranger says is no answer
+    }
 }
 
 void BackendConnection::on_due() {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/proxy/event_loop.h"
+#include "daemon/proxy/port_guard.h"
 #include "daemon/proxy/routes.h"
 #include "daemon/proxy/stream.h"
 
@@ -15,10 +16,11 @@ class BackendPool;
 
 class BackendConnection final : public Mortal, public Watcher, public Alarm {
   public:
-    // Begins to connect: what is written goes out as soon as that is done, and whoever reads learns
-    // that it failed. Nothing: no descriptor is left, or `is_last_resort` is not set and too few
-    // are.
+    // Begins to connect: what is written goes out as soon as that is done and `guard`, if any, lets
+    // it; and whoever reads learns that it failed (EACCES: the guard saw a stranger). Nothing: no
+    // descriptor is left, or `is_last_resort` is not set and too few are.
     static std::unique_ptr<BackendConnection> open(EventLoop& loop, const Route& route,
+                                                   std::shared_ptr<PortGuard> guard,
                                                    bool is_last_resort);
     BackendConnection(EventLoop& loop, UniqueFd fd);
 
@@ -38,11 +40,14 @@ class BackendConnection final : public Mortal, public Watcher, public Alarm {
   private:
     friend class BackendPool;
 
+    void on_connected(std::uint32_t events);
+
     EventLoop& loop_;
     Stream stream_;
     Inflow inflow_;
     Watcher* user_ = nullptr;
     BackendPool* pool_ = nullptr;
+    std::shared_ptr<PortGuard> guard_;  // until it was asked
     bool is_connected_ = false;
     bool was_used_ = false;
 };

@@ -145,9 +145,9 @@ void ProxyLoop::end(Served& served) {
 }
 
 // A loop's only client may go further, as adopted backends may hold too many descriptors for ever.
-std::unique_ptr<BackendConnection> ProxyLoop::connect(const Route& route, Watcher& user) {
+std::unique_ptr<BackendConnection> ProxyLoop::connect(const RouteEntry& entry, Watcher& user) {
     const bool is_only_one = !served_.empty() && &served_.front() == &served_.back();
-    auto connection = BackendConnection::open(events_, route, is_only_one);
+    auto connection = BackendConnection::open(events_, *entry.route, entry.guard, is_only_one);
     if (connection) connection->serve(user);
     return connection;
 }
@@ -176,10 +176,19 @@ void ProxyLoop::tell_held(RouteEntry& entry) {
 void ProxyLoop::put(std::shared_ptr<const Route> route) {
     std::shared_ptr<RouteEntry>& entry = entries_[route->serial];
     if (!entry) entry = std::make_shared<RouteEntry>(events_);
-    const bool has_moved = entry->route && !entry->route->is_where(*route);
+    const bool is_new = !entry->route;
+    const bool has_moved = !is_new && !entry->route->is_where(*route);
     entry->route = std::move(route);
+    if (is_new || has_moved) entry->guard = guard_of(*entry->route);
     if (has_moved || entry->route->state == Route::State::ending) entry->pool.clear();
     tell_held(*entry);
+}
+
+std::shared_ptr<PortGuard> ProxyLoop::guard_of(const Route& route) {
+    if (!route.listener) return nullptr;
+    const int family = route.is_ipv6 ? AF_INET6 : AF_INET;
+    return std::make_shared<PortGuard>(inquiry_, TcpEndpoint::loopback(family, route.port),
+                                       *route.listener);
 }
 
 // Sessions that hold the entry must see an end, and still why it came.

@@ -40,6 +40,7 @@ struct RouteEntry {
     explicit RouteEntry(EventLoop& loop) : pool(loop) {}
 
     std::shared_ptr<const Route> route;
+    std::shared_ptr<PortGuard> guard;  // of where it leads, if that is known
     HookList<Held, HeldTag> held;
     BackendPool pool;
 };
@@ -95,7 +96,7 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     void serve(std::unique_ptr<Served> served);
     void end(Served& served);  // it is destroyed at the end of the turn
     // A connection to the backend, to be used by `user`; nothing: no descriptor is left for it.
-    std::unique_ptr<BackendConnection> connect(const Route& route, Watcher& user);
+    std::unique_ptr<BackendConnection> connect(const RouteEntry& entry, Watcher& user);
 
     // Calls back on the loop's thread.
     void look_up(std::string token_hash, std::function<void(std::optional<Identity>)> answer);
@@ -111,6 +112,7 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     class Trim;
 
     void put(std::shared_ptr<const Route> route);
+    std::shared_ptr<PortGuard> guard_of(const Route& route);
     void drop(std::uint64_t serial);
     void stop();
     void tell_held(RouteEntry& entry);
@@ -119,6 +121,7 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     Proxy::IdentityLookup look_up_;
     std::shared_ptr<ProxyCounts> counts_;
     EventLoop events_;
+    TcpInquiry inquiry_;
     std::unordered_map<std::uint64_t, std::shared_ptr<RouteEntry>> entries_;
     HookList<Served, ServedTag> served_;
     std::vector<std::unique_ptr<Acceptor>> acceptors_;

@@ -49,6 +49,7 @@ bool is_idempotent(std::string_view method) {
 
 std::string why_unreachable(const BackendConnection& backend, int error) {
     if (error == ECONNREFUSED) return "The backend does not accept connections.";
+    if (error == EACCES) return "Another user's program has the backend's port.";
     if (error == ETIMEDOUT && !backend.is_connected()) {
         return "The backend did not accept the connection in time.";
     }
@@ -390,7 +391,7 @@ std::optional<Refusal> Session::connect() {
     if (exchange_->backend) {
         exchange_->backend->serve(*this);
     } else {
-        exchange_->backend = loop_.connect(*exchange_->route, *this);
+        exchange_->backend = loop_.connect(*pass_->entry, *this);
     }
     if (exchange_->backend) return std::nullopt;
     return refusal(ErrorCode::usage_limit,
@@ -536,7 +537,10 @@ bool Session::backend_ended(Stream::Got how) {
         const auto refused = connect();
         return refused ? turn_away(*refused) : true;
     }
-    return turn_away(bad_gateway(why_unreachable(*x.backend, x.backend->stream().error())));
+    const int error = x.backend->stream().error();
+    const bool got_nothing = error == ECONNREFUSED || error == EACCES;
+    if (got_nothing && x.route->activity->is_closed()) return turn_away(gone());
+    return turn_away(bad_gateway(why_unreachable(*x.backend, error)));
 }
 
 // What comes from either side from now on is no HTTP of ours.

@@ -43,7 +43,7 @@ void Stream::note(std::uint32_t events) {
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) may_have_input_ = true;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) peer_has_ended_ = true;
     if (events & (EPOLLHUP | EPOLLERR)) is_hung_up_ = true;
-    if ((events & EPOLLOUT) && pending_) flush();
+    if ((events & EPOLLOUT) && pending_ && !is_held_back_) flush();
 }
 
 // A read that leaves room has emptied the socket, and what comes later is told by an edge; only an
@@ -74,7 +74,7 @@ Stream::Read Stream::read(std::span<char> room) {
 
 bool Stream::write(std::span<const std::string_view> pieces) {
     if (!is_open() || is_broken()) return false;
-    const std::size_t written = pending_ ? 0 : send(pieces);
+    const std::size_t written = pending_ || is_held_back_ ? 0 : send(pieces);
     keep(pieces, written);
     return !is_broken();
 }
@@ -120,6 +120,11 @@ void Stream::flush() {
     const std::string_view rest = std::string_view(pending_->bytes).substr(pending_->written);
     pending_->written += send(std::span(&rest, 1));
     if (pending_->written == pending_->bytes.size() || is_broken()) pending_.reset();
+}
+
+void Stream::let_go() {
+    is_held_back_ = false;
+    if (pending_) flush();
 }
 
 // What came before may still be read.

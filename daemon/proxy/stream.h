@@ -53,6 +53,10 @@ class Stream {
     bool write(std::string_view text) { return write(std::span(&text, 1)); }
     bool has_pending() const { return pending_ != nullptr; }
 
+    // Until `let_go` nothing goes out: what is written is kept.
+    void hold_back() { is_held_back_ = true; }
+    void let_go();
+
     void shut_down_sending();
     void close();
     void reset();  // the peer sees a broken connection, not an end
@@ -72,6 +76,7 @@ class Stream {
     bool may_have_input_ = false;
     bool peer_has_ended_ = false;
     bool is_hung_up_ = false;
+    bool is_held_back_ = false;
     int error_ = 0;
     std::unique_ptr<Pending> pending_;
 };

@@ -150,7 +150,7 @@ struct Registry::Entry {
 
     const BackendRecord record;
     UniqueFd port_reservation;  // until it is ready or ends
-    bool is_ipv6 = false;       // it listens on [::1]
+    ReadyMark ready;            // once it is
     std::vector<StatusChange> statuses;
     const std::shared_ptr<Activity> activity;
     // Those that have expired stay: a connection that one opened may last as long as the backend.
@@ -438,7 +438,8 @@ void Registry::publish(const Entry& entry) {
                        : last.status == Status::ready ? Route::State::ready
                                                       : Route::State::pending,
               .port = entry.record.port,
-              .is_ipv6 = entry.is_ipv6,
+              .is_ipv6 = entry.ready.is_ipv6,
+              .listener = entry.ready.listener,
               .startup_limit_passed = last.reason == TerminationReason::startuptimeout,
               .activity = entry.activity,
               .revoked = entry.revoked,
@@ -903,7 +904,7 @@ std::unordered_set<std::string> Registry::locks_in_use() const {
 
 StatusChange Registry::take_in(const BackendRecord& record, const std::optional<ReadyMark>& ready) {
     auto entry = std::make_shared<Entry>(record, settings_.now);
-    entry->is_ipv6 = ready && ready->is_ipv6;
+    entry->ready = ready.value_or(ReadyMark{});
     entry->statuses = store_.statuses(record.id);
     if (entry->statuses.empty()) {
         log::warn("backend {}: unknown to the database; taken from its directory", record.id.str());
@@ -953,6 +954,11 @@ Result<> Registry::record(const BackendId& id, const StatusChange& change) {
     return store_.record_status(id, {.status = change.status, .time = change.time});
 }
 
+void Registry::on_exit(const BackendId& id) {
+    const auto found = by_id_.find(id);
+    if (found != by_id_.end()) found->second->activity->close();
+}
+
 // Routes first, so that no new request reaches a backend that is ending; then the row; then whoever
 // waits.
 void Registry::on_event(const BackendEvent& event) {
@@ -965,7 +971,7 @@ void Registry::on_event(const BackendEvent& event) {
     enter(*entry, event.change);
     if (event.failure) entry->failure = event.failure;
     if (event.lost_port) entry->lost_port = true;
-    if (event.change.status == Status::ready) entry->is_ipv6 = event.is_ipv6;
+    if (event.change.status == Status::ready) entry->ready = event.ready;
     if (event.change.status >= Status::ready) entry->port_reservation.reset();
     if (event.change.status == Status::ready) {
         entry->activity->touch();

@@ -149,6 +149,9 @@ class Registry {
     Result<std::vector<BackendRecord>> recorded_live() const { return store_.live_backends(); }
 
     void on_event(const BackendEvent& event);
+    // The main process of a backend has exited, so its port may be anybody's by now: from this
+    // moment no request goes there.
+    void on_exit(const BackendId& id);
 
     // Figures for who watches the daemon; they count from its start.
     struct Counts {

@@ -207,21 +207,22 @@ void Supervision::became_ready() {
     own_.link.send(Message("ready"));
 }
 
+// Said first, before anything waits for the disk: the port is anybody's from now on.
 void Supervision::main_ended(int status, const rusage& usage) {
     own_.ready_command.stop();
     on_exec_report();
-    own_.log.drain();
     ShimRecord::MainExited exited{.user_microseconds = microseconds(usage.ru_utime),
                                   .system_microseconds = microseconds(usage.ru_stime),
-                                  .max_rss_kib = usage.ru_maxrss,
-                                  .dropped_log_bytes = own_.log.dropped_bytes()};
+                                  .max_rss_kib = usage.ru_maxrss};
     if (WIFEXITED(status)) exited.code = WEXITSTATUS(status);
     if (WIFSIGNALED(status)) exited.signal = WTERMSIG(status);
-    main_exited_ = exited;
-    own_.record.main_exited(exited);
     Message message("exited");
     add_exit(message, exited);
     own_.link.send(message);
+    own_.log.drain();
+    exited.dropped_log_bytes = own_.log.dropped_bytes();
+    main_exited_ = exited;
+    own_.record.main_exited(exited);
 }
 
 // The key is free as soon as the record says so: the lock is given up before the daemon is told.

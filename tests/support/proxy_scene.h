@@ -43,6 +43,7 @@ struct TestBackend {
                                                    .state = state,
                                                    .port = listener.port(),
                                                    .is_ipv6 = is_ipv6,
+                                                   .listener = known,
                                                    .startup_limit_passed = startup_limit_passed,
                                                    .activity = activity,
                                                    .revoked = revoked});
@@ -67,6 +68,7 @@ struct TestBackend {
     }
 
     std::shared_ptr<Activity> activity = std::make_shared<Activity>();
+    std::optional<KnownListener> known;  // as it was when it became ready
     std::shared_ptr<const RevokedTokens> revoked = std::make_shared<const RevokedTokens>();
     RawListener listener;
 };

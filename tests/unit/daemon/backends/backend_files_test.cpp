@@ -84,6 +84,13 @@ TEST_CASE("a live directory is found with what was written, and moves to history
         const auto marked = files.read(record.id).value();
         REQUIRE(marked->ready);
         CHECK(marked->ready->is_ipv6 == is_ipv6);
+        CHECK_FALSE(marked->ready->listener);
+    }
+    for (const auto& listener :
+         {std::optional(KnownListener{1000, 7}),
+          std::optional(KnownListener{4294967294, 1ull << 62}), std::optional<KnownListener>()}) {
+        BackendFiles::mark_ready(directory.get(), {.listener = listener});
+        CHECK(files.read(record.id).value()->ready->listener == listener);
     }
 
     files.move_to_history(record.id);

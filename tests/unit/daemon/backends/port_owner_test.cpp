@@ -156,6 +156,9 @@ TEST_CASE("where nobody listens on 127.0.0.1, a port leads to [::1]") {
         const PortPlace place = port_place(port, ::getppid());
         CHECK(place.owner == PortOwner::tree);
         CHECK(place.is_ipv6 == is_ipv6);
+        REQUIRE(place.listener);
+        CHECK(place.listener->user == ::geteuid());
+        CHECK(place.listener->cookie != 0);
     }
 }
 

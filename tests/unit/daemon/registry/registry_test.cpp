@@ -981,8 +981,9 @@ TEST_CASE("a route says where its backend listens, from ready on and after recov
     const auto backend = world.connect(for_key("doc")).value();
     world.registry.on_event({backend.backend_id, {.status = Status::waiting}});
     CHECK_FALSE(world.published.back()->is_ipv6);
-    world.registry.on_event(
-        {.id = backend.backend_id, .change = {.status = Status::ready}, .is_ipv6 = true});
+    world.registry.on_event({.id = backend.backend_id,
+                             .change = {.status = Status::ready},
+                             .ready = {.is_ipv6 = true}});
     CHECK(world.published.back()->is_ipv6);
     world.registry.on_event({backend.backend_id, {.status = Status::terminating}});
     CHECK(world.published.back()->is_ipv6);
@@ -992,6 +993,32 @@ TEST_CASE("a route says where its backend listens, from ready on and after recov
         next.registry.take_in(world.backends.started[0].record, ReadyMark{.is_ipv6 = is_ipv6});
         CHECK(next.published.back()->is_ipv6 == is_ipv6);
     }
+}
+
+TEST_CASE("a route says which socket its backend listens with, from ready on and after recovery") {
+    constexpr KnownListener listener{1000, 7};
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    world.registry.on_event({.id = backend.backend_id,
+                             .change = {.status = Status::ready},
+                             .ready = {.listener = listener}});
+    CHECK(world.published.back()->listener == listener);
+    World next;
+    next.registry.take_in(world.backends.started[0].record, ReadyMark{.listener = listener});
+    CHECK(next.published.back()->listener == listener);
+}
+
+TEST_CASE("no request enters a backend from the moment on that its main process has exited") {
+    World world;
+    const auto backend = world.connect(for_key("doc")).value();
+    world.registry.on_event({.id = backend.backend_id, .change = {.status = Status::ready}});
+    const auto activity = world.published.back()->activity;
+    const auto inside = Admission::enter(activity);
+    REQUIRE(inside);
+    world.registry.on_exit(backend.backend_id);
+    CHECK_FALSE(Admission::enter(activity));
+    CHECK(activity->in_flight() == 1);
+    world.registry.on_exit(BackendId::parse("other").value());
 }
 
 TEST_CASE("recovery goes on from what the database says") {

@@ -349,7 +349,7 @@ TEST_CASE("a daemon that escaped from its session and its descriptors is killed"
                                              "while [ ! -s $1/pid ]; do sleep 0.01; done; exit 3"));
     const pid_t escaped = pid_in(home.path("pid"));
     CHECK(shim.channel.expect("exited").number("code") == 3);
-    CHECK(shim.record()->main_exited);
+    CHECK(eventually([&] { return shim.record()->main_exited.has_value(); }));
     CHECK(!shim.record()->tree_empty);
     CHECK(is_alive(escaped));
     CHECK(descriptors_of(escaped).count(lock_number) == 0);
