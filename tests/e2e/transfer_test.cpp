@@ -8,6 +8,7 @@
 
 #include "tests/support/eventually.h"
 #include "tests/support/proc.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/web_backend.h"
 
@@ -20,13 +21,7 @@ constexpr std::size_t mib = 1024 * 1024;
 constexpr std::size_t most_growth = 16 * mib;
 constexpr std::size_t most_on_the_way = 64 * mib;  // what sockets hold while nobody reads
 constexpr std::chrono::milliseconds stillness{200};
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool memory_is_its_own = false;  // most of it is the sanitizer's
-constexpr std::size_t much = 256 * mib;
-#else
-constexpr bool memory_is_its_own = true;
-constexpr std::size_t much = 2048 * mib;
-#endif
+constexpr std::size_t much = (is_sanitized ? 256 : 2048) * mib;
 
 // A file that is all hole.
 struct ZerosFile {
@@ -46,7 +41,7 @@ struct Transfer {
     std::size_t peak_before = peak_memory(worker);
 
     ~Transfer() {
-        if (memory_is_its_own) CHECK(peak_memory(worker) <= peak_before + most_growth);
+        if (!is_sanitized) CHECK(peak_memory(worker) <= peak_before + most_growth);
     }
 
     void check_download(const std::string& query, std::size_t size) const {

@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "daemon/shim/process_table.h"
+#include "tests/support/sanitized.h"
 
 namespace jamsock::test {
 
@@ -72,7 +73,7 @@ Child Child::start(const std::vector<std::string>& argv, const RunOptions& optio
     child.out_ = std::move(out.read);
     child.err_ = std::move(err.read);
     child.exited_.reset(static_cast<int>(::syscall(SYS_pidfd_open, child.pid_, 0)));
-    child.deadline_ = std::chrono::steady_clock::now() + options.limit;
+    child.deadline_ = std::chrono::steady_clock::now() + slowness * options.limit;
     return child;
 }
 

@@ -19,10 +19,11 @@
 
 #include "common/unique_fd.h"
 #include "daemon/loopback_address.h"
+#include "tests/support/sanitized.h"
 
 namespace jamsock {
 
-inline constexpr std::chrono::seconds raw_deadline{10};
+inline constexpr std::chrono::seconds raw_deadline{10 * test::slowness};
 
 inline bool has_ipv6_loopback() {
     const UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 #include <future>
+#include <mutex>
 #include <thread>
 
 #include "common/timeouts.h"
@@ -73,7 +74,10 @@ class TestServer {
     RawSocket connect() const { return RawSocket::connect(port_); }
     RawSocket connect_to_other() const { return RawSocket::connect(other_port_); }
     int served() const { return served_; }
-    std::string exception() const { return exception_; }
+    std::string exception() const {
+        const std::lock_guard lock(mutex_);
+        return exception_;
+    }
     int callers_left() const { return callers_left_; }
     bool subscriber_left() const { return subscriber_left_; }
     void accept_nobody() { accepts_ = false; }
@@ -92,6 +96,7 @@ class TestServer {
                           .accept_filter = [this](int) { return accepts_.load(); },
                           .on_exception =
                               [this](const Request& request, const std::string& what) {
+                                  const std::lock_guard lock(mutex_);
                                   exception_ = request.method + " " + request.path + ": " + what;
                                   return Response{.status = 500, .body = "a bug's"};
                               },
@@ -162,7 +167,8 @@ class TestServer {
     std::atomic<bool> accepts_ = true;
     std::atomic<int> served_ = 0;
     std::atomic<int> callers_left_ = 0;
-    std::string exception_;
+    mutable std::mutex mutex_;
+    std::string exception_;  // under the mutex
     std::atomic<bool> subscriber_left_ = false;
     bool may_go_on_ = false;
     Event went_on_;
