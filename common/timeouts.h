@@ -15,6 +15,7 @@ inline constexpr auto ready_try = 10s;            // for one run of a command th
 inline constexpr auto first_try_pause = 10ms;     // between its runs, doubling …
 inline constexpr auto last_try_pause = 1s;        // … up to this
 inline constexpr auto startup_limit = 30s;        // until ready, else startuptimeout
+inline constexpr auto startup_margin = 1s;        // the shim's, for exec alone, comes so much later
 inline constexpr auto lock_retry = 1s;            // the shim on a busy lock
 inline constexpr auto locked_message = 5s;        // spawn until the shim says `locked`
 

@@ -119,14 +119,13 @@ LogStreams::FeedRef LogStreams::feed_of(const BackendId& backend) {
     if (feed) return feed;
     feed = std::make_shared<Feed>(files_, backend);
     feeds_[backend] = feed;
-    asio::co_spawn(loop_, watch(feed), asio::detached);
+    asio::co_spawn(loop_, watch(backend, feed), asio::detached);
     return feed;
 }
 
 // As long as somebody follows.
-Task<> LogStreams::watch(std::weak_ptr<Feed> watched) {
+Task<> LogStreams::watch(BackendId backend, std::weak_ptr<Feed> watched) {
     FeedRef feed = watched.lock();
-    const BackendId backend = feed->backend;
     while (feed && !stopping_) {
         co_await refresh(feed);
         feed.reset();

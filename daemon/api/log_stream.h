@@ -35,7 +35,7 @@ class LogStreams {
     class Subscriber;
 
     FeedRef feed_of(const BackendId& backend);
-    Task<> watch(std::weak_ptr<Feed> watched);
+    Task<> watch(BackendId backend, std::weak_ptr<Feed> watched);
     Task<> refresh(const FeedRef& feed);
 
     // On the helper thread.

@@ -8,7 +8,10 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <chrono>
 
+#include "common/timeouts.h"
+#include "daemon/backends/cgroups.h"
 #include "daemon/backends/start_failure.h"
 
 namespace jamsock {
@@ -78,6 +81,33 @@ class SpawnSettings {
 };
 
 }  // namespace
+
+ShimSpec shim_spec(const BackendRecord& record, const StartSettings& settings,
+                   std::int64_t descriptor_limit, const std::string& cgroup) {
+    using std::chrono::milliseconds;
+    ShimSpec spec;
+    spec.backend_id = record.id.str();
+    spec.lock_name = record.lock_name;
+    spec.fencing_token = record.fencing_token;
+    spec.mark = record.mark;
+    spec.argv = record.command.argv;
+    spec.cwd = record.command.cwd;
+    spec.grace_milliseconds = milliseconds(record.limits.grace).count();
+    spec.lifetime_end = record.expires_at_boot.value_or(0);
+    // Later than the daemon, which can tell what it waited for.
+    spec.startup_milliseconds =
+        milliseconds(record.limits.startup + timeouts::startup_margin).count();
+    spec.descriptor_limit = descriptor_limit;
+    spec.ready_try_milliseconds = milliseconds(timeouts::ready_try).count();
+    spec.has_listener = record.readiness.listen_fd.value_or(false);
+    const auto& sign = record.readiness.sign;
+    if (sign && sign->kind() == ReadySign::Kind::exec) spec.ready_exec = sign->text();
+    spec.cpu_seconds = settings.resources.cpu_time.value_or(0);
+    if (cgroup::is_needed(settings.resources)) spec.cgroup = cgroup;
+    for (const auto& [name, value] : settings.environment)
+        spec.env.push_back(fmt::format("{}={}", name, value));
+    return spec;
+}
 
 Result<SpawnedShim> spawn_shim(int shim_program, const ShimSpec& spec, int backend_directory,
                                int locks_directory, int listener) {

@@ -120,6 +120,11 @@ Error ended_before_ready(const std::string& start, const Cause& cause, const std
                       fmt::format("{}: {}.", start, cause.told_to_others), hint);
 }
 
+std::string was_not_ready(const BackendRecord& backend) {
+    return fmt::format("The backend {} was not ready within {} s", backend.id.str(),
+                       backend.limits.startup.count());
+}
+
 }  // namespace
 
 Error explain_not_ready(const BackendRecord& backend, const LastLook& look,
@@ -131,9 +136,17 @@ Error explain_not_ready(const BackendRecord& backend, const LastLook& look,
                         : missing ? *missing
                                   : Cause{where_it_listens(backend.port, report)};
     return ended_before_ready(
-        fmt::format("The backend {} was not ready within {} s", backend.id.str(),
-                    backend.limits.startup.count()),
-        cause, missing ? how_to_change(backend) : "jamsock status " + backend.id.str());
+        was_not_ready(backend), cause,
+        missing ? how_to_change(backend) : "jamsock status " + backend.id.str());
+}
+
+Error explain_no_program(const BackendRecord& backend) {
+    const Cause cause{
+        fmt::format("its program {} is not running yet; the file system of the program or of its "
+                    "directory {} doesn't answer",
+                    in_quotes(backend.command.argv.front()), in_quotes(backend.command.cwd)),
+        "its program is not running yet"};
+    return ended_before_ready(was_not_ready(backend), cause, "jamsock status " + backend.id.str());
 }
 
 std::optional<Error> explain_lost_port(const BackendId& id, const ProcessExit& exit,

@@ -17,6 +17,9 @@ namespace jamsock {
 Error explain_not_ready(const BackendRecord& backend, const LastLook& look,
                         const PortReport& report);
 
+// The same for one whose program does not even run yet.
+Error explain_no_program(const BackendRecord& backend);
+
 // The same for one that ended by itself before it was ready, if its port belongs to somebody else,
 // or did and that one has gone since; nothing if it doesn't.
 std::optional<Error> explain_lost_port(const BackendId& id, const ProcessExit& exit,

@@ -33,6 +33,26 @@ Error start_failure(const std::string& what, int cause, const std::string& where
                       sentence, hint);
 }
 
+Error start_failure(std::string why) {
+    return for_anybody({ErrorCode::spawn_failed, std::move(why), "jamsock daemon logs", {}});
+}
+
+Error stale_token(std::int64_t seen) {
+    return start_failure(
+        fmt::format("The key's lock has seen the fencing token {}, which is newer.", seen));
+}
+
+Error failed_call(const Message& told) {
+    return start_failure(fmt::format("The backend's shim can't start it: {}",
+                                     escaped(told.text("what").value_or("unknown"))),
+                         static_cast<int>(told.number("errno").value_or(0)));
+}
+
+Error failed_exec(const Message& told, const ServiceName& service, const Command& command) {
+    const int cause = static_cast<int>(told.number("errno").value_or(0));
+    return exec_failure(told.text("what").value_or(""), cause, service, command);
+}
+
 Error exec_failure(std::string_view step, int cause, const ServiceName& service,
                    const Command& command) {
     if (step == "cgroup") return start_failure("The backend can't join its cgroup", cause);

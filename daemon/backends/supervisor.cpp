@@ -30,10 +30,6 @@ constexpr std::size_t starts_per_core = 4;
 constexpr std::size_t descriptors_of_one = 4;
 constexpr std::chrono::milliseconds longest_burial_pause{1000};
 
-std::string variable(const std::string& name, const std::string& value) {
-    return name + "=" + value;
-}
-
 std::optional<ProcessExit> exit_in(const ShimRecord& record) {
     if (!record.main_exited) return std::nullopt;
     return ProcessExit{record.main_exited->code, record.main_exited->signal};
@@ -48,22 +44,6 @@ std::optional<Process> main_in(const ShimRecord& record) {
     return main;
 }
 
-Error start_error(std::string message) {
-    return for_anybody({ErrorCode::spawn_failed, std::move(message), "jamsock daemon logs", {}});
-}
-
-Error explain_stale_token(const Message& answer) {
-    return start_error(fmt::format("The key's lock has seen the fencing token {}, which is newer.",
-                                   answer.number("token").value_or(0)));
-}
-
-Error explain_failed_call(const Message& answer) {
-    const int cause = static_cast<int>(answer.number("errno").value_or(0));
-    return start_failure(fmt::format("The backend's shim can't start it: {}",
-                                     escaped(answer.text("what").value_or("unknown"))),
-                         cause);
-}
-
 // Those of `processes` whose parent is none of them: a shim takes its whole tree along.
 std::vector<NamedProcess> topmost(const std::vector<Process>& processes) {
     std::vector<NamedProcess> top;
@@ -73,15 +53,6 @@ std::vector<NamedProcess> topmost(const std::vector<Process>& processes) {
         if (!is_below) top.push_back(NamedProcess::of(process.pid));
     }
     return top;
-}
-
-Error explain_exec(const Message& message, const BackendRecord& record) {
-    const int cause = static_cast<int>(message.number("errno").value_or(0));
-    return exec_failure(message.text("what").value_or(""), cause, record.service, record.command);
-}
-
-bool is_shown_by_command(const ReadinessRule& rule) {
-    return rule.sign && rule.sign->kind() == ReadySign::Kind::exec;
 }
 
 // The shim that a record names, if it lives; else 0.
@@ -145,6 +116,7 @@ struct Supervisor::Supervised {
     bool told_to_go = false;
     bool lost_port = false;
     bool is_watched = false;  // until it is ready
+    Event changed;            // its status
     bool was_ready = false;
     ReadyMark ready;          // … where
     bool is_killing = false;  // its shim said so
@@ -210,6 +182,7 @@ Task<> Supervisor::stop() {
     stopping_ = true;
     for (auto& [id, backend] : supervised_) {
         if (backend->channel) backend->channel->close();
+        backend->changed.notify_all();
     }
     slot_freed_.notify_all();
     while (tasks_ > 0) {
@@ -274,6 +247,7 @@ Task<Result<>> Supervisor::launch(const Ref& backend, const StartSettings& setti
     backend->told_to_go = true;
     at_step(Step::go_sent);
     tell_deadline(*backend);
+    watch(backend);
     co_return Result<>();
 }
 
@@ -291,30 +265,11 @@ Task<Result<>> Supervisor::prepare(const Ref& backend, const StartSettings& sett
     co_return co_await make_listener(backend);
 }
 
-ShimSpec Supervisor::spec_of(const BackendRecord& record, const StartSettings& settings) const {
-    ShimSpec spec;
-    spec.backend_id = record.id.str();
-    spec.lock_name = record.lock_name;
-    spec.fencing_token = record.fencing_token;
-    spec.mark = record.mark;
-    spec.argv = record.command.argv;
-    spec.cwd = record.command.cwd;
-    spec.grace_milliseconds = std::chrono::milliseconds(record.limits.grace).count();
-    spec.descriptor_limit = settings_.backend_descriptor_limit;
-    spec.ready_try_milliseconds = std::chrono::milliseconds(timeouts::ready_try).count();
-    spec.has_listener = record.readiness.listen_fd.value_or(false);
-    if (is_shown_by_command(record.readiness)) spec.ready_exec = record.readiness.sign->text();
-    spec.cpu_seconds = settings.resources.cpu_time.value_or(0);
-    if (cgroup::is_needed(settings.resources)) spec.cgroup = cgroups_.of(record.id);
-    for (const auto& [name, value] : settings.environment)
-        spec.env.push_back(variable(name, value));
-    return spec;
-}
-
 Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const StartSettings& settings) {
     Result<> prepared = co_await prepare(backend, settings);
     if (!prepared) co_return prepared;
-    const ShimSpec spec = spec_of(backend->record, settings);
+    const ShimSpec spec = shim_spec(backend->record, settings, settings_.backend_descriptor_limit,
+                                    cgroups_.of(backend->record.id));
     auto shim = co_await spawn_shim_of(backend, spec);
     backend->listener.reset();
     if (!shim) co_return pass_on(shim);
@@ -333,10 +288,11 @@ Task<Result<>> Supervisor::spawn_and_lock(const Ref& backend, const StartSetting
 // Why a shim did not say `locked`.
 Task<Error> Supervisor::explain_unlocked(const Ref& backend, const std::optional<Message>& answer) {
     if (!answer) {
-        co_return start_error("The backend's shim ended or stalled before it held the key's lock.");
+        co_return start_failure(
+            "The backend's shim ended or stalled before it held the key's lock.");
     }
-    if (answer->verb() == "stale") co_return explain_stale_token(*answer);
-    if (answer->verb() != "busy") co_return explain_failed_call(*answer);
+    if (answer->verb() == "stale") co_return stale_token(answer->number("token").value_or(0));
+    if (answer->verb() != "busy") co_return failed_call(*answer);
     const SurvivorQuery query{.lock = key_lock::inode(files_.locks(), backend->record.lock_name)};
     const std::vector<Process> holders = co_await search(query);
     const std::string holder(answer->text("holder").value_or(""));
@@ -383,6 +339,7 @@ Task<bool> Supervisor::reach_shim(const Ref& backend) {
         if (reached.channel) {
             backend->channel.emplace(std::move(*reached.channel));
             backend->remember_shim(backend->channel->peer());
+            if (backend->end) ask_to_end(*backend);
             co_return true;
         }
         is_gone = reached.is_gone;
@@ -399,9 +356,9 @@ void Supervisor::heed(const Ref& backend, const Message& message) {
     } else if (message.verb() == "started") {
         heed_started(backend, message);
     } else if (message.verb() == "exec-failed") {
-        backend->failure = explain_exec(message, backend->record);
+        backend->failure = failed_exec(message, backend->record.service, backend->record.command);
     } else if (message.verb() == "failed") {
-        backend->failure = explain_failed_call(message);
+        backend->failure = failed_call(message);
     } else if (message.verb() == "exited") {
         on_exit_(backend->record.id);
     } else if (message.verb() == "ending") {
@@ -411,6 +368,7 @@ void Supervisor::heed(const Ref& backend, const Message& message) {
 
 void Supervisor::heed_hello(const Ref& backend, const Message& hello) {
     const auto state = hello.text("state");
+    tell_deadline(*backend);
     if (state == "exited") on_exit_(backend->record.id);
     if (state == "ending" || state == "exited") {
         heed_ending(backend, hello);
@@ -418,23 +376,33 @@ void Supervisor::heed_hello(const Ref& backend, const Message& hello) {
         const bool is_wanted_hard = backend->end && backend->end->kind == TerminationKind::hard;
         if (is_wanted_hard && !backend->is_killing) ask_to_end(*backend);
     } else if (state == "running") {
-        tell_deadline(*backend);
         heed_started(backend, hello);
+    } else {
+        heed_main(*backend, hello);
+        watch(backend);
     }
+}
+
+void Supervisor::heed_main(Supervised& backend, const Message& told) {
+    backend.main = Process{};
+    backend.main->pid = static_cast<pid_t>(told.number("pid").value_or(0));
+    backend.main->start_time = static_cast<std::uint64_t>(told.number("start").value_or(0));
 }
 
 void Supervisor::heed_started(const Ref& backend, const Message& started) {
     at_step(Step::started_heard);
-    backend->main = Process{};
-    backend->main->pid = static_cast<pid_t>(started.number("pid").value_or(0));
-    backend->main->start_time = static_cast<std::uint64_t>(started.number("start").value_or(0));
+    heed_main(*backend, started);
     if (backend->end) ask_to_end(*backend);
     change(*backend, {.status = Status::waiting});
     at_step(Step::waiting_recorded);
-    // A shim that was reached anew says again that it runs.
-    if (backend->last.status != Status::waiting || backend->is_watched) return;
+    watch(backend);
+}
+
+// A shim that was reached anew says again that it runs.
+void Supervisor::watch(const Ref& backend) {
+    if (backend->is_watched || backend->last.status > Status::waiting) return;
     backend->is_watched = true;
-    spawn(watch_readiness(backend));
+    spawn(watch_startup(backend));
 }
 
 void Supervisor::heed_ending(const Ref& backend, const Message& ending) {
@@ -456,14 +424,34 @@ void Supervisor::tell_deadline(Supervised& backend) {
     backend.channel->send(Message("deadline").add("boottime_ms", *backend.record.expires_at_boot));
 }
 
-Task<> Supervisor::watch_readiness(Ref backend) {
+// From `go` on: exec may hang, or the way to the directory.
+Task<> Supervisor::watch_startup(Ref backend) {
+    const std::uint64_t start = backend->main ? backend->main->start_time : 0;
+    const std::int64_t now = boot_milliseconds();
+    const std::int64_t give_up_at =
+        end_of_startup(start, ::sysconf(_SC_CLK_TCK), backend->record.limits.startup, now);
+    const Deadline limit = after(std::chrono::milliseconds(give_up_at - now));
+    const auto is_starting = [this, &backend] {
+        return !stopping_ && backend->last.status < Status::waiting;
+    };
+    while (is_starting() && std::chrono::steady_clock::now() < limit)
+        co_await backend->changed.wait_until(limit);
+    if (is_starting()) co_return give_up_start(*backend, explain_no_program(backend->record));
+    co_await watch_readiness(backend, give_up_at);
+}
+
+void Supervisor::give_up_start(Supervised& backend, Error failure) {
+    backend.failure = std::move(failure);
+    log::info("backend {}: {}", backend.record.id.str(), backend.failure->message);
+    terminate(backend.record.id, {TerminationKind::hard, TerminationReason::startuptimeout});
+}
+
+Task<> Supervisor::watch_readiness(const Ref& backend, std::int64_t give_up_at) {
     const std::function<bool()> is_over = [this, backend] {
         return stopping_ || backend->last.status != Status::waiting;
     };
+    if (is_over()) co_return;
     const ReadinessWatch::Place place{backend->shim, backend->directory.get()};
-    const std::int64_t give_up_at =
-        end_of_startup(backend->main->start_time, ::sysconf(_SC_CLK_TCK),
-                       backend->record.limits.startup, boot_milliseconds());
     const ReadinessWatch::Helpers helpers{helper_, output_helper_};
     const Verdict verdict = co_await backend->readiness.wait(place, give_up_at, helpers, is_over);
     if (is_over()) co_return;
@@ -479,9 +467,8 @@ Task<> Supervisor::watch_readiness(Ref backend) {
     }
     const PortReport report = co_await report_on_port_of(backend);
     if (is_over()) co_return;
-    backend->failure = explain_not_ready(backend->record, backend->readiness.last_look(), report);
-    log::info("backend {}: {}", backend->record.id.str(), backend->failure->message);
-    terminate(backend->record.id, {TerminationKind::hard, TerminationReason::startuptimeout});
+    give_up_start(*backend,
+                  explain_not_ready(backend->record, backend->readiness.last_look(), report));
 }
 
 void Supervisor::terminate(const BackendId& id, const Termination& termination) {
@@ -612,7 +599,11 @@ Supervisor::Found Supervisor::take_in(BackendFiles::Found found) {
     if (found.shim) backend->main = main_in(*found.shim);
     auto reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
     backend->channel = std::move(reached.channel);
-    if (reached.is_gone) backend->found_dead = found.shim.value_or(ShimRecord{});
+    // It may have ended since its record was read.
+    if (reached.is_gone) {
+        const auto last = read_record(backend->directory.get());
+        backend->found_dead = last ? *last : found.shim.value_or(ShimRecord{});
+    }
     supervised_.emplace(found.record.id, backend);
     return {found.record, found.ready};
 }
@@ -627,7 +618,9 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
     if (!backend) {
         backend = std::make_shared<Supervised>(record);
         backend->told_to_go = true;
-        backend->found_dead.emplace();
+        // Its end may not have been recorded, on a full disk.
+        backend->directory = files_.directory_of(record.id);
+        backend->found_dead = read_record(backend->directory.get()).value_or(ShimRecord{});
     }
     backend->last = last;
     backend->was_ready = last.status >= Status::ready;
@@ -818,7 +811,8 @@ Task<Survivors> Supervisor::kill(const SurvivorQuery& query) {
 }
 
 Task<PortReport> Supervisor::report_on_port_of(const Ref& backend) {
-    return helper_.run([backend] { return report_on_port(backend->record.port, backend->shim); });
+    return helper_.run(
+        [port = backend->record.port, shim = backend->shim] { return report_on_port(port, shim); });
 }
 
 // What is left of a backend whose processes are gone.
@@ -835,6 +829,7 @@ void Supervisor::change(Supervised& backend, StatusChange change) {
     if (!may_follow(backend.last.status, change.status)) return;
     change.time = wall_milliseconds();
     backend.last = change;
+    backend.changed.notify_all();
     log::info("backend {}: {}{}{}", backend.record.id.str(), word(change.status),
               change.reason ? fmt::format(", {}", word(*change.reason)) : "",
               change.exit ? fmt::format(", {}", describe(*change.exit)) : "");

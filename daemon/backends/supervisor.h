@@ -69,7 +69,6 @@ class Supervisor final : public Backends {
     Task<> start_and_follow(Ref backend, StartSettings settings);
     Task<Result<>> launch(const Ref& backend, const StartSettings& settings);
     Task<Result<>> prepare(const Ref& backend, const StartSettings& settings);
-    ShimSpec spec_of(const BackendRecord& record, const StartSettings& settings) const;
     Task<Result<>> spawn_and_lock(const Ref& backend, const StartSettings& settings);
     Task<> follow_adopted(Ref backend);
     Task<> follow(const Ref& backend);
@@ -80,8 +79,12 @@ class Supervisor final : public Backends {
     void heed_hello(const Ref& backend, const Message& hello);
     void heed_started(const Ref& backend, const Message& started);
     void heed_ending(const Ref& backend, const Message& ending);
+    void heed_main(Supervised& backend, const Message& told);
     void tell_deadline(Supervised& backend);
-    Task<> watch_readiness(Ref backend);
+    void watch(const Ref& backend);
+    Task<> watch_startup(Ref backend);
+    Task<> watch_readiness(const Ref& backend, std::int64_t give_up_at);
+    void give_up_start(Supervised& backend, Error failure);
     void ask_to_end(Supervised& backend);
     Task<> insist(Ref backend);
     Task<> bury(const Ref& backend, const std::optional<ShimRecord>& record);

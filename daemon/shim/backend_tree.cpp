@@ -1,5 +1,6 @@
 #include "daemon/shim/backend_tree.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -31,16 +32,26 @@ void terminate_outside_group(pid_t main) {
     }
 }
 
-void kill_descendants() {
+bool kill_descendants() {
     std::size_t last_count = 0;
     for (int look = 0; look < most_looks; ++look) {
         std::size_t count = 0;
-        for (const Process& process : descendants(all_processes(), ::getpid())) {
-            if (!process.is_zombie() && signal_process(process, SIGKILL)) ++count;
+        errno = 0;
+        const ProcessLook seen = look_at_processes();
+        if (seen.processes.empty() || (!seen.is_whole && is_blindness(errno))) return false;
+        for (const Process& process : descendants(seen.processes, ::getpid())) {
+            if (process.is_zombie()) continue;
+            errno = 0;
+            if (signal_process(process, SIGKILL)) {
+                ++count;
+            } else if (is_blindness(errno)) {
+                return false;
+            }
         }
-        if (count <= last_count) return;
+        if (count <= last_count) return true;
         last_count = count;
     }
+    return true;
 }
 
 }  // namespace jamsock

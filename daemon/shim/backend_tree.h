@@ -14,7 +14,7 @@ void signal_group(pid_t main, bool main_is_reaped, int signal);
 void terminate_outside_group(pid_t main);
 
 // SIGKILL to everything below this process, also what is forked meanwhile, as far as it shows up
-// within a few looks; the caller repeats until waitpid finds no child.
-void kill_descendants();
+// within a few looks; the caller repeats until waitpid finds no child. False if it could not look.
+bool kill_descendants();
 
 }  // namespace jamsock

@@ -1,13 +1,16 @@
 #include "daemon/shim/descriptors.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/select.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 
 namespace jamsock {
@@ -15,6 +18,7 @@ namespace jamsock {
 namespace {
 
 constexpr int first_beyond_standard = 3;
+constexpr long long blind_pause = 100;  // milliseconds
 
 void close_from_to(int first, unsigned last) {
     if (static_cast<unsigned>(first) <= last) ::close_range(static_cast<unsigned>(first), last, 0);
@@ -38,6 +42,37 @@ void close_all_but(std::initializer_list<int> kept) {
         next = fd + 1;
     }
     close_from_to(next, UINT_MAX);
+}
+
+unsigned wait_for_input(std::span<const int> fds, long long limit) {
+    fd_set readable;
+    FD_ZERO(&readable);
+    int beyond = 0;
+    for (const int fd : fds) {
+        if (fd < 0 || fd >= FD_SETSIZE) continue;
+        FD_SET(fd, &readable);
+        beyond = std::max(beyond, fd + 1);
+    }
+    timeval pause{limit / 1000, limit % 1000 * 1000};
+    const int count = ::select(beyond, &readable, nullptr, nullptr, limit < 0 ? nullptr : &pause);
+    const bool is_blind = count < 0 && errno != EINTR;
+    if (is_blind) {
+        const long long milliseconds = limit < 0 ? blind_pause : std::min(limit, blind_pause);
+        const timespec moment{0, static_cast<long>(milliseconds) * 1'000'000};
+        ::nanosleep(&moment, nullptr);
+    }
+    unsigned bits = 0;
+    for (std::size_t i = 0; i < fds.size(); ++i) {
+        const bool is_set = count > 0 && fds[i] >= 0 && FD_ISSET(fds[i], &readable);
+        if (is_set || (is_blind && fds[i] >= 0)) bits |= 1U << i;
+    }
+    return bits;
+}
+
+void ignore_signals_but(std::initializer_list<int> kept) {
+    for (int signal = 1; signal < NSIG; ++signal) {
+        if (std::ranges::find(kept, signal) == kept.end()) ::signal(signal, SIG_IGN);
+    }
 }
 
 void reset_signals() {

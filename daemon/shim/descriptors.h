@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <initializer_list>
+#include <span>
 
 #include "common/unique_fd.h"
 
@@ -16,6 +17,16 @@ void fill_standard_streams();
 
 // Closes all from 3 on but `kept` (ascending).
 void close_all_but(std::initializer_list<int> kept);
+
+// Which of `fds` (up to 32; -1: none) can be read, as bits, after a wait of up to `limit`
+// milliseconds (-1: for ever) for one that can. By select, since poll takes no more of them than
+// RLIMIT_NOFILE, which any process of our user may lower (prlimit). Where it can't be waited, all
+// count as readable, a moment later: whoever then reads them must not block.
+unsigned wait_for_input(std::span<const int> fds, long long limit = -1);
+
+// Ignores what would end or stop this process without being a fault of its own: any process of our
+// user may send it. Not SIGKILL, SIGSTOP and `kept`.
+void ignore_signals_but(std::initializer_list<int> kept);
 
 // Gives every signal its default effect and unblocks all: an ignored or blocked one would outlive
 // exec.

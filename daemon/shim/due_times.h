@@ -9,6 +9,7 @@ namespace jamsock {
 
 enum class Due {
     lifetime_end,  // then it is ended softly: the deadline that the daemon set
+    program_runs,  // by then, else it is ended hard: exec hangs, or what comes before it
     grace_end,     // then a soft ending becomes hard
     next_kill,     // then SIGKILL is sent again
     lock_check,    // the backend may have unlocked it, and there may be no inotify
@@ -47,7 +48,7 @@ class DueTimes {
   private:
     long long& time(Due what) { return times_[static_cast<std::size_t>(what)]; }
 
-    std::array<long long, 5> times_{};
+    std::array<long long, 6> times_{};
 };
 
 }  // namespace jamsock

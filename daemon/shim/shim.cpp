@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <array>
@@ -37,8 +37,7 @@ UniqueFd adopt(int fd) {
 void become_a_shim() {
     ::close(shim_fd::program);
     fill_standard_streams();
-    for (const int ignored : {SIGPIPE, SIGHUP, SIGINT, SIGXFSZ})
-        ::signal(ignored, SIG_IGN);
+    ignore_signals_but({SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP});
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     ::prctl(PR_SET_NAME, process_name);
     // A shim must not keep a file system busy.
@@ -125,16 +124,16 @@ class Start {
 
     // Waits; false as soon as the daemon's end of the channel is closed, or somebody says TERM.
     bool daemon_stays(int milliseconds) {
-        std::array<pollfd, 2> polled{pollfd{link_.connection(), POLLRDHUP, 0},
-                                     pollfd{signals_.get(), POLLIN, 0}};
-        ::poll(polled.data(), polled.size(), milliseconds);
-        return polled[0].revents == 0 && polled[1].revents == 0;
+        // It says nothing before `locked`: what there is to read is the end of file.
+        return wait_for_input(std::array{link_.connection(), signals_.get()}, milliseconds) == 0;
     }
 
     bool open_files() {
         if (!link_.listen(backend_directory_.get())) return failed("make shim.sock", errno);
         if (!log_.open()) return failed("open output.log", errno);
         if (!notify_.open()) return failed("make the socket for READY=1", errno);
+        timer_.reset(::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+        if (!timer_) return failed("make a timer", errno);
         watch_lock();
         // Looked at after the watch began: what happens from now on is seen.
         if (!lock_->is_in_place()) return failed("lock file replaced", ESTALE);
@@ -155,10 +154,8 @@ class Start {
     // No time limit: the end of file is enough.
     bool wait_for_go() {
         for (;;) {
-            std::array<pollfd, 2> polled{pollfd{link_.connection(), POLLIN, 0},
-                                         pollfd{signals_.get(), POLLIN, 0}};
-            if (::poll(polled.data(), polled.size(), -1) < 0) continue;
-            if (polled[1].revents != 0) return false;
+            wait_for_input(std::array{link_.connection(), signals_.get()});
+            if (next_signal(signals_.get()) != 0) return false;
             const auto message = link_.receive();
             if (message) return message->verb() == "go";
             if (link_.connection() < 0) return false;
@@ -175,11 +172,14 @@ class Start {
                              .fencing_token = spec_.fencing_token,
                              .grace_milliseconds = spec_.grace_milliseconds,
                              .shim_start_time = start_time_,
+                             .lifetime_end = spec_.lifetime_end,
+                             .program_runs_by = program_runs_by(),
                              .record = std::move(*record_),
                              .lock = std::move(*lock_),
                              .link = std::move(link_),
                              .log = std::move(log_),
                              .signals = std::move(signals_),
+                             .timer = std::move(timer_),
                              .lock_watch = std::move(lock_watch_),
                              .notify = std::move(notify_),
                              .ready_command = std::move(ready_command_)},
@@ -216,6 +216,11 @@ class Start {
         spec_.env.push_back("NOTIFY_SOCKET=" + notify_.name());
     }
 
+    std::int64_t program_runs_by() const {
+        if (spec_.startup_milliseconds == 0) return DueTimes::never;
+        return boottime_milliseconds() + spec_.startup_milliseconds;
+    }
+
     int nothing_started(int code) {
         link_.stop_listening();
         if (record_) record_->tree_empty();
@@ -228,6 +233,7 @@ class Start {
     DaemonLink link_;
     OutputLog log_;
     UniqueFd signals_;
+    UniqueFd timer_;
     UniqueFd lock_watch_;
     NotifySocket notify_;
     ReadyCommand ready_command_;

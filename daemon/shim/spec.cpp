@@ -28,6 +28,8 @@ std::string ShimSpec::encode() const {
         .add("mark", mark)
         .add("cwd", cwd)
         .add("grace_ms", grace_milliseconds)
+        .add("lifetime_end_ms", lifetime_end)
+        .add("startup_ms", startup_milliseconds)
         .add("descriptor_limit", descriptor_limit)
         .add("ready_exec", ready_exec)
         .add("ready_try_ms", ready_try_milliseconds)
@@ -53,6 +55,8 @@ std::optional<ShimSpec> ShimSpec::decode(std::string_view bytes) {
     spec.env = message->all("env");
     spec.cwd = message->text("cwd").value_or("");
     spec.grace_milliseconds = message->number("grace_ms").value_or(spec.grace_milliseconds);
+    spec.lifetime_end = message->number("lifetime_end_ms").value_or(0);
+    spec.startup_milliseconds = message->number("startup_ms").value_or(0);
     spec.descriptor_limit = message->number("descriptor_limit").value_or(0);
     spec.ready_exec = message->text("ready_exec").value_or("");
     spec.ready_try_milliseconds =

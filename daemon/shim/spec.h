@@ -35,9 +35,11 @@ struct ShimSpec {
     std::int64_t ready_try_milliseconds = 10000;  // then a try of `ready_exec` is killed
     std::string ready_exec;     // for sh: tried until it exits with 0; empty: none
     bool has_listener = false;  // the backend gets shim_fd::listener as descriptor 3 (LISTEN_FDS)
-    std::int64_t descriptor_limit = 0;  // the backend's soft RLIMIT_NOFILE; 0: the shim's own
-    std::int64_t cpu_seconds = 0;       // its RLIMIT_CPU; 0: the shim's own
-    std::string cgroup;                 // the directory of the one that it joins; empty: the shim's
+    std::int64_t lifetime_end = 0;          // of CLOCK_BOOTTIME in milliseconds; 0: none
+    std::int64_t startup_milliseconds = 0;  // from `go` until the program runs; 0: no limit
+    std::int64_t descriptor_limit = 0;      // the backend's soft RLIMIT_NOFILE; 0: the shim's own
+    std::int64_t cpu_seconds = 0;           // its RLIMIT_CPU; 0: the shim's own
+    std::string cgroup;  // the directory of the one that it joins; empty: the shim's
 
     std::string encode() const;
     // Nothing if it is malformed or lacks what a start needs.

@@ -1,7 +1,6 @@
 #include "daemon/shim/supervision.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/inotify.h>
 #include <sys/resource.h>
@@ -30,6 +29,8 @@ constexpr long long lock_check_pause = 5000;
 constexpr long long unwatched_lock_pause = 2000;  // … where there is no inotify
 constexpr long long lost_lock_pause = 200;        // … until somebody else's lock is believed
 constexpr long long accept_pause = 1000;
+constexpr long long longest_blindness = 3000;
+constexpr int most_requests_at_once = 64;
 constexpr long long longest_grace = 24 * 60 * 60 * 1000;
 
 constexpr const char* soft = "soft";
@@ -70,11 +71,12 @@ void add_try(Message& message, const ReadyTry& ended) {
 Supervision::Supervision(Prepared prepared, ForkedBackend backend)
     : own_(std::move(prepared)),
       main_pid_(backend.pid),
-      exec_report_(std::move(backend.exec_report)),
-      timer_(::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)) {
+      exec_report_(std::move(backend.exec_report)) {
     // Not reaped yet, so the number is surely its own.
     if (const auto process = read_process(main_pid_)) main_start_time_ = process->start_time;
     own_.record.started({main_pid_, main_start_time_});
+    due_.set(Due::lifetime_end, own_.lifetime_end);
+    due_.set(Due::program_runs, own_.program_runs_by);
 }
 
 void Supervision::run() {
@@ -93,13 +95,10 @@ void Supervision::wait_and_handle() {
     const int listener = due_.is_set(Due::accept) ? -1 : own_.link.listener();
     const std::array<int, handlers.size()> descriptors{
         exec_report_.get(), own_.signals.get(),    own_.log.reader(), own_.link.connection(),
-        listener,           own_.lock_watch.get(), own_.notify.fd(),  timer_.get()};
-    std::array<pollfd, handlers.size()> polled{};
-    for (std::size_t i = 0; i < polled.size(); ++i)
-        polled[i] = {descriptors[i], POLLIN, 0};
-    if (::poll(polled.data(), polled.size(), -1) <= 0) return;
-    for (std::size_t i = 0; i < polled.size() && !finished_; ++i) {
-        if (polled[i].revents != 0) (this->*handlers[i])();
+        listener,           own_.lock_watch.get(), own_.notify.fd(),  own_.timer.get()};
+    const unsigned readable = wait_for_input(descriptors);
+    for (std::size_t i = 0; i < handlers.size() && !finished_; ++i) {
+        if (readable >> i & 1) (this->*handlers[i])();
     }
 }
 
@@ -109,19 +108,20 @@ void Supervision::arm_timer() {
     itimerspec setting{};  // zero disarms
     setting.it_value.tv_sec = due / 1000;
     setting.it_value.tv_nsec = due % 1000 * 1'000'000;
-    ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr);
+    ::timerfd_settime(own_.timer.get(), TFD_TIMER_ABSTIME, &setting, nullptr);
     armed_ = due;
 }
 
 void Supervision::on_timer() {
     std::uint64_t expirations;
-    if (::read(timer_.get(), &expirations, sizeof expirations) < 0) return;
+    if (::read(own_.timer.get(), &expirations, sizeof expirations) < 0) return;
     armed_ = never;
     const Milliseconds now = boottime_milliseconds();
     due_.take(Due::accept, now);
     if (due_.take(Due::lifetime_end, now)) {
         begin_ending({soft, "swept", "lifetime"}, own_.grace_milliseconds);
     }
+    if (due_.take(Due::program_runs, now)) begin_ending({hard, "startuptimeout"}, 0);
     if (due_.take(Due::grace_end, now)) begin_ending({hard, ending_->reason, ending_->cause}, 0);
     if (due_.take(Due::next_kill, now)) kill_everything();
     const Milliseconds next_try = own_.ready_command.due();
@@ -143,6 +143,7 @@ void Supervision::on_exec_report() {
     const ExecReport report = read_exec_report(exec_report_.get());
     if (report.state == ExecReport::State::pending) return;
     exec_report_.reset();
+    due_.set(Due::program_runs, never);
     if (report.state == ExecReport::State::running) {
         Message started("started");
         started.add("pid", static_cast<std::int64_t>(main_pid_))
@@ -237,7 +238,11 @@ void Supervision::tree_is_empty() {
 }
 
 void Supervision::on_request() {
-    if (const auto request = own_.link.receive()) heed(*request);
+    for (int requests = 0; requests < most_requests_at_once; ++requests) {
+        const auto request = own_.link.receive();
+        if (!request) return;
+        heed(*request);
+    }
 }
 
 void Supervision::heed(const Message& request) {
@@ -254,7 +259,9 @@ void Supervision::heed(const Message& request) {
     }
 }
 
+// What the old connection had to say comes first.
 void Supervision::on_connection() {
+    on_request();
     switch (own_.link.accept()) {
         case DaemonLink::Accepted::connected:
             check_lock();
@@ -331,9 +338,23 @@ void Supervision::terminate_softly(Milliseconds grace) {
 
 void Supervision::kill_everything() {
     signal_main_group(SIGKILL);
-    kill_descendants();
+    give_up_if_blind(!kill_descendants());
     due_.set(Due::next_kill, boottime_milliseconds() + kill_pause_);
     kill_pause_ = std::min(2 * kill_pause_, last_kill_pause);
+}
+
+// A backend may have taken our descriptors (prlimit), and nobody gives them back: what lives of it
+// becomes the keeper's, which can look. Without the record's last stage no key is given before.
+void Supervision::give_up_if_blind(bool is_blind) {
+    const Milliseconds now = boottime_milliseconds();
+    if (!is_blind) {
+        blind_since_ = never;
+    } else if (blind_since_ == never) {
+        blind_since_ = now;
+    } else if (now - blind_since_ >= longest_blindness) {
+        own_.link.stop_listening();
+        finished_ = true;
+    }
 }
 
 void Supervision::signal_main_group(int signal) {

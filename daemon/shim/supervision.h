@@ -28,11 +28,14 @@ struct Prepared {
     std::int64_t fencing_token = 0;
     std::int64_t grace_milliseconds = 0;  // for an ending that nobody gave a grace for
     std::uint64_t shim_start_time = 0;
+    std::int64_t lifetime_end = DueTimes::never;     // of CLOCK_BOOTTIME, as are all times here
+    std::int64_t program_runs_by = DueTimes::never;  // else it is ended hard
     RecordWriter record;
     LockHolder lock;
     DaemonLink link;
     OutputLog log;
     UniqueFd signals;     // SIGCHLD and SIGTERM
+    UniqueFd timer;       // non-blocking, of CLOCK_BOOTTIME
     UniqueFd lock_watch;  // inotify; empty where the user has no instance left
     NotifySocket notify;
     ReadyCommand ready_command;
@@ -73,6 +76,7 @@ class Supervision {
     void begin_ending(const ShimRecord::Ending& ending, Milliseconds grace);
     void terminate_softly(Milliseconds grace);
     void kill_everything();
+    void give_up_if_blind(bool is_blind);
     void signal_main_group(int signal);
     void check_lock();
     Message hello() const;
@@ -81,7 +85,6 @@ class Supervision {
     pid_t main_pid_;
     std::uint64_t main_start_time_ = 0;
     UniqueFd exec_report_;  // empty once the exec was done or failed
-    UniqueFd timer_;
     Milliseconds armed_ = never;
 
     std::optional<ShimRecord::Ending> ending_;
@@ -93,6 +96,7 @@ class Supervision {
 
     DueTimes due_;
     Milliseconds kill_pause_ = 0;
+    Milliseconds blind_since_ = never;
     bool lost_lock_ = false;  // somebody else has it, as it was last looked at
 };
 

@@ -17,6 +17,8 @@ ShimSpec good_spec() {
             .ready_try_milliseconds = 300,
             .ready_exec = "test -e up",
             .has_listener = true,
+            .lifetime_end = 1'000'000'000'000,
+            .startup_milliseconds = 31'000,
             .descriptor_limit = 4096,
             .cpu_seconds = 7,
             .cgroup = "/sys/fs/cgroup/x"};
@@ -39,6 +41,8 @@ TEST_CASE("a specification survives its way to the shim") {
     CHECK(decoded->env == spec.env);
     CHECK(decoded->cwd == spec.cwd);
     CHECK(decoded->grace_milliseconds == 250);
+    CHECK(decoded->lifetime_end == 1'000'000'000'000);
+    CHECK(decoded->startup_milliseconds == 31'000);
     CHECK(decoded->descriptor_limit == 4096);
     CHECK(decoded->ready_exec == spec.ready_exec);
     CHECK(decoded->ready_try_milliseconds == 300);
