@@ -1,10 +1,11 @@
 // Picks a backend's TCP port: outside the kernel's ephemeral range, so that no outgoing connection
-// (nor a probe connecting to itself) can hold it, reserved and bind-tested; and listens on it for a
-// backend that takes its socket. Any thread.
+// (nor a probe connecting to itself) can hold it, at random and bind-tested; and listens on it for
+// a backend that takes its socket. Any thread.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "common/unique_fd.h"
 
@@ -17,25 +18,20 @@ struct ListeningSocket {
 };
 ListeningSocket listen_on(std::uint16_t port);
 
-// A port that is given away. While it is open, no other daemon of this machine, whoever's it is,
-// gives the same one: keep it until the backend listens, which all can see.
-struct PickedPort {
-    std::uint16_t number = 0;
-    UniqueFd reservation;
-};
+// Whether a backend could listen there now, on 127.0.0.1 and on [::1].
+bool is_free(std::uint16_t port);
 
 class Ports {
   public:
-    Ports();  // begins anywhere
-    explicit Ports(std::uint16_t first_try);
+    Ports();
 
-    // A port that nobody has now and that no recent call was given; nothing if none is free.
-    std::optional<PickedPort> pick();
+    // A port that nobody has now, and that no recent call gave; nothing if none is free. Which one
+    // it is nobody can tell before its backend listens: who knew could listen first.
+    std::optional<std::uint16_t> pick();
 
   private:
-    std::uint16_t first_;
-    std::uint16_t last_;
-    std::uint16_t next_;
+    std::vector<std::uint16_t> ring_;  // from `next_` on by when each was last given
+    std::size_t next_ = 0;
 };
 
 }  // namespace jamsock

@@ -26,8 +26,8 @@ namespace jamsock {
 namespace {
 
 constexpr std::size_t starts_per_core = 4;
-// Its directory, its channel, its port's reservation, and one on the way.
-constexpr std::size_t descriptors_of_one = 4;
+// Its directory, its channel, and one on the way.
+constexpr std::size_t descriptors_of_one = 3;
 constexpr std::chrono::milliseconds longest_burial_pause{1000};
 
 std::optional<ProcessExit> exit_in(const ShimRecord& record) {

@@ -130,11 +130,6 @@ class Writer {
     char* end_ = nullptr;
 };
 
-// A value that would end its line, or the head, is never written.
-bool is_writable(std::string_view value) {
-    return find_control(value) == value.size();
-}
-
 void put_number(Writer& out, std::string_view name, std::uint64_t number, std::string_view rest) {
     std::array<char, 20> digits;
     const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
@@ -181,11 +176,11 @@ void put_chunked(Writer& out, const std::vector<Field>& fields) {
 
 void put_verified(Writer& out, const VerifiedFields& verified) {
     out.put("x-forwarded-for: ", verified.client_address, "\r\nx-forwarded-proto: http\r\n");
-    if (verified.user && is_writable(*verified.user)) {
+    if (verified.user && is_exact_as_value(*verified.user)) {
         out.put("x-verified-username: ", *verified.user, "\r\n");
     }
     const std::string_view auth = verified.auth.value_or("{}");
-    if (is_writable(auth)) out.put("x-verified-user-data: ", auth, "\r\n");
+    if (is_exact_as_value(auth)) out.put("x-verified-user-data: ", auth, "\r\n");
     out.put("x-verified-path: ", verified.path, "\r\nx-verified-backend: ", verified.backend_id,
             "\r\nx-verified-secret: ", verified.secret, "\r\n");
 }
@@ -252,6 +247,10 @@ bool belongs_into_head(const Field& field) {
 }
 
 }  // namespace
+
+bool is_exact_as_value(std::string_view text) {
+    return find_control(text) == text.size() && !text.starts_with(' ') && !text.ends_with(' ');
+}
 
 std::optional<SplitTarget> split_target(std::string_view target) {
     const std::string_view token = target.substr(1, ConnectionToken::text_size);

@@ -13,6 +13,10 @@
 
 namespace jamsock {
 
+// Whether a field carries `text` as it is: a control character could end its line, and blanks at
+// its edges are none of the value (RFC 9110, 5.5). What is not is never written.
+bool is_exact_as_value(std::string_view text);
+
 // "/<token>/rest?query" taken apart; the token is any text of a token's length.
 struct SplitTarget {
     std::string_view token;

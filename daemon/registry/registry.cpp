@@ -14,6 +14,7 @@
 #include "daemon/backends/key_lock.h"
 #include "daemon/backends/step.h"
 #include "daemon/log.h"
+#include "daemon/proxy/header_rules.h"
 #include "daemon/random_word.h"
 
 namespace jamsock {
@@ -149,8 +150,7 @@ struct Registry::Entry {
         : record(known), activity(std::make_shared<Activity>(now)) {}
 
     const BackendRecord record;
-    UniqueFd port_reservation;  // until it is ready or ends
-    ReadyMark ready;            // once it is
+    ReadyMark ready;  // once it is
     std::vector<StatusChange> statuses;
     const std::shared_ptr<Activity> activity;
     // Those that have expired stay: a connection that one opened may last as long as the backend.
@@ -251,6 +251,11 @@ Result<> Registry::check(const ConnectRequest& request) const {
     if (request.user && has_control_character(*request.user)) {
         return fail(ErrorCode::invalid_request, "The field 'user' has a control character.");
     }
+    if (request.user && !is_exact_as_value(*request.user)) {
+        return fail(ErrorCode::invalid_request,
+                    "The field 'user' begins or ends with a blank, which gets lost on the way to "
+                    "the backend.");
+    }
     if (request.command && (!request.command->argv.front().starts_with('/') ||
                             !request.command->cwd.starts_with('/'))) {
         return fail(
@@ -320,10 +325,9 @@ Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectR
         return fail(ErrorCode::usage_limit, "No TCP port is free for another backend.",
                     "jamsock list");
     }
-    auto record = new_record(service, request, *definition, resource_key, port->number);
+    auto record = new_record(service, request, *definition, resource_key, *port);
     if (!record) return pass_on(record);
     auto entry = std::make_shared<Entry>(*record, settings_.now);
-    entry->port_reservation = std::move(port->reservation);
     entry->start_number = start_number;
     entry->started_at = std::chrono::steady_clock::now();
     entry->statuses.push_back({.status = Status::scheduled, .time = record->created_at});
@@ -972,7 +976,6 @@ void Registry::on_event(const BackendEvent& event) {
     if (event.failure) entry->failure = event.failure;
     if (event.lost_port) entry->lost_port = true;
     if (event.change.status == Status::ready) entry->ready = event.ready;
-    if (event.change.status >= Status::ready) entry->port_reservation.reset();
     if (event.change.status == Status::ready) {
         entry->activity->touch();
         if (entry->started_at)

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <fstream>
 #include <thread>
 
 #include "daemon/loopback_address.h"
@@ -143,4 +144,18 @@ TEST_CASE("a stranger who takes over an ended backend's port gets no byte of its
         REQUIRE(eventually([&] { return home.keys().empty(); }));
     }
     MESSAGE("the port was taken before the daemon knew in ", takeovers, " of ", rounds, " ends");
+}
+
+TEST_CASE("no socket's name tells the port on which a backend is about to listen") {
+    const Home home;
+    home.output_of({"connect", "--key", "k", "--no-wait", "--", test_backend(), "--never-listen"});
+    const BackendId id = home.keys().front().backend_id;
+    REQUIRE(eventually([&] { return home.backend(id).statuses.back().status == Status::waiting; }));
+    const std::string port = std::to_string(home.backend(id).port);
+    std::ifstream sockets("/proc/net/unix");
+    for (std::string line; std::getline(sockets, line);) {
+        const auto name = line.find('@');
+        if (name == std::string::npos || line.find("jamsock", name) == std::string::npos) continue;
+        CHECK(line.find(port, name) == std::string::npos);
+    }
 }

@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "daemon/backends/port_owner.h"
@@ -17,7 +20,7 @@ using namespace jamsock;
 
 TEST_CASE("a port that was picked can be listened on once, and blocks as from systemd") {
     Ports ports;
-    const std::uint16_t port = ports.pick().value().number;
+    const std::uint16_t port = ports.pick().value();
     const ListeningSocket first = listen_on(port);
     REQUIRE(first.fd);
     CHECK((::fcntl(first.fd.get(), F_GETFL) & O_NONBLOCK) == 0);
@@ -29,44 +32,56 @@ TEST_CASE("a port that was picked can be listened on once, and blocks as from sy
     CHECK(second.error == EADDRINUSE);
 }
 
-TEST_CASE("picked ports differ, and lie outside the ephemeral range") {
+TEST_CASE("picked ports lie outside the ephemeral range, and none is given again soon") {
     Ports ports;
     int first = 0;
     int last = 0;
     std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> first >> last;
-    std::uint16_t previous = 0;
-    for (int i = 0; i < 100; ++i) {
+    std::set<std::uint16_t> given;
+    for (int i = 0; i < 1000; ++i) {
         const auto port = ports.pick();
         REQUIRE(port);
-        CHECK((port->number < first || port->number > last));
-        CHECK(port->number != previous);
-        previous = port->number;
+        CHECK((*port < first || *port > last));
+        CHECK(given.insert(*port).second);
     }
 }
 
-TEST_CASE("a port that one daemon gave away is given by no other until that lets go of it") {
-    auto given = Ports().pick();
-    REQUIRE(given);
-    CHECK(Ports(given->number).pick().value().number != given->number);
-    given->reservation.reset();
-    CHECK(Ports(given->number).pick().value().number == given->number);
-}
-
-TEST_CASE("daemons that begin at the same port give different ones") {
-    const std::uint16_t start = Ports().pick().value().number;
-    Ports one(start);
-    Ports other(start);
-    std::vector<PickedPort> given;
-    for (int i = 0; i < 50; ++i) {
-        given.push_back(one.pick().value());
-        given.push_back(other.pick().value());
+TEST_CASE("no port tells which one comes next, also where the chosen one was taken") {
+    Ports ports;
+    Ports other;
+    int neighbours = 0;
+    int meetings = 0;
+    std::uint16_t before = ports.pick().value();
+    for (int i = 0; i < 300; ++i) {
+        const UniqueFd taken = listen_on(before).fd;
+        const std::uint16_t port = ports.pick().value();
+        if (std::abs(port - before) <= 8) ++neighbours;
+        if (other.pick() == port) ++meetings;
+        before = port;
     }
-    std::ranges::sort(given, {}, &PickedPort::number);
-    CHECK(std::ranges::adjacent_find(given, {}, &PickedPort::number) == given.end());
+    CHECK(neighbours <= 6);  // one on average
+    CHECK(meetings <= 3);    // 0.01
 }
 
-TEST_CASE("a port that a backend could not bind for what is left of old connections is not given") {
-    const std::uint16_t port = Ports().pick().value().number;
+TEST_CASE("no name in the machine's list of sockets tells of a port that was picked") {
+    Ports ports;
+    std::vector<std::string> picked;
+    for (int i = 0; i < 50; ++i)
+        picked.push_back(std::to_string(ports.pick().value()));
+    std::ifstream sockets("/proc/net/unix");
+    std::string line;
+    while (std::getline(sockets, line)) {
+        const auto name = line.find('@');
+        if (name == std::string::npos) continue;
+        CHECK(line.substr(name).find("jamsock-port") == std::string::npos);
+        const auto is_named = [&](const std::string& port) { return line.ends_with("-" + port); };
+        CHECK(std::ranges::none_of(picked, is_named));
+    }
+}
+
+TEST_CASE("a port that a backend could not bind for what is left of old connections is not free") {
+    const std::uint16_t port = Ports().pick().value();
+    CHECK(is_free(port));
     {
         const ListeningSocket listening = listen_on(port);
         RawSocket client = RawSocket::connect(port);
@@ -74,15 +89,15 @@ TEST_CASE("a port that a backend could not bind for what is left of old connecti
         accepted.reset();  // who closes first keeps the remnant
         REQUIRE(client.is_at_end());
     }
-    CHECK(Ports(port).pick().value().number != port);
+    CHECK_FALSE(is_free(port));
 }
 
-TEST_CASE("a port that somebody has on [::1] is not given") {
+TEST_CASE("a port that somebody has on [::1] is not free") {
     if (!has_ipv6_loopback()) {
         MESSAGE("skipped: this machine has no IPv6");
         return;
     }
-    const std::uint16_t port = Ports().pick().value().number;
+    const std::uint16_t port = Ports().pick().value();
     const RawListener stranger(AF_INET6, port);
-    CHECK(Ports(port).pick().value().number != port);
+    CHECK_FALSE(is_free(port));
 }

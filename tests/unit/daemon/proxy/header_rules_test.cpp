@@ -138,8 +138,16 @@ TEST_CASE("a nameless user has no name, and no data is an empty object") {
     CHECK(head.find("x-verified-user-data: {}\r\n") != std::string::npos);
 }
 
-TEST_CASE("a value that would end its line is never written") {
-    for (const std::string& evil : {"a\r\nx-verified-secret: b"s, "a\nb"s, "a\rb"s, "a\0b"s}) {
+TEST_CASE("a field carries any text but controls, and blanks at its edges") {
+    for (const char* text : {"", "a", "a b", "jos\u00e9", "{}"})
+        CHECK(is_exact_as_value(text));
+    for (const char* text : {" ", " a", "a ", "  ", "\ta", "a\t", "a\nb", "\x7f"})
+        CHECK_FALSE(is_exact_as_value(text));
+}
+
+TEST_CASE("a value that would end its line, or be read as another, is never written") {
+    for (const std::string& evil :
+         {" root"s, "root "s, " "s, "a\r\nx-verified-secret: b"s, "a\nb"s, "a\rb"s, "a\0b"s}) {
         VerifiedFields fields = verified();
         fields.user = evil;
         CHECK(to_backend("", fields).find("x-verified-username") == std::string::npos);

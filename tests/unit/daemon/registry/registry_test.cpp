@@ -383,24 +383,6 @@ TEST_CASE("a backend that lost its port is not started again for who doesn't wai
     CHECK(looking->value().error().message == "Robbed.");
 }
 
-TEST_CASE("a backend's port is reserved until it is ready or has ended") {
-    World world;
-    world.connect(for_key("doc")).value();
-    const BackendRecord record = world.backends.started.at(0).record;
-    const auto is_reserved = [&] {
-        return Ports(record.port).pick().value().number != record.port;
-    };
-    world.happens(record.id, {.status = Status::waiting});
-    CHECK(is_reserved());
-    SUBCASE("ready") {
-        world.happens(record.id, {.status = Status::ready});
-    }
-    SUBCASE("ended") {
-        world.happens(record.id, {.status = Status::terminated});
-    }
-    CHECK_FALSE(is_reserved());
-}
-
 TEST_CASE("a backend's record has what its service waits for") {
     World world;
     const ReadinessRule rule{.sign = ReadySign::parse(ReadySign::Kind::path, "/up", "").value(),
@@ -712,6 +694,21 @@ TEST_CASE("the list can be of one service, or of keys with a prefix") {
     CHECK(world.registry.keys({.prefix = "doc-"}).keys.size() == 2);
     CHECK(world.registry.keys({.service = "default"}).keys.size() == 4);
     CHECK(world.registry.keys({.service = "editor"}).keys.empty());
+}
+
+TEST_CASE("a user whom a header would make another one is refused") {
+    World world;
+    for (const char* user : {" root", "root ", " ", "  root  ", "a\tb", "\troot"}) {
+        ConnectRequest request = for_key("doc");
+        request.user = user;
+        CHECK(world.connect(request).error().code == ErrorCode::invalid_request);
+    }
+    CHECK(world.backends.started.empty());
+    for (const char* user : {"root", "ann smith", "josé", ""}) {
+        ConnectRequest request = for_key("doc");
+        request.user = user;
+        CHECK(world.connect(request));
+    }
 }
 
 TEST_CASE("user and auth data are remembered for their token alone") {
