@@ -70,6 +70,7 @@ std::vector<UniqueFd> proxy_sockets(WorkerInputs& inputs) {
 ProxyLimits proxy_limits(const Configuration& configuration) {
     ProxyLimits limits = configuration.proxy;
     limits.hosts = configuration.hosts;
+    limits.max_strangers = most_strangers(descriptor_limit());
     return limits;
 }
 

@@ -263,6 +263,21 @@ std::optional<SplitTarget> split_target(std::string_view target) {
     return SplitTarget{.token = token, .path = target.substr(0, target.find('?')), .rest = rest};
 }
 
+std::optional<std::string_view> token_in_beginning(std::string_view head) {
+    constexpr std::string_view scheme = "http://";
+    const auto method_end = head.find(' ');
+    if (method_end == std::string_view::npos) return std::nullopt;
+    std::string_view target = head.substr(method_end + 1);
+    if (equal_ignoring_case(target.substr(0, scheme.size()), scheme)) {
+        target.remove_prefix(std::min(target.find('/', scheme.size()), target.size()));
+    }
+    target = target.substr(0, target.find(' '));
+    if (!target.starts_with('/')) return std::nullopt;
+    const auto split = split_target(target);
+    if (!split) return std::nullopt;
+    return split->token;
+}
+
 void append_backend_request_head(std::string& out, const RequestHead& head, std::string_view rest,
                                  const VerifiedFields& verified) {
     Writer writer(out);

@@ -27,6 +27,10 @@ struct SplitTarget {
 // Nothing if the first part of the path is not shaped like a connection token.
 std::optional<SplitTarget> split_target(std::string_view target);
 
+// The token in the request line of a head that has not come to its end; nothing if its path does
+// not begin with what is shaped like one.
+std::optional<std::string_view> token_in_beginning(std::string_view head);
+
 // What the daemon vouches for, in place of whatever the client claimed.
 struct VerifiedFields {
     std::optional<std::string_view> user;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -26,6 +27,7 @@ std::vector<UniqueFd> duplicates(const std::vector<UniqueFd>& sockets) {
 Proxy::Proxy(std::vector<UniqueFd> listening, unsigned threads, ProxyLimits limits,
              IdentityLookup look_up) {
     const auto counts = std::make_shared<ProxyCounts>();
+    limits.max_strangers = std::max<std::size_t>(limits.max_strangers / threads, 1);
     for (unsigned i = 0; i < threads; ++i) {
         loops_.push_back(
             std::make_shared<ProxyLoop>(duplicates(listening), limits, counts, look_up));

@@ -3,6 +3,9 @@
 // the control thread.
 #pragma once
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -34,9 +37,12 @@ struct ProxyTraffic {
 
 // How much clients may have, and by which names.
 struct ProxyLimits {
-    std::size_t max_connections = 20'000;  // of clients at a time
+    std::size_t max_connections = 20'000;  // of clients at a time that have shown a token
+    std::size_t max_strangers = 1'000;     // of other users' that have not; above, the oldest go
+    uid_t own_user = ::geteuid();          // whose are no strangers
     std::size_t max_held_requests = 1'000;
-    std::chrono::nanoseconds slow_head = timeouts::slow_head;  // for a whole request head
+    std::chrono::nanoseconds slow_head = timeouts::slow_head;  // for a whole request head, and
+                                                               // from the begin to the first one
     std::vector<std::string> hosts = {};  // of this machine, beside its loopback's
 };
 

@@ -88,6 +88,7 @@ ProxyLoop::ProxyLoop(std::vector<UniqueFd> listening, const ProxyLimits& limits,
     : limits_(limits),
       look_up_(std::move(look_up)),
       counts_(std::move(counts)),
+      strangers_(inquiry_, limits.max_strangers, limits.own_user),
       trim_(std::make_unique<Trim>(events_)) {
     for (UniqueFd& socket : listening)
         acceptors_.push_back(std::make_unique<Acceptor>(*this, std::move(socket)));

@@ -14,6 +14,7 @@
 #include "daemon/proxy/backend_connection.h"
 #include "daemon/proxy/event_loop.h"
 #include "daemon/proxy/proxy.h"
+#include "daemon/proxy/strangers.h"
 
 namespace jamsock {
 
@@ -47,7 +48,7 @@ struct RouteEntry {
 
 // How much all loops of a proxy have in hand.
 struct ProxyCounts {
-    std::atomic<std::size_t> connections = 0;
+    std::atomic<std::size_t> connections = 0;  // but strangers'
     std::atomic<std::size_t> held_requests = 0;
 };
 
@@ -88,6 +89,7 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     EventLoop& events() { return events_; }
     const ProxyLimits& limits() const { return limits_; }
     ProxyCounts& counts() { return *counts_; }
+    Strangers& strangers() { return strangers_; }
     std::shared_ptr<RouteEntry> find(std::uint64_t serial) const;
     bool is_stopping() const { return is_stopping_; }
     void count_request() {
@@ -122,6 +124,7 @@ class ProxyLoop : public std::enable_shared_from_this<ProxyLoop> {
     std::shared_ptr<ProxyCounts> counts_;
     EventLoop events_;
     TcpInquiry inquiry_;
+    Strangers strangers_;
     std::unordered_map<std::uint64_t, std::shared_ptr<RouteEntry>> entries_;
     HookList<Served, ServedTag> served_;
     std::vector<std::unique_ptr<Acceptor>> acceptors_;

@@ -20,6 +20,7 @@ namespace {
 
 constexpr int steps_per_turn = 32;
 constexpr std::size_t usual_head = 4096;
+constexpr std::size_t longest_kept_of_strangers = 2048;
 
 std::string text_of(const sockaddr_storage& address) {
     std::array<char, INET6_ADDRSTRLEN> text{};
@@ -34,6 +35,14 @@ std::string text_of(const sockaddr_storage& address) {
 Refusal gone() {
     return refusal(ErrorCode::backend_gone,
                    "This URL is unknown or has expired, or what it led to has ended.");
+}
+
+Refusal no_token() {
+    return refusal(ErrorCode::invalid_request, "The path does not begin with a token.");
+}
+
+Refusal too_many() {
+    return refusal(ErrorCode::usage_limit, "The daemon serves as many connections as it may.");
 }
 
 Refusal bad_gateway(std::string sentence) {
@@ -92,19 +101,15 @@ std::unique_ptr<Session> Session::accepted(ProxyLoop& loop, UniqueFd client,
 }
 
 Session::Session(ProxyLoop& loop, UniqueFd client, std::string client_address)
-    : loop_(loop),
-      client_(std::move(client)),
-      connection_(loop.counts().connections),
-      client_address_(std::move(client_address)) {
+    : loop_(loop), client_(std::move(client)), client_address_(std::move(client_address)) {
     client_.watch(loop_.events(), *this);
     await_head();
-    if (loop_.counts().connections > loop_.limits().max_connections) {
-        turn_away(
-            refusal(ErrorCode::usage_limit, "The daemon serves as many connections as it may."));
-    }
+    if (loop_.counts().connections >= loop_.limits().max_connections) turn_away(too_many());
+    loop_.strangers().enter(*this);
 }
 
 Session::~Session() {
+    loop_.strangers().leave(*this);
     if (lookup_) lookup_->session = nullptr;
     if (exchange_) end_exchange();
 }
@@ -113,6 +118,7 @@ void Session::cut() {
     if (is_open_ended() || ending_ == Ending::reset) client_.reset();
     if (exchange_) end_exchange();
     client_.close();
+    loop_.strangers().leave(*this);
     state_ = State::over;
     loop_.end(*this);
 }
@@ -200,7 +206,7 @@ void Session::await_head() {
     state_ = State::head;
     head_has_begun_ = false;
     seen_ = 0;
-    loop_.events().set(*this, timeouts::keep_alive);
+    loop_.events().set(*this, has_shown_token_ ? timeouts::keep_alive : loop_.limits().slow_head);
 }
 
 // Who does not read its answers gets no more of them.
@@ -224,9 +230,12 @@ bool Session::take_head() {
     }
     if (text.size() > longest_head)
         return turn_away(refusal(HeadFault{431, "The head is too long."}));
+    if (!has_shown_token_ && text.size() > longest_kept_of_strangers && turn_away_early(text)) {
+        return true;
+    }
     seen_ = text.size() > 1 ? text.size() : 0;
     inflow_.keep(text, true);
-    if (!text.empty() && !std::exchange(head_has_begun_, true)) {
+    if (!text.empty() && !std::exchange(head_has_begun_, true) && has_shown_token_) {
         loop_.events().set(*this, loop_.limits().slow_head);
     }
     return true;
@@ -259,7 +268,7 @@ void Session::take_request(std::string_view text, std::string_view rest) {
 std::optional<Refusal> Session::let_in(const RequestHead& head,
                                        const std::optional<SplitTarget>& target) {
     if (!target) {
-        return refusal(ErrorCode::invalid_request, "The path does not begin with a token.");
+        return no_token();
     }
     if (!is_own_host(head.host, loop_.limits().hosts)) {
         return refusal(ErrorCode::forbidden, not_own_host);
@@ -286,14 +295,41 @@ std::optional<Refusal> Session::present(std::string_view text) {
     pass_.reset();
     if (lookup_ && lookup_->text == text) return std::exchange(lookup_, nullptr)->refused;
     const auto token = ConnectionToken::decode(text);
-    const auto entry = token ? loop_.find(token->serial()) : nullptr;
-    if (!entry || !token->is_genuine(entry->route->key) ||
-        token->is_expired(wall_milliseconds() / 1000)) {
-        return gone();
-    }
+    const auto entry = entry_of(token);
+    if (!entry) return gone();
+    if (!take_place()) return too_many();
     if (!token->has_identity()) return admit(text, *token, entry, {});
     look_up(text, *token, entry);
     return std::nullopt;
+}
+
+// Nothing if the token is none, or no longer good.
+std::shared_ptr<RouteEntry> Session::entry_of(const std::optional<ConnectionToken>& token) const {
+    auto entry = token ? loop_.find(token->serial()) : nullptr;
+    if (!entry || !token->is_genuine(entry->route->key) ||
+        token->is_expired(wall_milliseconds() / 1000)) {
+        return nullptr;
+    }
+    return entry;
+}
+
+// From the first good token on its connection is counted, and no stranger's. False: there are too
+// many.
+bool Session::take_place() {
+    if (std::exchange(has_shown_token_, true)) return true;
+    loop_.strangers().leave(*this);
+    if (connection_) return true;
+    connection_.emplace(loop_.counts().connections);
+    return loop_.counts().connections <= loop_.limits().max_connections;
+}
+
+// Of a stranger's head that goes on and on only the beginning is looked at: whoever shows no good
+// token there is answered before the end.
+bool Session::turn_away_early(std::string_view text) {
+    const auto token = token_in_beginning(text);
+    if (!token) return turn_away(no_token());
+    if (!entry_of(ConnectionToken::decode(*token))) return turn_away(gone());
+    return !take_place() && turn_away(too_many());
 }
 
 std::optional<Refusal> Session::admit(std::string_view text, const ConnectionToken& token,
@@ -558,7 +594,7 @@ bool Session::become_tunnel(std::string_view rest) {
         cut();
         return false;
     }
-    loop_.serve(std::make_unique<Tunnel>(loop_, std::move(connection_), std::move(client_),
+    loop_.serve(std::make_unique<Tunnel>(loop_, std::move(*connection_), std::move(client_),
                                          std::move(backend), std::move(*x.admission), *pass_));
     cut();
     return false;
@@ -615,6 +651,7 @@ bool Session::is_open_ended() const {
 
 bool Session::close(Ending ending) {
     ending_ = ending == Ending::break_off && is_open_ended() ? Ending::reset : ending;
+    inflow_.keep({}, false);
     if (exchange_) end_exchange();
     state_ = State::closing;
     loop_.events().set(*this, timeouts::response_write);

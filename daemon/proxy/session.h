@@ -22,7 +22,7 @@
 
 namespace jamsock {
 
-class Session final : public Served, public Watcher, public Alarm, public Held {
+class Session final : public Served, public Watcher, public Alarm, public Held, public Stranger {
   public:
     // `address`: the client's.
     static std::unique_ptr<Session> accepted(ProxyLoop& loop, UniqueFd client,
@@ -36,6 +36,9 @@ class Session final : public Served, public Watcher, public Alarm, public Held {
     void on_ready(std::uint32_t events) override;
     void on_due() override;
     void on_route_change() override { advance(); }
+    void put_out() override { cut(); }
+    void is_own() override { connection_.emplace(loop_.counts().connections); }
+    int socket() const override { return client_.fd(); }
 
   private:
     enum class State {
@@ -58,6 +61,9 @@ class Session final : public Served, public Watcher, public Alarm, public Held {
     std::optional<Refusal> let_in(const RequestHead& head,
                                   const std::optional<SplitTarget>& target);
     std::optional<Refusal> present(std::string_view text);
+    std::shared_ptr<RouteEntry> entry_of(const std::optional<ConnectionToken>& token) const;
+    bool take_place();
+    bool turn_away_early(std::string_view text);
     std::optional<Refusal> admit(std::string_view text, const ConnectionToken& token,
                                  std::shared_ptr<RouteEntry> entry, Identity identity);
     void look_up(std::string_view text, const ConnectionToken& token,
@@ -101,11 +107,12 @@ class Session final : public Served, public Watcher, public Alarm, public Held {
     ProxyLoop& loop_;
     Stream client_;
     Inflow inflow_;
-    Counted connection_;
+    std::optional<Counted> connection_;  // nothing: it is a stranger's
     std::optional<Counted> held_;
     State state_ = State::head;
     Ending ending_ = Ending::linger;
     std::optional<std::chrono::steady_clock::time_point> lingers_until_;
+    bool has_shown_token_ = false;  // ever, that was good
     bool head_has_begun_ = false;
     std::size_t seen_ = 0;  // of a head that is not whole yet
     std::string client_address_;

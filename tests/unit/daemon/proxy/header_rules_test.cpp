@@ -422,4 +422,23 @@ TEST_CASE("a head with any byte changed or left out is refused or passes on with
     }
 }
 
+TEST_CASE("the token of a head that is not whole is in its request line, or nowhere") {
+    const std::string token(43, 'A');
+    for (const std::string& head :
+         {"GET /" + token + " HTTP/1.1\r\nX: y", "GET /" + token + "/",
+          "GET /" + token + "?q=" + std::string(3000, 'q'), "POST /" + token + "/a/b HTTP/1.1\r\n",
+          "GET http://localhost:9090/" + token + "/x HTTP/1.1\r\n", "GET HTTP://h/" + token}) {
+        CAPTURE(head);
+        CHECK(token_in_beginning(head) == token);
+    }
+    for (const std::string& head :
+         {std::string(), std::string("GET"), std::string("GET "), std::string("GET /"),
+          std::string(3000, 'x'), "GET /" + token + "A/", "GET /a/" + token + "/",
+          "GET " + token + "/", "GET * HTTP/1.1\r\n/" + token + "/", std::string("GET http://host"),
+          std::string("GET http://"), "GET  /" + token + "/", "\n /" + token.substr(1) + "/"}) {
+        CAPTURE(head);
+        CHECK_FALSE(token_in_beginning(head));
+    }
+}
+
 }  // namespace jamsock
