@@ -116,6 +116,7 @@ class Worker {
     void add_server(UniqueFd listening, Peer peer);
     Task<> serve();
     Task<Result<>> recover();
+    void adopt(const BackendRecord& record, const std::optional<ReadyMark>& ready);
     Task<> keep_house();
     Task<> checkpoint();
     Task<> stop();
@@ -180,7 +181,7 @@ Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::str
                 {fmt::format("http://127.0.0.1:{}/", proxy_port_),
                  fmt::format("http://127.0.0.1:{}", api_port_),
                  inputs_.state_directory + "/" + state_file::mounts, &BootClock::now,
-                 plain_environment(timeouts::user_look_up)}),
+                 plain_environment(timeouts::user_look_up), files_.state_directory()}),
       logs_(loop_, registry_, files_, helper_),
       metrics_(loop_, registry_,
                [this](const std::vector<BackendId>& ids) { return supervisor_.usage(ids); }),
@@ -264,7 +265,7 @@ Task<> Worker::serve() {
     co_await stop();
 }
 
-// Before any request: first what the directories name, then what only the database does.
+// Before any request: what the directories name, and what only the database does.
 Task<Result<>> Worker::recover() {
     std::unordered_set<BackendId> seen;
     auto found = co_await supervisor_.find_live();
@@ -272,20 +273,29 @@ Task<Result<>> Worker::recover() {
     at_step(Step::live_found);
     // Of two directories for one key the newer one holds it.
     std::ranges::sort(*found, std::greater{}, [](const auto& f) { return f.record.fencing_token; });
-    for (const auto& [record, ready] : *found) {
+    for (const auto& [record, ready] : *found)
         seen.insert(record.id);
-        const StatusChange last = registry_.take_in(record, ready);
-        at_step(Step::one_taken_in);
-        supervisor_.adopt(record, last);
-        at_step(Step::one_adopted);
-    }
     auto recorded = registry_.recorded_live();
     if (!recorded) co_return pass_on(recorded);
-    for (const BackendRecord& record : *recorded) {
-        if (seen.contains(record.id)) continue;
-        supervisor_.adopt(record, registry_.take_in(record, std::nullopt));
-    }
+    std::erase_if(*recorded, [&](const BackendRecord& record) { return seen.contains(record.id); });
+    // What lives wins over the rows: those of backends that have ended go first, and free their
+    // keys.
+    const auto unknown = std::ranges::stable_partition(
+        *recorded, [this](const BackendRecord& record) { return supervisor_.has_ended(record); });
+    for (const BackendRecord& record : std::ranges::subrange(recorded->begin(), unknown.begin()))
+        adopt(record, std::nullopt);
+    for (const auto& [record, ready] : *found)
+        adopt(record, ready);
+    for (const BackendRecord& record : unknown)
+        adopt(record, std::nullopt);
     co_return registry_.recall_revoked();
+}
+
+void Worker::adopt(const BackendRecord& record, const std::optional<ReadyMark>& ready) {
+    const StatusChange last = registry_.take_in(record, ready);
+    at_step(Step::one_taken_in);
+    supervisor_.adopt(record, last);
+    at_step(Step::one_adopted);
 }
 
 Task<> Worker::keep_house() {

@@ -14,6 +14,7 @@
 #include "common/output_files.h"
 #include "common/runtime_paths.h"
 #include "common/text.h"
+#include "daemon/backends/mark.h"
 #include "daemon/backends/start_failure.h"
 #include "daemon/log.h"
 #include "daemon/shim/process_table.h"
@@ -127,6 +128,7 @@ Result<std::optional<BackendFiles::Found>> nothing_or_error(int error) {
 
 Result<BackendFiles> BackendFiles::open(int state_directory) {
     BackendFiles files;
+    files.state_directory_ = directory_identity(state_directory);
     for (const auto& [name, directory] : {std::pair{state_file::backends, &files.backends_},
                                           std::pair{state_file::history, &files.history_},
                                           std::pair{state_file::locks, &files.locks_},
@@ -215,6 +217,16 @@ void BackendFiles::move_to_history(const BackendId& id) const {
 bool BackendFiles::has_ended(std::string_view id) const {
     const auto parsed = BackendId::parse(id);
     return parsed && ::faccessat(history_.get(), parsed->str().c_str(), F_OK, 0) == 0;
+}
+
+std::optional<ShimRecord> BackendFiles::record_of_ended(const BackendId& id,
+                                                        const std::string& mark) const {
+    const UniqueFd directory = open_directory(history_.get(), id.str());
+    if (!directory) return std::nullopt;
+    const auto ended =
+        BackendRecord::decode(read_end(directory.get(), identity_file, largest_identity));
+    if (!ended || ended->mark != mark) return std::nullopt;
+    return read_record(directory.get()).value_or(ShimRecord{});
 }
 
 // Of a log that was just rotated the end stands in the older file.

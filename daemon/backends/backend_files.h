@@ -22,6 +22,8 @@ class BackendFiles {
     // missing.
     static Result<BackendFiles> open(int state_directory);
 
+    // Which one it is (mark.h).
+    const std::string& state_directory() const { return state_directory_; }
     int locks() const { return locks_.get(); }
     int history() const { return history_.get(); }
 
@@ -36,8 +38,8 @@ class BackendFiles {
     // none for all would take what runs for what was left.
     Result<std::vector<BackendId>> live() const;
 
-    // What a live directory says. Empty where it has no readable `identity`: the worker died
-    // while making it, so nothing was started.
+    // What a live directory says, be it of this state directory or a copy of another's. Empty where
+    // it has no readable `identity`: the worker died while making it, so nothing was started.
     struct Found {
         UniqueFd directory;
         BackendRecord record;
@@ -52,6 +54,9 @@ class BackendFiles {
     void move_to_history(const BackendId& id) const;
     // Whether it is there.
     bool has_ended(std::string_view id) const;
+    // What its shim recorded, if that can be read; nothing if no backend of that id and mark is
+    // there.
+    std::optional<ShimRecord> record_of_ended(const BackendId& id, const std::string& mark) const;
 
     // The last `count` lines of the backend's output, live or ended, oldest first.
     std::vector<std::string> log_tail(const BackendId& id, std::size_t count) const;
@@ -63,6 +68,7 @@ class BackendFiles {
     UniqueFd directory_of(const BackendId& id) const;
 
   private:
+    std::string state_directory_;
     UniqueFd backends_;
     UniqueFd history_;
     UniqueFd locks_;

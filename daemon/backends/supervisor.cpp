@@ -15,6 +15,7 @@
 #include "daemon/backends/not_ready.h"
 #include "daemon/backends/ports.h"
 #include "daemon/backends/readiness.h"
+#include "daemon/backends/recovery.h"
 #include "daemon/backends/start_failure.h"
 #include "daemon/backends/step.h"
 #include "daemon/descriptor_share.h"
@@ -35,15 +36,6 @@ std::optional<ProcessExit> exit_in(const ShimRecord& record) {
     return ProcessExit{record.main_exited->code, record.main_exited->signal};
 }
 
-// The main process, as far as it is named: its pid and start time.
-std::optional<Process> main_in(const ShimRecord& record) {
-    if (!record.started || record.boot_id != current_boot_id()) return std::nullopt;
-    Process main;
-    main.pid = record.started->pid;
-    main.start_time = record.started->start_time;
-    return main;
-}
-
 // Those of `processes` whose parent is none of them: a shim takes its whole tree along.
 std::vector<NamedProcess> topmost(const std::vector<Process>& processes) {
     std::vector<NamedProcess> top;
@@ -53,24 +45,6 @@ std::vector<NamedProcess> topmost(const std::vector<Process>& processes) {
         if (!is_below) top.push_back(NamedProcess::of(process.pid));
     }
     return top;
-}
-
-// The shim that a record names, if it lives; else 0.
-pid_t living_shim(const std::optional<ShimRecord>& record) {
-    if (!record || record->boot_id != current_boot_id()) return 0;
-    const auto process = read_process(record->shim_pid);
-    const bool lives = process
-                           ? !process->is_zombie() && process->start_time == record->shim_start_time
-                           : is_blindness(errno);
-    return lives ? record->shim_pid : 0;
-}
-
-// A dying process closes its sockets before its children come to its subreaper; so what it left can
-// be found only once it is gone itself. Whether it still is not.
-bool kill_shim(const std::optional<ShimRecord>& record) {
-    const pid_t pid = living_shim(record);
-    if (const auto shim = pid ? read_process(pid) : std::nullopt) signal_process(*shim, SIGKILL);
-    return pid != 0;
 }
 
 // Of a backend with this shim, if that lives, or that is being killed.
@@ -231,6 +205,7 @@ Task<> Supervisor::start_and_follow(Ref backend, StartSettings settings) {
 }
 
 Task<Result<>> Supervisor::launch(const Ref& backend, const StartSettings& settings) {
+    co_await bury_last_holder(backend);
     const StartSlot slot = co_await StartSlot::take(*this);
     const auto is_unwanted = [this, &backend] { return backend->end || stopping_; };
     Result<> locked;
@@ -249,6 +224,17 @@ Task<Result<>> Supervisor::launch(const Ref& backend, const StartSettings& setti
     tell_deadline(*backend);
     watch(backend);
     co_return Result<>();
+}
+
+// Of whom nothing but the key's lock file tells: no directory, or none that names its end.
+Task<> Supervisor::bury_last_holder(const Ref& backend) {
+    const std::optional<BackendRecord> last = co_await find_last_holder(backend);
+    if (!last || stopping_ || supervised_.contains(last->id)) co_return;
+    log::warn("backend {}: nothing tells of the end of the backend {}, which held the key last",
+              backend->record.id.str(), last->id.str());
+    const Ref dead = std::make_shared<Supervised>(*last);
+    const std::optional<ShimRecord> none;
+    co_await bury(dead, none);
 }
 
 // What a backend finds when it starts.
@@ -575,18 +561,10 @@ Result<std::int64_t> Supervisor::recorded_token(const std::string& lock_name) co
 
 Task<Result<std::vector<Supervisor::Found>>> Supervisor::find_live() {
     std::vector<Found> all;
-    auto live = files_.live();
+    auto live = read_live(files_, cgroups_);
     if (!live) co_return pass_on(live);
-    for (const BackendId& id : *live) {
-        auto read = files_.read(id);
-        if (!read) co_return pass_on(read);
-        if (!*read) {
-            log::warn("backend {}: its directory says nothing; it was never started", id.str());
-            put_away(id);
-            continue;
-        }
-        all.push_back(take_in(std::move(**read)));
-    }
+    for (BackendFiles::Found& found : *live)
+        all.push_back(take_in(std::move(found)));
     co_return all;
 }
 
@@ -608,6 +586,21 @@ Supervisor::Found Supervisor::take_in(BackendFiles::Found found) {
     return {found.record, found.ready};
 }
 
+// A later holder of the same key took its lock, and so began when nothing of this one was left.
+std::optional<ShimRecord> Supervisor::end_of(const BackendRecord& record) const {
+    std::optional<ShimRecord> end = known_end(files_, record);
+    const bool has_successor = std::ranges::any_of(supervised_, [&](const auto& known) {
+        const BackendRecord& other = known.second->record;
+        return other.lock_name == record.lock_name && other.fencing_token > record.fencing_token;
+    });
+    if (!end && has_successor) end = ShimRecord{.tree_empty = true};
+    return end;
+}
+
+bool Supervisor::has_ended(const BackendRecord& record) const {
+    return end_of(record).has_value();
+}
+
 void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
     if (last.status == Status::terminated) {
         put_away(record.id);
@@ -618,9 +611,7 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
     if (!backend) {
         backend = std::make_shared<Supervised>(record);
         backend->told_to_go = true;
-        // Its end may not have been recorded, on a full disk.
-        backend->directory = files_.directory_of(record.id);
-        backend->found_dead = read_record(backend->directory.get()).value_or(ShimRecord{});
+        backend->found_dead = end_of(record).value_or(ShimRecord{});
     }
     backend->last = last;
     backend->was_ready = last.status >= Status::ready;
@@ -633,6 +624,7 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
     // Settled here as far as it can be: nobody is given the URL of a backend that is gone.
     const Ref adopted = backend;
     if (adopted->found_dead && adopted->found_dead->tree_empty) {
+        if (!adopted->directory && !adopted->found_dead->main_exited) change(*adopted, lost(last));
         settle(adopted, adopted->found_dead);
         put_away(record.id);
         return;
@@ -657,9 +649,7 @@ SurvivorQuery Supervisor::survivors_of(const Supervised& backend) const {
 
 void Supervisor::report_lost(Supervised& backend) {
     log::warn("backend {}: its shim is gone; looking for what it left", backend.record.id.str());
-    change(backend, {.status = Status::hard_terminating,
-                     .reason = backend.last.reason.value_or(TerminationReason::lost),
-                     .kind = TerminationKind::hard});
+    change(backend, lost(backend.last));
 }
 
 // The shim is gone without the proof that its tree is: kills what is left until nothing is found
@@ -800,6 +790,11 @@ Task<std::optional<ShimRecord>> Supervisor::read_record_of(const Ref& backend) {
         if (!backend->directory) return std::nullopt;
         return read_record(backend->directory.get());
     });
+}
+
+Task<std::optional<BackendRecord>> Supervisor::find_last_holder(const Ref& backend) {
+    return helper_.run(
+        [this, backend] { return unaccounted_holder(files_, backend->record.lock_name); });
 }
 
 Task<std::vector<Process>> Supervisor::search(const SurvivorQuery& query) {

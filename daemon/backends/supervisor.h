@@ -55,6 +55,9 @@ class Supervisor final : public Backends {
     };
     Task<Result<std::vector<Found>>> find_live();
     void adopt(const BackendRecord& record, const StatusChange& last);
+    // Whether one that no living directory names is known to have ended, as the history or a later
+    // holder of its key shows, or is none of ours. It is adopted as one that has.
+    bool has_ended(const BackendRecord& record) const;
 
     // Lets go of all shims, which carry on alone, and ends the coroutines.
     Task<> stop();
@@ -65,9 +68,11 @@ class Supervisor final : public Backends {
     class StartSlot;
 
     Found take_in(BackendFiles::Found found);
+    std::optional<ShimRecord> end_of(const BackendRecord& record) const;
     void spawn(Task<> task);
     Task<> start_and_follow(Ref backend, StartSettings settings);
     Task<Result<>> launch(const Ref& backend, const StartSettings& settings);
+    Task<> bury_last_holder(const Ref& backend);
     Task<Result<>> prepare(const Ref& backend, const StartSettings& settings);
     Task<Result<>> spawn_and_lock(const Ref& backend, const StartSettings& settings);
     Task<> follow_adopted(Ref backend);
@@ -104,6 +109,7 @@ class Supervisor final : public Backends {
     Task<Result<SpawnedShim>> spawn_shim_of(const Ref& backend, const ShimSpec& spec);
     Task<std::optional<ShimRecord>> read_record_of(const Ref& backend);
     Task<PortReport> report_on_port_of(const Ref& backend);
+    Task<std::optional<BackendRecord>> find_last_holder(const Ref& backend);
     Task<std::vector<Process>> search(const SurvivorQuery& query);
     Task<Survivors> kill(const SurvivorQuery& query);
     Task<> put_away_later(const BackendId& id);

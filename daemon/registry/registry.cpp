@@ -12,6 +12,7 @@
 #include "common/text.h"
 #include "common/timeouts.h"
 #include "daemon/backends/key_lock.h"
+#include "daemon/backends/mark.h"
 #include "daemon/backends/step.h"
 #include "daemon/log.h"
 #include "daemon/proxy/header_rules.h"
@@ -401,7 +402,7 @@ Result<BackendRecord> Registry::new_record(const ServiceName& service,
                          .service = service,
                          .key = request.key,
                          .lock_name = lock_name,
-                         .mark = random_mark(),
+                         .mark = mark_for(settings_.state_directory, random_mark()),
                          .fencing_token = highest_token + 1,
                          .created_at = now,
                          .tag = request.tag,
@@ -913,7 +914,7 @@ StatusChange Registry::take_in(const BackendRecord& record, const std::optional<
     if (entry->statuses.empty()) {
         log::warn("backend {}: unknown to the database; taken from its directory", record.id.str());
         entry->statuses.push_back({.status = Status::scheduled, .time = record.created_at});
-        if (auto recorded = store_.acquire_key(record, entry->statuses.back()); !recorded) {
+        if (auto recorded = acquire(record, entry->statuses.back()); !recorded) {
             log::error("backend {}: {}", record.id.str(), with_cause(recorded.error()));
         }
         recorded_->notify_all();

@@ -42,6 +42,7 @@ struct RegistrySettings {
     std::string mounts;    // the absolute path of the state directory's `mounts`
     BootNow now = &BootClock::now;
     EnvironmentMap plain_environment = {};  // of a backend that nobody gives another one
+    std::string state_directory = {};       // which one it is: marks say so (mark.h)
 };
 
 // Which backends a list shall have; what is empty restricts nothing.

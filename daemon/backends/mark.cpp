@@ -1,0 +1,30 @@
+#include "daemon/backends/mark.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace jamsock {
+
+namespace {
+
+constexpr char separator = '.';
+
+}  // namespace
+
+std::string directory_identity(int directory) {
+    struct stat status {};
+    if (::fstat(directory, &status) != 0) return {};
+    return fmt::format("{:x}-{:x}", status.st_dev, status.st_ino);
+}
+
+std::string mark_for(const std::string& directory_identity, const std::string& random) {
+    return random + separator + directory_identity;
+}
+
+bool is_marked_for(const std::string& directory_identity, const std::string& mark) {
+    const auto end_of_random = mark.find(separator);
+    return end_of_random == std::string::npos ||
+           mark.substr(end_of_random + 1) == directory_identity;
+}
+
+}  // namespace jamsock
