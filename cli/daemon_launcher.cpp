@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -220,6 +221,21 @@ bool may_start(StartRule rule, int directory_fd) {
     return rule == StartRule::always;
 }
 
+// A daemon that runs makes a socket that was removed anew, within a second or two. Empty where no
+// daemon holds the lock, or none answers.
+Result<std::optional<DaemonClient>> wait_for_lost_socket(int directory_fd, Deadline deadline) {
+    const Deadline limit =
+        std::min<Deadline>(deadline, std::chrono::steady_clock::now() + timeouts::lost_socket);
+    for (;;) {
+        const UniqueFd lock(
+            ::openat(directory_fd, state_file::daemon_lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+        const bool runs = lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0;
+        auto client = DaemonClient::open(directory_fd, timeouts::client_answer, deadline);
+        if (!client || *client || !runs || std::chrono::steady_clock::now() >= limit) return client;
+        std::this_thread::sleep_for(starter_pause);
+    }
+}
+
 Result<> refuse_inside_backend() {
     if (!inside_backend()) return {};
     return tl::unexpected(unavailable("The daemon isn't running; start it outside this backend.",
@@ -283,6 +299,8 @@ Result<ReachedDaemon> reach_daemon(const DaemonPlace& place, StartRule rule, Dea
     if (!directory) return pass_on(directory);
     if (!*directory) return ReachedDaemon{};
     auto client = DaemonClient::open(directory->get(), timeouts::client_answer, deadline);
+    if (!client) return pass_on(client);
+    if (!*client) client = wait_for_lost_socket(directory->get(), deadline);
     if (!client) return pass_on(client);
     if (*client) return ReachedDaemon{std::move(*client), false};
     if (!may_start(rule, directory->get())) return ReachedDaemon{};

@@ -8,10 +8,14 @@
 
 namespace jamsock {
 
+// Whether `name` in the directory leads to this open file.
+bool leads_to(int directory_fd, const std::string& name, int file_fd);
+
 class FileLock {
   public:
-    // Takes the lock on `name` in the directory `directory_fd`, making the file (0600) if needed.
-    // Empty if another holds it or the file can't be opened (then errno is not EWOULDBLOCK).
+    // Takes the lock on `name` in the directory `directory_fd`, making the file (0600) if needed:
+    // of the file to which the name leads when this is done. Empty if another holds it or the file
+    // can't be opened (then errno is not EWOULDBLOCK).
     static FileLock try_lock(int directory_fd, const std::string& name);
 
     explicit operator bool() const { return static_cast<bool>(fd_); }

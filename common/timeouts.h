@@ -60,6 +60,8 @@ inline constexpr auto client_answer = 30s;      // any call that does not wait f
 inline constexpr auto log_flush = 1s;           // at the end, for whoever reads the log
 inline constexpr auto path_look = 2s;           // at a program that a user names
 inline constexpr auto user_look_up = 2s;        // in the password file, or whatever stands for it
+inline constexpr auto state_look = 500ms;       // between looks at what the state directory has
+inline constexpr auto lost_socket = 4s;         // the command line on a daemon's that was removed
 inline constexpr auto checkpoint_pause = 20s;  // between foldings of the database's write-ahead log
 
 // What is swept, in small steps.

@@ -38,6 +38,7 @@
 #include "daemon/proxy/peer.h"
 #include "daemon/proxy/proxy.h"
 #include "daemon/registry/registry.h"
+#include "daemon/state_watch.h"
 #include "daemon/store/store.h"
 #include "daemon/tcp_sockets.h"
 
@@ -105,9 +106,9 @@ bool is_same_user(int connection) {
 
 class Worker {
   public:
-    Worker(WorkerInputs inputs, const Configuration& configuration, std::string api_token,
-           Store store, std::vector<Store::ServiceRow> services, BackendFiles files,
-           UniqueFd& ready);
+    Worker(WorkerInputs inputs, UniqueFd directory, const Configuration& configuration,
+           std::string api_token, Store store, std::vector<Store::ServiceRow> services,
+           BackendFiles files, UniqueFd& ready);
     // Fails if the backends that live can't be taken over.
     Result<> run();
 
@@ -118,6 +119,7 @@ class Worker {
     Task<Result<>> recover();
     void adopt(const BackendRecord& record, const std::optional<ReadyMark>& ready);
     Task<> keep_house();
+    void look_at_state_directory();
     Task<> checkpoint();
     Task<> stop();
     VersionInfo version_info() const;
@@ -125,6 +127,8 @@ class Worker {
 
     WorkerInputs inputs_;
     UniqueFd& ready_;
+    UniqueFd directory_;
+    StateWatch state_watch_;
     std::string database_;
     std::uint16_t proxy_port_;
     std::uint16_t api_port_;
@@ -145,26 +149,30 @@ class Worker {
     std::shared_ptr<ConnectionCount> api_connections_ = std::make_shared<ConnectionCount>();
     std::vector<std::unique_ptr<Server>> servers_;
     Housekeeping housekeeping_;
+    std::optional<StateWatch::Look> seen_;  // of the state directory, and said
     Result<> recovered_;
     bool stopping_ = false;
     Event stop_;
 };
 
-Worker::Worker(WorkerInputs inputs, const Configuration& configuration, std::string api_token,
-               Store store, std::vector<Store::ServiceRow> services, BackendFiles files,
-               UniqueFd& ready)
+Worker::Worker(WorkerInputs inputs, UniqueFd directory, const Configuration& configuration,
+               std::string api_token, Store store, std::vector<Store::ServiceRow> services,
+               BackendFiles files, UniqueFd& ready)
     : inputs_(std::move(inputs)),
       ready_(ready),
+      directory_(std::move(directory)),
+      state_watch_(directory_.get(), inputs_.daemon_lock.get()),
       database_(inputs_.state_directory + "/" + state_file::database),
       proxy_port_(bound_port(inputs_.proxy_socket.get())),
       api_port_(bound_port(inputs_.api_tcp.get())),
       dev_(inputs_.dev || configuration.dev),
       store_(std::move(store)),
       files_(std::move(files)),
-      supervisor_(
-          loop_, files_, helper_, {inputs_.shim_program.get(), raise_descriptor_limit()},
-          [this](const BackendEvent& event) { registry_.on_event(event); },
-          [this](const BackendId& id) { registry_.on_exit(id); }),
+      supervisor_(loop_, files_, helper_,
+                  {inputs_.shim_program.get(), raise_descriptor_limit(),
+                   [this] { return state_watch_.keeps_lock(); }},
+                  [this](const BackendEvent& event) { registry_.on_event(event); },
+                  [this](const BackendId& id) { registry_.on_exit(id); }),
       proxy_(proxy_sockets(inputs_), std::min(usable_processors(), most_proxy_threads),
              proxy_limits(configuration),
              [this](std::string hash, auto answer) {
@@ -300,16 +308,39 @@ void Worker::adopt(const BackendRecord& record, const std::optional<ReadyMark>& 
 
 Task<> Worker::keep_house() {
     Deadline next_checkpoint = after(timeouts::checkpoint_pause);
+    Deadline next_idle_look = after(timeouts::idle_look);
     while (!stopping_) {
-        const Deadline next_look = after(timeouts::idle_look);
+        const Deadline next_look = after(timeouts::state_look);
         co_await stop_.wait_until(next_look);
         if (stopping_) co_return;
-        registry_.look_after();
-        co_await housekeeping_.step();
+        look_at_state_directory();
+        if (std::chrono::steady_clock::now() >= next_idle_look) {
+            next_idle_look = after(timeouts::idle_look);
+            registry_.look_after();
+            co_await housekeeping_.step();
+        }
         if (std::chrono::steady_clock::now() >= next_checkpoint) {
             co_await checkpoint();
             next_checkpoint = after(timeouts::checkpoint_pause);
         }
+    }
+}
+
+// What is lost only the keeper can regain, as it starts anew; if another daemon came meanwhile, it
+// ends then, and so does this worker.
+void Worker::look_at_state_directory() {
+    using Look = StateWatch::Look;
+    const Look look = state_watch_.look();
+    if (std::exchange(seen_, look) == look) return;
+    if (look == Look::covered) {
+        log::error("something else has the name of the daemon's socket, {}; it is left as it is",
+                   state_file::socket);
+    } else if (look == Look::lost) {
+        log::error("the daemon's lock or socket was removed or replaced; starting anew");
+        ::kill(::getppid(), SIGHUP);
+    } else if (look == Look::removed) {
+        log::error("the state directory was removed; stopping");
+        ::kill(::getppid(), SIGTERM);
     }
 }
 
@@ -388,7 +419,8 @@ Result<> run_worker(WorkerInputs inputs, UniqueFd& ready) {
     auto services = store->services();
     if (!services) return pass_on(services);
 
-    return Worker(std::move(inputs), *configuration, kept_or_new_api_token(directory->get()),
+    std::string api_token = kept_or_new_api_token(directory->get());
+    return Worker(std::move(inputs), std::move(*directory), *configuration, std::move(api_token),
                   std::move(*store), std::move(*services), std::move(*files), ready)
         .run();
 }

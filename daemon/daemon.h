@@ -15,6 +15,7 @@ struct WorkerInputs {
     UniqueFd api_socket;      // listening
     UniqueFd proxy_socket;    // listening
     UniqueFd shim_program;
+    UniqueFd daemon_lock;
     UniqueFd proxy_socket_ipv6;  // listening on [::1], on the same port; empty: there is none
     UniqueFd api_tcp;            // listening on 127.0.0.1
     UniqueFd api_tcp_ipv6;       // as for the proxy

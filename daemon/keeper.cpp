@@ -247,6 +247,23 @@ Result<Holdings> acquire(int directory, const DaemonOptions& options) {
                     UniqueFd()};
 }
 
+// A lock that keeps nobody out, and a socket that nobody finds, are replaced: what had their names
+// was removed. Another daemon may have come in between, and then has them.
+Result<> regain_names(Holdings& holdings, int directory, const std::string& state_directory) {
+    if (!leads_to(directory, state_file::daemon_lock, holdings.daemon_lock.get())) {
+        auto lock = lock_daemon(directory, state_directory);
+        if (!lock) return pass_on(lock);
+        holdings.daemon_lock = lock->release();
+        note("daemon.lock was removed or replaced; a new one is locked");
+    }
+    if (::faccessat(directory, state_file::socket, F_OK, AT_SYMLINK_NOFOLLOW) == 0) return {};
+    auto socket = listen_for_clients(directory, state_directory);
+    if (!socket) return pass_on(socket);
+    holdings.api_socket = std::move(*socket);
+    note("the daemon's socket was removed; a new one listens");
+    return {};
+}
+
 Result<UniqueFd> open_shim_program() {
     const std::string shim = helper_program("jamsock-shim");
     UniqueFd program(::open(shim.c_str(), O_RDONLY | O_CLOEXEC));
@@ -292,6 +309,10 @@ Result<int> keep(const DaemonOptions& options) {
     Result<Holdings> holdings =
         options.taken_over ? take_over() : acquire(directory->get(), options);
     if (!holdings) return pass_on(holdings);
+    if (options.taken_over) {
+        auto regained = regain_names(*holdings, directory->get(), options.state_directory);
+        if (!regained) return pass_on(regained);
+    }
     if (auto added = add_missing(*holdings, directory->get(), options); !added) {
         return pass_on(added);
     }
@@ -313,7 +334,10 @@ Result<int> keep(const DaemonOptions& options) {
     plan.worker_argv = arguments(options, "--worker");
     plan.restart_argv = arguments(options, "--take-over");
     const int code = run_keeper(plan);
-    ::unlinkat(directory->get(), state_file::socket, 0);
+    // Else the socket is another daemon's.
+    if (leads_to(directory->get(), state_file::daemon_lock, plan.daemon_lock)) {
+        ::unlinkat(directory->get(), state_file::socket, 0);
+    }
     return code;
 }
 

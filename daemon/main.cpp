@@ -43,7 +43,6 @@ UniqueFd inherited(int fd) {
 
 int worker_main(const DaemonOptions& options) {
     log::start("worker");
-    const UniqueFd daemon_lock = inherited(worker_fd::daemon_lock);
     UniqueFd ready = inherited(worker_fd::ready);
     UniqueFd proxy_socket_ipv6 = inherited(worker_fd::proxy_socket_ipv6);
     UniqueFd api_tcp = inherited(worker_fd::api_tcp);
@@ -55,6 +54,7 @@ int worker_main(const DaemonOptions& options) {
                                     .api_socket = inherited(worker_fd::api_socket),
                                     .proxy_socket = inherited(worker_fd::proxy_socket),
                                     .shim_program = inherited(worker_fd::shim_program),
+                                    .daemon_lock = inherited(worker_fd::daemon_lock),
                                     .proxy_socket_ipv6 = std::move(proxy_socket_ipv6),
                                     .api_tcp = std::move(api_tcp),
                                     .api_tcp_ipv6 = std::move(api_tcp_ipv6),

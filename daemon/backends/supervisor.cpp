@@ -12,6 +12,7 @@
 #include "common/text.h"
 #include "common/timeouts.h"
 #include "daemon/backends/held_up.h"
+#include "daemon/backends/loss_backoff.h"
 #include "daemon/backends/not_ready.h"
 #include "daemon/backends/ports.h"
 #include "daemon/backends/readiness.h"
@@ -79,6 +80,7 @@ struct Supervisor::Supervised {
     UniqueFd directory;
     UniqueFd listener;  // until its shim has it
     std::optional<ShimChannel> channel;
+    LossBackoff backoff;
     ReadinessWatch readiness;
     pid_t shim = 0;
     std::uint64_t shim_start_time = 0;
@@ -171,6 +173,11 @@ Result<> Supervisor::can_limit(const ResourceLimits& limits) const {
 
 // Those that are to start have no descriptor yet, and will.
 Result<> Supervisor::check_room() const {
+    if (!settings_.keeps_directory()) {
+        return fail(ErrorCode::shutting_down,
+                    "The daemon's lock was removed or replaced, so it gives no key any more.",
+                    "jamsock daemon status");
+    }
     const auto unopened = static_cast<std::size_t>(std::ranges::count_if(
         supervised_, [](const auto& known) { return !known.second->directory; }));
     const std::size_t limit = descriptor_limit();
@@ -319,11 +326,16 @@ Task<> Supervisor::follow(const Ref& backend) {
 
 // Whether the shim was connected to; else it is gone. One that doesn't answer is asked again.
 Task<bool> Supervisor::reach_shim(const Ref& backend) {
+    const Deadline pause = after(backend->backoff.after_loss(std::chrono::steady_clock::now()));
+    co_await stopped_.wait_until(pause);
     bool is_gone = !backend->directory;
     while (!is_gone && !stopping_) {
-        auto reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
+        ShimChannel::Reached reached;
+        if (settings_.keeps_directory())
+            reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
         if (reached.channel) {
             backend->channel.emplace(std::move(*reached.channel));
+            backend->backoff.connected(std::chrono::steady_clock::now());
             backend->remember_shim(backend->channel->peer());
             if (backend->end) ask_to_end(*backend);
             co_return true;

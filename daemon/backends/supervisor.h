@@ -30,6 +30,9 @@ class Supervisor final : public Backends {
     struct Settings {
         int shim_program;                       // a descriptor of the jamsock-shim binary
         std::int64_t backend_descriptor_limit;  // RLIMIT_NOFILE that backends start with
+        // Whether no other daemon can have the state directory: one that came in our place has the
+        // shims as well, and no key is given beside it.
+        std::function<bool()> keeps_directory;
     };
     // `files`, `helper` and the descriptor must outlive this.
     Supervisor(asio::io_context& loop, const BackendFiles& files, HelperThread& helper,
