@@ -455,7 +455,7 @@ std::string render_end(const BackendInfo& backend) {
 }
 
 std::string render_daemon(const DaemonDetails& daemon, std::int64_t now) {
-    const auto& [version, keeper, directory] = daemon;
+    const auto& [version, keeper, directory, original] = daemon;
     Details details{{"version", escaped(version.version)},
                     {"pid", fmt::format("{} (keeper), {} (worker)", keeper, version.pid)},
                     {"running for", render_duration(seconds_since(version.started_at, now))},
@@ -464,6 +464,7 @@ std::string render_daemon(const DaemonDetails& daemon, std::int64_t now) {
                     {"API port", std::to_string(version.api_port)}};
     if (version.dev) details.emplace_back("dev mode", "every user may start backends");
     details.emplace_back("state directory", escaped(directory));
+    if (!original.empty()) details.emplace_back("a copy of", escaped(original));
     return aligned(details, "");
 }
 

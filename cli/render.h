@@ -59,6 +59,7 @@ struct DaemonDetails {
     VersionInfo version;
     pid_t keeper = 0;
     std::string state_directory;
+    std::string copy_of = {};  // of which state directory this is a copy; empty: of none
 };
 std::string render_daemon(const DaemonDetails& daemon, std::int64_t now);
 

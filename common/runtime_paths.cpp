@@ -152,6 +152,12 @@ Result<UniqueFd> open_existing_state_directory() {
     return open_existing_state_directory(*path);
 }
 
+std::string directory_identity(int directory_fd) {
+    struct stat status {};
+    if (::fstat(directory_fd, &status) != 0) return {};
+    return fmt::format("{:x}-{:x}", status.st_dev, status.st_ino);
+}
+
 bool is_network_file_system(long type) {
     const auto magic = static_cast<std::uint32_t>(type);
     return std::ranges::find(network_file_systems, magic) != network_file_systems.end();

@@ -22,6 +22,7 @@ inline constexpr const char* start_lock = "start.lock";
 inline constexpr const char* proxy_port = "proxy-port";
 inline constexpr const char* api_port = "api-port";
 inline constexpr const char* api_token = "api-token";
+inline constexpr const char* instance = "instance";
 }  // namespace state_file
 
 // $JAMSOCK_HOME, else $XDG_STATE_HOME/jamsock, else ~/.local/state/jamsock. Absolute.
@@ -41,6 +42,10 @@ Result<UniqueFd> open_state_directory(const std::string& path);
 Result<UniqueFd> open_existing_state_directory(const std::string& path);
 // … at state_directory_path().
 Result<UniqueFd> open_existing_state_directory();
+
+// Which directory this (an open one) is and no other: its device and inode. It stays the same where
+// the directory is renamed, and is another one for each copy. Empty if it can't be told.
+std::string directory_identity(int directory_fd);
 
 // Whether statfs(2) names a file system (f_type) that other machines may share: there a lock of
 // this kernel says nothing about them. What FUSE mounts can't be told.

@@ -168,11 +168,12 @@ Worker::Worker(WorkerInputs inputs, UniqueFd directory, const Configuration& con
       dev_(inputs_.dev || configuration.dev),
       store_(std::move(store)),
       files_(std::move(files)),
-      supervisor_(loop_, files_, helper_,
-                  {inputs_.shim_program.get(), raise_descriptor_limit(),
-                   [this] { return state_watch_.keeps_lock(); }},
-                  [this](const BackendEvent& event) { registry_.on_event(event); },
-                  [this](const BackendId& id) { registry_.on_exit(id); }),
+      supervisor_(
+          loop_, files_, helper_,
+          {inputs_.shim_program.get(), raise_descriptor_limit(),
+           [this] { return state_watch_.keeps_lock(); }},
+          [this](const BackendEvent& event) { registry_.on_event(event); },
+          [this](const BackendId& id) { registry_.on_exit(id); }),
       proxy_(proxy_sockets(inputs_), std::min(usable_processors(), most_proxy_threads),
              proxy_limits(configuration),
              [this](std::string hash, auto answer) {

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "common/file_lock.h"
+#include "common/instance_file.h"
 #include "common/runtime_paths.h"
 #include "common/text.h"
 #include "common/timeouts.h"
@@ -216,6 +217,33 @@ Result<> add_missing(Holdings& holdings, int directory, const DaemonOptions& opt
     return {};
 }
 
+bool is_at(const std::string& path, const std::string& identity) {
+    const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return directory && directory_identity(directory.get()) == identity;
+}
+
+// What clients of the original know stays with the original: a copy of its directory, beside which
+// it still is, gets other ports and another API token. Whether this is such a copy, and new.
+bool part_from_original(int directory, const std::string& state_directory) {
+    const Instance before = read_instance(directory);
+    Instance now{directory_identity(directory), state_directory, before.copy_of};
+    const bool is_other = !before.directory.empty() && before.directory != now.directory;
+    const bool is_copy = is_other && is_at(before.path, before.directory);
+    if (is_other) now.copy_of = is_copy ? before.path : "";
+    if (is_copy) {
+        for (const char* name :
+             {state_file::proxy_port, state_file::api_port, state_file::api_token})
+            ::unlinkat(directory, name, 0);
+        note(
+            fmt::format("the state directory is a copy of {}, whose backends are left alone; ports "
+                        "and API token are new",
+                        in_quotes(before.path)));
+    }
+    if (!write_instance(directory, now))
+        note(fmt::format("which state directory this is can't be kept: {}", ::strerror(errno)));
+    return is_copy;
+}
+
 // A worker whose keeper was killed holds the lock until it is gone, a moment later.
 Result<FileLock> lock_daemon(int directory, const std::string& state_directory) {
     const auto limit = std::chrono::steady_clock::now() + timeouts::daemon_lock_retry;
@@ -236,9 +264,13 @@ Result<FileLock> lock_daemon(int directory, const std::string& state_directory) 
                   "jamsock daemon status");
 }
 
-Result<Holdings> acquire(int directory, const DaemonOptions& options) {
+Result<Holdings> acquire(int directory, DaemonOptions& options) {
     auto lock = lock_daemon(directory, options.state_directory);
     if (!lock) return pass_on(lock);
+    if (part_from_original(directory, options.state_directory)) {
+        options.proxy_port = options.proxy_port.value_or(0);
+        options.api_port = options.api_port.value_or(0);
+    }
     auto api_socket = listen_for_clients(directory, options.state_directory);
     if (!api_socket) return pass_on(api_socket);
     auto proxy_sockets = listen_for(proxy_use, directory, options.proxy_port);
@@ -291,7 +323,7 @@ std::vector<std::string> arguments(const DaemonOptions& options, const char* rol
 
 }  // namespace
 
-Result<int> keep(const DaemonOptions& options) {
+Result<int> keep(DaemonOptions options) {
     ::umask(0077);
     auto directory = open_state_directory(options.state_directory);
     if (!directory) return pass_on(directory);

@@ -26,6 +26,6 @@ struct DaemonOptions {
 
 // Runs the keeper; gives the exit code. Fails before a first worker runs if another daemon
 // has the state directory, or the directory or a socket can't be used.
-Result<int> keep(const DaemonOptions& options);
+Result<int> keep(DaemonOptions options);
 
 }  // namespace jamsock

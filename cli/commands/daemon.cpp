@@ -11,6 +11,8 @@
 #include "cli/output_form.h"
 #include "cli/render.h"
 #include "common/clock.h"
+#include "common/instance_file.h"
+#include "common/runtime_paths.h"
 #include "common/timeouts.h"
 
 namespace jamsock {
@@ -158,8 +160,10 @@ Result<int> run_daemon_status(OutputForm form, const Invocation& invocation) {
     if (form == OutputForm::json) {
         invocation.terminal.out << version->json << '\n';
     } else {
-        invocation.terminal.out << render_daemon({version->value, keeper, place->state_directory},
-                                                 wall_milliseconds());
+        const auto directory = open_existing_state_directory(place->state_directory);
+        const std::string original = directory ? read_instance(directory->get()).copy_of : "";
+        invocation.terminal.out << render_daemon(
+            {version->value, keeper, place->state_directory, original}, wall_milliseconds());
     }
     return 0;
 }

@@ -1,8 +1,5 @@
 #include "daemon/backends/mark.h"
 
-#include <fmt/format.h>
-#include <sys/stat.h>
-
 namespace jamsock {
 
 namespace {
@@ -10,12 +7,6 @@ namespace {
 constexpr char separator = '.';
 
 }  // namespace
-
-std::string directory_identity(int directory) {
-    struct stat status {};
-    if (::fstat(directory, &status) != 0) return {};
-    return fmt::format("{:x}-{:x}", status.st_dev, status.st_ino);
-}
 
 std::string mark_for(const std::string& directory_identity, const std::string& random) {
     return random + separator + directory_identity;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -12,6 +13,16 @@ NamedProcess NamedProcess::of(pid_t pid) {
     std::string command(std::istreambuf_iterator<char>(file), {});
     if (command.ends_with('\n')) command.pop_back();
     return {pid, command};
+}
+
+std::vector<NamedProcess> topmost(const std::vector<Process>& processes) {
+    std::vector<NamedProcess> top;
+    for (const Process& process : processes) {
+        const bool is_below =
+            std::ranges::find(processes, process.parent, &Process::pid) != processes.end();
+        if (!is_below) top.push_back(NamedProcess::of(process.pid));
+    }
+    return top;
 }
 
 }  // namespace jamsock

@@ -4,6 +4,9 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
+
+#include "daemon/shim/process_table.h"
 
 namespace jamsock {
 
@@ -15,5 +18,8 @@ struct NamedProcess {
     // Reads /proc.
     static NamedProcess of(pid_t pid);
 };
+
+// Those of `processes` whose parent is none of them: a shim takes its whole tree along.
+std::vector<NamedProcess> topmost(const std::vector<Process>& processes);
 
 }  // namespace jamsock

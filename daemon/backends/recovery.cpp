@@ -9,6 +9,16 @@
 
 namespace jamsock {
 
+namespace {
+
+// Of an earlier boot nothing lives, wherever the directory was then: it is taken as ever.
+bool is_copy(const BackendFiles& files, const BackendFiles::Found& found) {
+    const bool may_live = !found.shim || found.shim->boot_id == current_boot_id();
+    return may_live && !is_marked_for(files.state_directory(), found.record.mark);
+}
+
+}  // namespace
+
 Result<std::vector<BackendFiles::Found>> read_live(const BackendFiles& files,
                                                    const Cgroups& cgroups) {
     std::vector<BackendFiles::Found> all;
@@ -21,7 +31,7 @@ Result<std::vector<BackendFiles::Found>> read_live(const BackendFiles& files,
             log::warn("backend {}: its directory says nothing; it was never started", id.str());
             cgroup::remove(cgroups.of(id));
             files.move_to_history(id);
-        } else if (!is_marked_for(files.state_directory(), (*read)->record.mark)) {
+        } else if (is_copy(files, **read)) {
             log::warn(
                 "backend {}: its directory is a copy of another state directory's; moved to "
                 "the history, and its processes are left alone",

@@ -67,20 +67,4 @@ Error exec_failure(std::string_view step, int cause, const ServiceName& service,
         fmt::format("The backend's {} {}", in_directory ? "directory" : "program", end));
 }
 
-Error start_error(std::string message) {
-    return for_anybody({ErrorCode::spawn_failed, std::move(message), "jamsock daemon logs", {}});
-}
-
-Error explain_stale_token(const Message& answer) {
-    return start_error(fmt::format("The key's lock has seen the fencing token {}, which is newer.",
-                                   answer.number("token").value_or(0)));
-}
-
-Error explain_failed_call(const Message& answer) {
-    const int cause = static_cast<int>(answer.number("errno").value_or(0));
-    return start_failure(fmt::format("The backend's shim can't start it: {}",
-                                     escaped(answer.text("what").value_or("unknown"))),
-                         cause);
-}
-
 }  // namespace jamsock

@@ -1,4 +1,4 @@
-// The errors of a start that a system call refused, or the shim.
+// The errors of a start that a system call refused.
 #pragma once
 
 #include <cstdint>
@@ -30,12 +30,5 @@ Error failed_exec(const Message& told, const ServiceName& service, const Command
 // The backend's process could not take `step` ("exec", "chdir", "cgroup") on the way to `command`.
 Error exec_failure(std::string_view step, int cause, const ServiceName& service,
                    const Command& command);
-
-// SpawnFailed, for anybody.
-Error start_error(std::string message);
-
-// What a shim answers in place of `locked` (shim.h): `stale`, or `failed`.
-Error explain_stale_token(const Message& answer);
-Error explain_failed_call(const Message& answer);
 
 }  // namespace jamsock

@@ -37,17 +37,6 @@ std::optional<ProcessExit> exit_in(const ShimRecord& record) {
     return ProcessExit{record.main_exited->code, record.main_exited->signal};
 }
 
-// Those of `processes` whose parent is none of them: a shim takes its whole tree along.
-std::vector<NamedProcess> topmost(const std::vector<Process>& processes) {
-    std::vector<NamedProcess> top;
-    for (const Process& process : processes) {
-        const bool is_below =
-            std::ranges::find(processes, process.parent, &Process::pid) != processes.end();
-        if (!is_below) top.push_back(NamedProcess::of(process.pid));
-    }
-    return top;
-}
-
 // Of a backend with this shim, if that lives, or that is being killed.
 std::optional<std::string> note_on(const std::optional<Process>& shim,
                                    const std::optional<SurvivorQuery>& being_killed) {
@@ -85,6 +74,7 @@ struct Supervisor::Supervised {
     pid_t shim = 0;
     std::uint64_t shim_start_time = 0;
     std::optional<Process> main;           // only pid and start time are filled in
+    Ref last_holder;                       // of its key, until it is proven gone
     StatusChange last;                     // what was last reported
     std::optional<ShimRecord> found_dead;  // at recovery: its shim is gone, and left this record
     std::optional<Termination> end;        // asked for, through us or found at recovery
@@ -239,9 +229,10 @@ Task<> Supervisor::bury_last_holder(const Ref& backend) {
     if (!last || stopping_ || supervised_.contains(last->id)) co_return;
     log::warn("backend {}: nothing tells of the end of the backend {}, which held the key last",
               backend->record.id.str(), last->id.str());
-    const Ref dead = std::make_shared<Supervised>(*last);
+    backend->last_holder = std::make_shared<Supervised>(*last);
     const std::optional<ShimRecord> none;
-    co_await bury(dead, none);
+    co_await bury(backend->last_holder, none);
+    backend->last_holder.reset();
 }
 
 // What a backend finds when it starts.
@@ -553,10 +544,10 @@ Task<BackendCondition> Supervisor::condition(const BackendId& id) const {
     std::optional<Process> shim;
     std::optional<SurvivorQuery> being_killed;
     if (const auto found = supervised_.find(id); found != supervised_.end()) {
-        shim = found->second->shim_process();
-        if (found->second->last.status == Status::hard_terminating) {
-            being_killed = survivors_of(*found->second);
-        }
+        const Supervised& backend = *found->second;
+        shim = backend.shim_process();
+        if (backend.last.status == Status::hard_terminating) being_killed = survivors_of(backend);
+        if (backend.last_holder) being_killed = survivors_of(*backend.last_holder);
     }
     return helper_.run([&files = files_, id, shim, being_killed] {
         return BackendCondition{note_on(shim, being_killed), files.dropped_log_bytes(id)};

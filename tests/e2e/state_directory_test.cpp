@@ -139,13 +139,30 @@ TEST_CASE("a copy of a live state directory ends nothing of the original") {
         CHECK(only_backend(copy).pid == own.pid);
         check_original();
     }
+}
+
+TEST_CASE("a copy says what it is, and has neither the ports nor the API token of the original") {
+    const Home home;
+    const std::string url = home.output_of({"connect", "--key", home.own_key("k")});
+    const std::string token = content_of(home.path() + "/api-token");
     home.output_of({"daemon", "stop"});
     const Home copy;
     copy_into(home, copy);
-    copy.output_of({"list"});
-    CHECK(copy.keys().empty());
+    copy.output_of({"daemon", "start"});
+    CHECK(copy.output_of({"daemon", "status"}).find(home.path()) != std::string::npos);
+    CHECK(copy.output_of({"daemon", "logs"}).find("is a copy of '" + home.path() + "'") !=
+          std::string::npos);
+    CHECK(content_of(copy.path() + "/api-token") != token);
+    CHECK(fetch(url).status == 0);
+
     home.output_of({"daemon", "start"});
-    check_original();
+    CHECK(fetch(url).status == 200);
+    CHECK(home.output_of({"daemon", "status"}).find("copy") == std::string::npos);
+    const auto port = copy.version()->proxy_port;
+    copy.output_of({"daemon", "stop"});
+    copy.output_of({"daemon", "start"});
+    CHECK(copy.version()->proxy_port == port);
+    CHECK(copy.output_of({"daemon", "status"}).find(home.path()) != std::string::npos);
 }
 
 TEST_CASE("a renamed state directory is the same one, and its backends go on") {

@@ -182,6 +182,9 @@ TEST_CASE("the daemon's details name both of its processes") {
           "proxy port       9090\n"
           "API port         8080\n"
           "state directory  /home/u/jamsock\n");
+    DaemonDetails copied = daemon;
+    copied.copy_of = "/home/u/other";
+    CHECK(render_daemon(copied, now).ends_with("\na copy of        /home/u/other\n"));
     DaemonDetails in_dev_mode = daemon;
     in_dev_mode.version.dev = true;
     CHECK(render_daemon(in_dev_mode, now)
