@@ -72,7 +72,9 @@ tl::unexpected<Error> explain_unopened(const std::string& path, int error) {
                           : other_directory);
     }
     if (error == ENOTDIR) return refuse(path, "is no directory", other_directory);
-    return refuse(path, fmt::format("can't be opened: {}", ::strerror(error)), other_directory);
+    const bool may_pass = error == EMFILE || error == ENFILE || error == ENOMEM;
+    return refuse(path, fmt::format("can't be opened: {}", ::strerror(error)), other_directory,
+                  may_pass ? ErrorCode::usage_limit : ErrorCode::daemon_unavailable);
 }
 
 Result<UniqueFd> open_checked(const std::string& path) {

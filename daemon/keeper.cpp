@@ -9,9 +9,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
+#include <array>
+#include <charconv>
 #include <chrono>
-#include <fstream>
 #include <thread>
 
 #include "common/file_lock.h"
@@ -120,10 +122,27 @@ UniqueFd listen_on_ipv6(const PortUse& use, std::uint16_t port) {
 }
 
 std::uint16_t remembered_port(int directory, const PortUse& use) {
-    std::ifstream file(path_in(directory, use.file));
+    const UniqueFd file(::openat(directory, use.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    std::array<char, 16> text{};
     std::uint16_t port = 0;
-    file >> port;
+    const ssize_t length = file ? ::read(file.get(), text.data(), text.size()) : 0;
+    if (length > 0) std::from_chars(text.data(), text.data() + length, port);
     return port;
+}
+
+// Whole or not at all: a port that was lost to a full disk or a crash would cost all URLs.
+void remember_port(int directory, const PortUse& use, std::uint16_t port) {
+    const std::string unfinished = std::string(use.file) + ".new";
+    const std::string text = fmt::format("{}\n", port);
+    ::unlinkat(directory, unfinished.c_str(), 0);  // of one that was killed, or a link
+    const UniqueFd file(::openat(directory, unfinished.c_str(),
+                                 O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const bool is_kept =
+        file &&
+        ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+        ::renameat(directory, unfinished.c_str(), directory, use.file) == 0;
+    if (!is_kept)
+        note(fmt::format("the port of {} can't be kept: {}", use.name, ::strerror(errno)));
 }
 
 struct Listeners {
@@ -163,9 +182,7 @@ Result<Listeners> listen_for(const PortUse& use, int directory,
     if (first != 0 && port != first) {
         note(fmt::format("port {} is taken; {} listens on {}", first, use.name, port));
     }
-    if (port != remembered) {
-        std::ofstream(path_in(directory, use.file), std::ios::trunc) << port << '\n';
-    }
+    if (port != remembered) remember_port(directory, use, port);
     return listeners;
 }
 

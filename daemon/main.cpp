@@ -1,6 +1,7 @@
 // jamsockd: the keeper, and (started by it with --worker) the worker.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,6 +42,16 @@ UniqueFd inherited(int fd) {
     return UniqueFd(::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1);
 }
 
+// Somebody waits for the first worker to say why it can't start, and there is nothing to go on
+// with; a later one crashes, and is started again.
+Result<> serve(WorkerInputs inputs, UniqueFd& ready) try {
+    return run_worker(std::move(inputs), ready);
+} catch (const std::exception& failure) {
+    if (!ready) throw;
+    return fail(ErrorCode::daemon_unavailable,
+                fmt::format("The daemon can't start: {}.", failure.what()), "ulimit -n");
+}
+
 int worker_main(const DaemonOptions& options) {
     log::start("worker");
     UniqueFd ready = inherited(worker_fd::ready);
@@ -49,18 +60,22 @@ int worker_main(const DaemonOptions& options) {
     UniqueFd api_tcp_ipv6 = inherited(worker_fd::api_tcp_ipv6);
     // Last, as it may get the number of one that was not passed.
     const UniqueFd listening(::fcntl(worker_fd::api_socket, F_DUPFD_CLOEXEC, 0));
-    const auto served = run_worker({.state_directory = options.state_directory,
-                                    .config_file = options.config_file,
-                                    .api_socket = inherited(worker_fd::api_socket),
-                                    .proxy_socket = inherited(worker_fd::proxy_socket),
-                                    .shim_program = inherited(worker_fd::shim_program),
-                                    .daemon_lock = inherited(worker_fd::daemon_lock),
-                                    .proxy_socket_ipv6 = std::move(proxy_socket_ipv6),
-                                    .api_tcp = std::move(api_tcp),
-                                    .api_tcp_ipv6 = std::move(api_tcp_ipv6),
-                                    .dev = options.dev},
-                                   ready);
+    const auto served = serve({.state_directory = options.state_directory,
+                               .config_file = options.config_file,
+                               .api_socket = inherited(worker_fd::api_socket),
+                               .proxy_socket = inherited(worker_fd::proxy_socket),
+                               .shim_program = inherited(worker_fd::shim_program),
+                               .daemon_lock = inherited(worker_fd::daemon_lock),
+                               .proxy_socket_ipv6 = std::move(proxy_socket_ipv6),
+                               .api_tcp = std::move(api_tcp),
+                               .api_tcp_ipv6 = std::move(api_tcp_ipv6),
+                               .dev = options.dev},
+                              ready);
     if (served) return worker_exit::stopped;
+    if (!ready && served.error().code == ErrorCode::usage_limit) {
+        tell(served.error(), ready.get());
+        return worker_exit::passing;
+    }
     // The keeper is about to end, too: who connects meanwhile is refused, not left waiting.
     ::shutdown(listening.get(), SHUT_RDWR);
     tell(served.error(), ready.get());
@@ -94,6 +109,7 @@ Error usage_error(const CLI::ParseError& wrong, const CLI::App& app) {
 }
 
 int run(int argc, char** argv) {
+    ::signal(SIGPIPE, SIG_IGN);  // whoever read the log may have gone
     DaemonOptions options;
     CLI::App app{"The jamsock daemon: one running backend for every key.", "jamsockd"};
     app.set_version_flag("--version", fmt::format("jamsockd {}", version()));

@@ -111,8 +111,13 @@ void write_listener(int directory, const std::optional<KnownListener>& listener)
     write_whole(directory, listener_file, fmt::format("{} {}", listener->user, cookie));
 }
 
+// UsageLimit where asking again may help.
+ErrorCode code_of(int error) {
+    return is_blindness(error) ? ErrorCode::usage_limit : ErrorCode::daemon_unavailable;
+}
+
 tl::unexpected<Error> unreadable_backends(int error) {
-    return fail(ErrorCode::daemon_unavailable,
+    return fail(code_of(error),
                 fmt::format("The daemon can't take over its backends, which go on without it: {}.",
                             ::strerror(error)),
                 is_blindness(error) ? "ulimit -n" : "jamsock daemon logs");
@@ -135,7 +140,7 @@ Result<BackendFiles> BackendFiles::open(int state_directory) {
                                           std::pair{state_file::mounts, &files.mounts_}}) {
         *directory = make_directory(state_directory, name);
         if (*directory) continue;
-        return fail(ErrorCode::daemon_unavailable,
+        return fail(code_of(errno),
                     fmt::format("The directory {} in the state directory can't be used: {}.",
                                 in_quotes(name), ::strerror(errno)),
                     hint_for(errno));

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 
 #include "common/unique_fd.h"
@@ -31,10 +32,14 @@ void at_step(Step step) {
     if (!file || ::unlinkat(directory, path.c_str(), 0) != 0) return;
     std::array<char, 16> text{};
     const ssize_t length = ::read(file.get(), text.data(), text.size());
-    log::warn("killed by a test at the step {}", name);
-    if (length > 0 && std::string_view(text.data()).starts_with("keeper")) {
-        ::kill(::getppid(), SIGKILL);
+    const std::string_view word(text.data(),
+                                static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+    if (word.starts_with("stop")) {
+        ::raise(SIGSTOP);
+        return;
     }
+    log::warn("killed by a test at the step {}", name);
+    if (word.starts_with("keeper")) ::kill(::getppid(), SIGKILL);
     ::kill(::getpid(), SIGKILL);
 }
 

@@ -1,8 +1,8 @@
 // The steps of a backend's start and end at which a test can have the daemon killed: in builds with
 // JAMSOCK_TEST_STEPS (all presets but release) the worker kills itself there, once, if the state
 // directory has a file `steps/<name>`; one with the word "keeper" in it has the keeper killed
-// before. In every other build `at_step` is nothing at all. tests/faults/every_step walks the
-// table, so that each step is reached.
+// before, one with "stop" only stops the worker. In every other build `at_step` is nothing at all.
+// tests/faults/every_step walks the table, so that each step is reached.
 #pragma once
 
 #include <array>
@@ -34,6 +34,7 @@ enum class Step {
     loss_recorded,
     survivors_killed,
     loss_proved,
+    record_seen,
     live_found,
     one_taken_in,
     one_adopted,
@@ -72,6 +73,7 @@ inline constexpr std::array steps{
     StepEntry{Step::loss_recorded, "loss-recorded", Phase::loss_of_shim},
     StepEntry{Step::survivors_killed, "survivors-killed", Phase::loss_of_shim},
     StepEntry{Step::loss_proved, "loss-proved", Phase::loss_of_shim},
+    StepEntry{Step::record_seen, "record-seen", Phase::recovery},
     StepEntry{Step::live_found, "live-found", Phase::recovery},
     StepEntry{Step::one_taken_in, "one-taken-in", Phase::recovery},
     StepEntry{Step::one_adopted, "one-adopted", Phase::recovery},

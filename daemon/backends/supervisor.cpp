@@ -578,6 +578,7 @@ Supervisor::Found Supervisor::take_in(BackendFiles::Found found) {
     backend->remember_shim(living_shim(found.shim));
     backend->told_to_go = true;
     if (found.shim) backend->main = main_in(*found.shim);
+    at_step(Step::record_seen);
     auto reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
     backend->channel = std::move(reached.channel);
     // It may have ended since its record was read.

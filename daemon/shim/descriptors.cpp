@@ -95,9 +95,10 @@ UniqueFd take_signals(std::initializer_list<int> signals) {
     return UniqueFd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
-int next_signal(int signal_fd) {
+int next_signal(int signal_fd, pid_t* sender) {
     signalfd_siginfo info;
     if (::read(signal_fd, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return 0;
+    if (sender) *sender = info.ssi_code == SI_USER ? static_cast<pid_t>(info.ssi_pid) : 0;
     return static_cast<int>(info.ssi_signo);
 }
 

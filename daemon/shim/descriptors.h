@@ -3,6 +3,7 @@
 #pragma once
 
 #include <signal.h>
+#include <sys/types.h>
 
 #include <initializer_list>
 #include <span>
@@ -35,8 +36,9 @@ void reset_signals();
 // Blocks `signals` and returns a descriptor (non-blocking, close-on-exec) to take them from.
 UniqueFd take_signals(std::initializer_list<int> signals);
 
-// The next signal that came; 0 if none is left.
-int next_signal(int signal_fd);
+// The next signal that came; 0 if none is left. `sender`, if given, is the process that sent it; 0:
+// the kernel did.
+int next_signal(int signal_fd, pid_t* sender = nullptr);
 
 // Ends this process (a fork's child) when `parent` dies, at once if it is dead already.
 void die_with_parent(pid_t parent);

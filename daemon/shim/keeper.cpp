@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "common/timeouts.h"
@@ -39,6 +40,17 @@ std::vector<char*> pointers_to(const std::vector<std::string>& words) {
         pointers.push_back(const_cast<char*>(word.c_str()));
     pointers.push_back(nullptr);
     return pointers;
+}
+
+bool is_command_line(pid_t pid) {
+    if (pid <= 0) return false;
+    char path[32];
+    char target[PATH_MAX];
+    ::snprintf(path, sizeof path, "/proc/%d/exe", static_cast<int>(pid));
+    const ssize_t length = ::readlink(path, target, sizeof target);
+    if (length <= 0) return false;
+    const std::string_view program(target, static_cast<std::size_t>(length));
+    return program.substr(program.rfind('/') + 1).starts_with("jamsock");
 }
 
 // The keeper's descriptors and the numbers at which its workers, and its successor, find them.
@@ -111,6 +123,11 @@ class Keeper {
           ready_(plan.ready < 0 ? -1 : ::fcntl(plan.ready, F_DUPFD_CLOEXEC, first_beyond_worker)),
           worker_argv_(pointers_to(plan.worker_argv)) {
         if (plan.ready >= 0) ::close(plan.ready);
+        ::signal(SIGPIPE, SIG_IGN);  // nobody need read the log
+        struct sigaction before {};
+        ::sigaction(SIGHUP, nullptr, &before);
+        is_hangup_ignored_ = before.sa_handler == SIG_IGN;
+        has_terminal_ = UniqueFd(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC)).get() >= 0;
         const UniqueFd low = take_signals({SIGCHLD, SIGTERM, SIGINT, SIGHUP});
         signals_.reset(::fcntl(low.get(), F_DUPFD_CLOEXEC, first_beyond_worker));
         ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -139,15 +156,26 @@ class Keeper {
 
     void wait_for_signal(Milliseconds until) {
         const Milliseconds left = std::max(0LL, until - boottime_milliseconds());
-        pollfd polled{signals_.get(), POLLIN, 0};
-        ::poll(&polled, 1, until == no_limit ? -1 : static_cast<int>(left));
+        wait_for_input(std::array{signals_.get()}, until == no_limit ? no_limit : left);
     }
 
     void handle_signals() {
-        while (const int signal = next_signal(signals_.get())) {
+        pid_t sender = 0;
+        while (const int signal = next_signal(signals_.get(), &sender)) {
             if (signal == SIGCHLD) reap();
             if (signal == SIGTERM || signal == SIGINT) exit_code_ = EXIT_SUCCESS;
-            if (signal == SIGHUP) restart_asked_ = true;
+            if (signal == SIGHUP) hung_up(sender);
+        }
+    }
+
+    // To a daemon that was started in a terminal, HUP also says that the terminal is gone: from the
+    // kernel, or from a shell that passes it on. The command line means a restart by it, as
+    // everybody does who sends it to a daemon without a terminal.
+    void hung_up(pid_t sender) {
+        if (!has_terminal_ || is_command_line(sender)) {
+            restart_asked_ = true;
+        } else if (!is_hangup_ignored_) {  // nohup
+            exit_code_ = EXIT_SUCCESS;
         }
     }
 
@@ -234,6 +262,7 @@ class Keeper {
         ::fprintf(stderr, "keeper: restarting as %s\n", program.c_str());
         stop_worker();
         if (exit_code_) return;  // told to stop meanwhile
+        if (is_hangup_ignored_) ::signal(SIGHUP, SIG_IGN);
         inheritance_.exec(plan_.restart_argv);
         ::fprintf(stderr, "keeper: can't run %s: %s; starting the old worker again\n",
                   program.c_str(), ::strerror(errno));
@@ -252,6 +281,8 @@ class Keeper {
     Milliseconds backoff_ = 0;  // before the next start
     bool stopping_ = false;
     bool restart_asked_ = false;
+    bool has_terminal_ = false;
+    bool is_hangup_ignored_ = false;
     std::optional<int> exit_code_;
 };
 

@@ -26,6 +26,7 @@ inline constexpr int ready = 10;
 namespace worker_exit {
 inline constexpr int stopped = 0;
 inline constexpr int refused = 78;  // it can't run here, and starting it again would not help
+inline constexpr int passing = 75;  // … for want of descriptors or memory: started again as a crash
 }  // namespace worker_exit
 
 struct KeeperPlan {
@@ -46,7 +47,9 @@ struct KeeperPlan {
 };
 
 // Runs workers until told to stop by SIGTERM or SIGINT, or until one ends on purpose. Returns
-// main's exit code. Does not return after SIGHUP if the exec succeeds. Logs its decisions on
+// main's exit code. SIGHUP means a restart in place, after which it does not return if the exec
+// succeeds; to a keeper that was started in a terminal, from others than the command line, it means
+// the terminal's end, and so its own (but under nohup). Logs its decisions on
 // stderr.
 int run_keeper(const KeeperPlan& plan);
 

@@ -168,9 +168,17 @@ Result<SQLite::Database> open_database(const std::string& path) try {
     migrate(database, path);
     return database;
 } catch (const SQLite::Exception& failure) {
+    const bool may_pass = errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+                          failure.getErrorCode() == SQLITE_NOMEM;
     log::error("store: {} (SQLite code {})", failure.what(), failure.getExtendedErrorCode());
     if (is_full_disk(failure)) {
         return refuse("can't be used, because the disk is full", show_free_space(path));
+    }
+    if (may_pass) {
+        return fail(ErrorCode::usage_limit,
+                    "The database jamsock.db in the state directory can't be opened now: no "
+                    "descriptor or memory is left.",
+                    "ulimit -n");
     }
     switch (failure.getErrorCode()) {
         case SQLITE_NOTADB:
