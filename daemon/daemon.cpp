@@ -33,6 +33,7 @@
 #include "daemon/housekeeping.h"
 #include "daemon/http/server.h"
 #include "daemon/log.h"
+#include "daemon/pauses.h"
 #include "daemon/plain_environment.h"
 #include "daemon/processors.h"
 #include "daemon/proxy/peer.h"
@@ -40,6 +41,7 @@
 #include "daemon/registry/registry.h"
 #include "daemon/state_watch.h"
 #include "daemon/store/store.h"
+#include "daemon/store/store_writer.h"
 #include "daemon/tcp_sockets.h"
 
 #include <boost/asio/signal_set.hpp>
@@ -88,6 +90,10 @@ OwnMemory own_memory() {
     return {resident * page, all * page};
 }
 
+double in_seconds(Pauses::Clock::duration duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
 double own_cpu_seconds() {
     rusage used{};
     ::getrusage(RUSAGE_SELF, &used);
@@ -104,10 +110,15 @@ bool is_same_user(int connection) {
            peer.uid == ::geteuid();
 }
 
+struct Stores {
+    Store reading;
+    std::unique_ptr<StoreWriter> writer;
+};
+
 class Worker {
   public:
     Worker(WorkerInputs inputs, UniqueFd directory, const Configuration& configuration,
-           std::string api_token, Store store, std::vector<Store::ServiceRow> services,
+           std::string api_token, Stores stores, std::vector<Store::ServiceRow> services,
            BackendFiles files, UniqueFd& ready);
     // Fails if the backends that live can't be taken over.
     Result<> run();
@@ -117,9 +128,10 @@ class Worker {
     void add_server(UniqueFd listening, Peer peer);
     Task<> serve();
     Task<Result<>> recover();
-    void adopt(const BackendRecord& record, const std::optional<ReadyMark>& ready);
+    Task<> adopt(const BackendRecord& record, const std::optional<ReadyMark>& ready);
     Task<> keep_house();
     void look_at_state_directory();
+    Task<> sweep();
     Task<> checkpoint();
     Task<> stop();
     VersionInfo version_info() const;
@@ -138,6 +150,7 @@ class Worker {
     HelperThread helper_;
     ExpendableThreads path_looks_{loop_, most_path_looks};
     Store store_;
+    std::unique_ptr<StoreWriter> writer_;
     BackendFiles files_;
     Supervisor supervisor_;
     Proxy proxy_;
@@ -152,11 +165,13 @@ class Worker {
     std::optional<StateWatch::Look> seen_;  // of the state directory, and said
     Result<> recovered_;
     bool stopping_ = false;
+    bool is_sweeping_ = false;
+    Pauses pauses_;
     Event stop_;
 };
 
 Worker::Worker(WorkerInputs inputs, UniqueFd directory, const Configuration& configuration,
-               std::string api_token, Store store, std::vector<Store::ServiceRow> services,
+               std::string api_token, Stores stores, std::vector<Store::ServiceRow> services,
                BackendFiles files, UniqueFd& ready)
     : inputs_(std::move(inputs)),
       ready_(ready),
@@ -166,14 +181,16 @@ Worker::Worker(WorkerInputs inputs, UniqueFd directory, const Configuration& con
       proxy_port_(bound_port(inputs_.proxy_socket.get())),
       api_port_(bound_port(inputs_.api_tcp.get())),
       dev_(inputs_.dev || configuration.dev),
-      store_(std::move(store)),
+      store_(std::move(stores.reading)),
+      writer_(std::move(stores.writer)),
       files_(std::move(files)),
       supervisor_(
           loop_, files_, helper_,
           {inputs_.shim_program.get(), raise_descriptor_limit(),
            [this] { return state_watch_.keeps_lock(); }},
           [this](const BackendEvent& event) { registry_.on_event(event); },
-          [this](const BackendId& id) { registry_.on_exit(id); }),
+          [this](const BackendId& id) { registry_.on_exit(id); },
+          [this] { return registry_.recorded(); }),
       proxy_(proxy_sockets(inputs_), std::min(usable_processors(), most_proxy_threads),
              proxy_limits(configuration),
              [this](std::string hash, auto answer) {
@@ -181,9 +198,10 @@ Worker::Worker(WorkerInputs inputs, UniqueFd directory, const Configuration& con
                      answer(registry_.identity(hash));
                  });
              }),
-      services_(store_, std::move(services), Command{{helper_program("jamsock-demo")}, "/"},
+      services_(store_, *writer_, std::move(services),
+                Command{{helper_program("jamsock-demo")}, "/"},
                 [this](const Command& command) { return check_program(command, path_looks_); }),
-      registry_(store_, services_, supervisor_,
+      registry_(store_, *writer_, services_, supervisor_,
                 {[this](auto route) { proxy_.publish(std::move(route)); },
                  [this](std::uint64_t serial) { proxy_.remove(serial); },
                  [this](std::uint64_t serial) { proxy_.cut_revoked(serial); }},
@@ -203,7 +221,7 @@ Worker::Worker(WorkerInputs inputs, UniqueFd directory, const Configuration& con
            .metrics = [this](const BackendId& id,
                              EventStream& events) { return metrics_.send(id, events); }},
           [this] { return metrics(); }),
-      housekeeping_(store_, files_, helper_,
+      housekeeping_(store_, *writer_, files_, helper_,
                     {.history_life = configuration.history,
                      .locks_in_use = [this] { return registry_.locks_in_use(); }}) {
     add_server(std::move(inputs_.api_socket), Peer::same_user);
@@ -242,8 +260,10 @@ Result<> Worker::run() {
     signals.async_wait([this](error_code failed, int) {
         if (failed) return;
         stopping_ = true;
+        writer_->hurry(timeouts::last_store_write);
         stop_.notify_all();
     });
+    asio::co_spawn(loop_, registry_.keep_recording(), asio::detached);
     asio::co_spawn(loop_, serve(), [this](const std::exception_ptr& failure) {
         loop_.stop();
         if (failure) std::rethrow_exception(failure);
@@ -254,7 +274,10 @@ Result<> Worker::run() {
 
 Task<> Worker::serve() {
     recovered_ = co_await recover();
-    if (!recovered_) co_return;
+    if (!recovered_) {
+        co_await registry_.finish_recording();
+        co_return;
+    }
     proxy_.start();
     for (const auto& server : servers_)
         server->start();
@@ -284,6 +307,7 @@ Task<Result<>> Worker::recover() {
     std::ranges::sort(*found, std::greater{}, [](const auto& f) { return f.record.fencing_token; });
     for (const auto& [record, ready] : *found)
         seen.insert(record.id);
+    const std::optional<ReadyMark> none;
     auto recorded = registry_.recorded_live();
     if (!recorded) co_return pass_on(recorded);
     std::erase_if(*recorded, [&](const BackendRecord& record) { return seen.contains(record.id); });
@@ -292,39 +316,52 @@ Task<Result<>> Worker::recover() {
     const auto unknown = std::ranges::stable_partition(
         *recorded, [this](const BackendRecord& record) { return supervisor_.has_ended(record); });
     for (const BackendRecord& record : std::ranges::subrange(recorded->begin(), unknown.begin()))
-        adopt(record, std::nullopt);
+        co_await adopt(record, none);
     for (const auto& [record, ready] : *found)
-        adopt(record, ready);
+        co_await adopt(record, ready);
     for (const BackendRecord& record : unknown)
-        adopt(record, std::nullopt);
+        co_await adopt(record, none);
     co_return registry_.recall_revoked();
 }
 
-void Worker::adopt(const BackendRecord& record, const std::optional<ReadyMark>& ready) {
-    const StatusChange last = registry_.take_in(record, ready);
+Task<> Worker::adopt(const BackendRecord& record, const std::optional<ReadyMark>& ready) {
+    const StatusChange last = co_await registry_.take_in(record, ready);
     at_step(Step::one_taken_in);
     supervisor_.adopt(record, last);
     at_step(Step::one_adopted);
 }
 
 Task<> Worker::keep_house() {
-    Deadline next_checkpoint = after(timeouts::checkpoint_pause);
     Deadline next_idle_look = after(timeouts::idle_look);
+    asio::co_spawn(loop_, sweep(), asio::detached);
+    asio::co_spawn(loop_, watch_pauses(pauses_, stop_, stopping_), asio::detached);
     while (!stopping_) {
         const Deadline next_look = after(timeouts::state_look);
         co_await stop_.wait_until(next_look);
         if (stopping_) co_return;
         look_at_state_directory();
-        if (std::chrono::steady_clock::now() >= next_idle_look) {
-            next_idle_look = after(timeouts::idle_look);
-            registry_.look_after();
-            co_await housekeeping_.step();
-        }
+        if (std::chrono::steady_clock::now() < next_idle_look) continue;
+        next_idle_look = after(timeouts::idle_look);
+        registry_.look_after();
+    }
+}
+
+// Beside all else: it waits for the disk.
+Task<> Worker::sweep() {
+    is_sweeping_ = true;
+    Deadline next_checkpoint = after(timeouts::checkpoint_pause);
+    while (!stopping_) {
+        const Deadline next_step = after(timeouts::idle_look);
+        co_await stop_.wait_until(next_step);
+        if (stopping_) break;
+        co_await housekeeping_.step();
         if (std::chrono::steady_clock::now() >= next_checkpoint) {
             co_await checkpoint();
             next_checkpoint = after(timeouts::checkpoint_pause);
         }
     }
+    is_sweeping_ = false;
+    stop_.notify_all();
 }
 
 // What is lost only the keeper can regain, as it starts anew; if another daemon came meanwhile, it
@@ -361,6 +398,10 @@ Task<> Worker::stop() {
         co_await server->stop();
     proxy_.stop();
     co_await supervisor_.stop();
+    co_await registry_.finish_recording();
+    while (is_sweeping_)
+        co_await stop_.wait_until(never);
+    co_await writer_->finish();
 }
 
 VersionInfo Worker::version_info() const {
@@ -384,8 +425,11 @@ std::string Worker::metrics() const {
                          .spawn_to_ready = counts.spawn_to_ready,
                          .proxy_requests = traffic.requests,
                          .proxy_bytes = traffic.bytes,
-                         .store_writes = store_.write_times(),
+                         .store_writes = writer_->write_times(),
                          .streams = api_.open_streams(),
+                         .longest_pause = in_seconds(pauses_.longest()),
+                         .longest_recent_pause = in_seconds(pauses_.lately(Pauses::Clock::now())),
+                         .lost_log_lines = log::lost_lines(),
                          .open_descriptors = open_descriptors(),
                          .most_descriptors = descriptor_limit(),
                          .resident_memory = resident,
@@ -417,12 +461,15 @@ Result<> run_worker(WorkerInputs inputs, UniqueFd& ready) {
     auto store = Store::open(inputs.state_directory + "/" + state_file::database);
     if (!store) return pass_on(store);
 
-    auto services = store->services();
+    auto reading = Store::open_for_reading(inputs.state_directory + "/" + state_file::database);
+    if (!reading) return pass_on(reading);
+    auto services = reading->services();
     if (!services) return pass_on(services);
+    Stores stores{*std::move(reading), StoreWriter::on_a_thread(*std::move(store))};
 
     std::string api_token = kept_or_new_api_token(directory->get());
     return Worker(std::move(inputs), std::move(*directory), *configuration, std::move(api_token),
-                  std::move(*store), std::move(*services), std::move(*files), ready)
+                  std::move(stores), std::move(*services), std::move(*files), ready)
         .run();
 }
 

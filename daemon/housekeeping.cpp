@@ -16,9 +16,10 @@ void note(const Result<T>& forgotten) {
 
 }  // namespace
 
-Housekeeping::Housekeeping(Store& store, const BackendFiles& files, HelperThread& helper,
-                           Rules rules)
+Housekeeping::Housekeeping(Store& store, StoreWriter& writer, const BackendFiles& files,
+                           HelperThread& helper, Rules rules)
     : store_(store),
+      writer_(writer),
       helper_(helper),
       rules_(std::move(rules)),
       history_sweep_(files.history()),
@@ -42,10 +43,10 @@ void Housekeeping::end(Round& round, const char* what, int error) const {
 // The row first: a crash in between leaves a directory that no row names, which goes by its age.
 Task<> Housekeeping::sweep_history() {
     const std::int64_t before = rules_.now() - rules_.history_life.count();
-    const auto forgotten = store_.forget_ended(before, rules_.most_at_once);
+    const auto forgotten = co_await writer_.forget_ended(before, rules_.most_at_once);
     note(forgotten);
     std::vector<BackendId> gone = forgotten.value_or(std::vector<BackendId>());
-    const auto revoked = store_.forget_revoked(rules_.now() / 1000, rules_.most_at_once);
+    const auto revoked = co_await writer_.forget_revoked(rules_.now() / 1000, rules_.most_at_once);
     note(revoked);
     const bool rows_are_left = gone.size() == rules_.most_at_once || revoked == rules_.most_at_once;
     const HistorySweep::Found found = co_await find_old_directories(before);
@@ -62,7 +63,7 @@ Task<> Housekeeping::sweep_history() {
 Task<> Housekeeping::sweep_locks() {
     const LockSweep::Step swept = co_await sweep_next_locks();
     lock_round_.swept += swept.swept;
-    const auto forgotten = store_.forget_fencing_tokens(swept.floor, rules_.most_at_once);
+    const auto forgotten = co_await writer_.forget_fencing_tokens(swept.floor, rules_.most_at_once);
     note(forgotten);
     const bool rows_are_left = forgotten && *forgotten == rules_.most_at_once;
     const bool is_over = swept.error != 0 || (swept.at_the_end && !rows_are_left);

@@ -19,6 +19,7 @@
 #include "daemon/backends/lock_sweep.h"
 #include "daemon/helper_thread.h"
 #include "daemon/store/store.h"
+#include "daemon/store/store_writer.h"
 
 namespace jamsock {
 
@@ -34,7 +35,8 @@ class Housekeeping {
         std::function<std::int64_t()> now = &wall_milliseconds;
     };
     // All must outlive this.
-    Housekeeping(Store& store, const BackendFiles& files, HelperThread& helper, Rules rules);
+    Housekeeping(Store& store, StoreWriter& writer, const BackendFiles& files, HelperThread& helper,
+                 Rules rules);
 
     // The next step of each sweep that is due. To be called every second.
     Task<> step();
@@ -53,6 +55,7 @@ class Housekeeping {
     Task<LockSweep::Step> sweep_next_locks();
 
     Store& store_;
+    StoreWriter& writer_;
     HelperThread& helper_;
     Rules rules_;
     HistorySweep history_sweep_;

@@ -586,7 +586,7 @@ Task<Result<Response>> Api::revoke(const Request& request, const PathParameters&
     if (!id) co_return tl::unexpected(id.error());
     const auto wanted = RevokeRequest::from_json(request.body);
     if (!wanted) co_return tl::unexpected(wanted.error());
-    const auto revoked = registry_.revoke(*id, *wanted);
+    const auto revoked = co_await registry_.revoke(*id, *wanted);
     if (!revoked) co_return tl::unexpected(revoked.error());
     co_return Response{.body = revoked->to_json()};
 }

@@ -87,6 +87,12 @@ void write_daemon(Text& text, const DaemonMetrics& metrics) {
                    metrics.store_writes);
     text.single("jamsock_event_streams", "gauge", "Streams of events that are open.",
                 metrics.streams);
+    text.family("jamsock_control_longest_pause_seconds", "gauge",
+                "The longest time for which the thread that decides was kept.");
+    text.sample(metrics.longest_pause, "since", "start");
+    text.sample(metrics.longest_recent_pause, "since", "minute");
+    text.single("jamsock_log_lines_lost_total", "counter",
+                "Lines of the daemon's log that nobody read in time.", metrics.lost_log_lines);
     text.family("jamsock_build_info", "gauge", "The daemon's version.");
     text.sample(1, "version", metrics.version);
 }

@@ -21,7 +21,10 @@ struct DaemonMetrics {
     std::uint64_t proxy_requests = 0;
     std::uint64_t proxy_bytes = 0;  // read from clients and from backends
     Histogram store_writes;
-    std::size_t streams = 0;  // of events, open
+    std::size_t streams = 0;          // of events, open
+    double longest_pause = 0;         // of the control thread, in seconds
+    double longest_recent_pause = 0;  // … in the last minute
+    std::uint64_t lost_log_lines = 0;
     // Of this process.
     std::size_t open_descriptors = 0;
     std::size_t most_descriptors = 0;

@@ -55,8 +55,9 @@ class Backends {
     // Unsupported, with the limit's name and the reason, if one of them can't be kept here.
     virtual Result<> can_limit(const ResourceLimits& limits) const = 0;
 
-    // Whether one more can be started: UsageLimit if this process has no descriptors to spare.
-    virtual Result<> check_room() const = 0;
+    // Whether one more can be started, beside `others` that are about to be: UsageLimit if this
+    // process has no descriptors to spare.
+    virtual Result<> check_room(std::size_t others) const = 0;
 
     // Begins to start the backend and returns at once; events tell how it goes on. The record must
     // be committed, and its limits possible.

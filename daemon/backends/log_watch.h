@@ -20,7 +20,7 @@ class LogWatch {
   public:
     static constexpr std::size_t longest_line = 4096;  // of longer ones this much is looked at
 
-    // A look ends after this, with the line that it is at.
+    // A look ends after so much of the processor's time, with the line that it is at.
     static constexpr std::chrono::milliseconds longest_look{5};
 
     // `backend_directory` may be closed afterwards. The first look compiles `pattern`; one that
@@ -48,7 +48,7 @@ class LogWatch {
     std::string pattern_;
     bool is_compiled_ = false;
     std::optional<LogPattern> compiled_;
-    std::chrono::steady_clock::time_point end_of_look_;
+    std::chrono::nanoseconds end_of_look_{};
     UniqueFd file_;
     off_t offset_ = 0;
     std::string line_;

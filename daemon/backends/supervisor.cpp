@@ -123,13 +123,15 @@ class Supervisor::StartSlot {
 };
 
 Supervisor::Supervisor(asio::io_context& loop, const BackendFiles& files, HelperThread& helper,
-                       Settings settings, OnEvent on_event, OnExit on_exit)
+                       Settings settings, OnEvent on_event, OnExit on_exit,
+                       Recorded recorded)
     : loop_(loop),
       files_(files),
       helper_(helper),
       settings_(settings),
       on_event_(std::move(on_event)),
       on_exit_(std::move(on_exit)),
+      recorded_(std::move(recorded)),
       free_start_slots_(starts_per_core * usable_processors()) {
 }
 
@@ -162,13 +164,13 @@ Result<> Supervisor::can_limit(const ResourceLimits& limits) const {
 }
 
 // Those that are to start have no descriptor yet, and will.
-Result<> Supervisor::check_room() const {
+Result<> Supervisor::check_room(std::size_t others) const {
     if (!settings_.keeps_directory()) {
         return fail(ErrorCode::shutting_down,
                     "The daemon's lock was removed or replaced, so it gives no key any more.",
                     "jamsock daemon status");
     }
-    const auto unopened = static_cast<std::size_t>(std::ranges::count_if(
+    const auto unopened = others + static_cast<std::size_t>(std::ranges::count_if(
         supervised_, [](const auto& known) { return !known.second->directory; }));
     const std::size_t limit = descriptor_limit();
     const std::size_t needed = open_descriptors() + descriptors_of_one * (unopened + 1);
@@ -630,7 +632,7 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
     if (adopted->found_dead && adopted->found_dead->tree_empty) {
         if (!adopted->directory && !adopted->found_dead->main_exited) change(*adopted, lost(last));
         settle(adopted, adopted->found_dead);
-        put_away(record.id);
+        spawn(put_away_adopted(adopted));
         return;
     }
     if (adopted->found_dead) report_lost(*adopted);
@@ -716,9 +718,20 @@ Task<> Supervisor::explain_early_end(const Ref& backend, const std::optional<Shi
 Task<> Supervisor::conclude(const Ref& backend, const std::optional<ShimRecord>& record) {
     co_await explain_early_end(backend, record);
     settle(backend, record);
+    co_await put_away_recorded(backend->record.id);
+}
+
+// What can't be recorded now, recovery reads from the directory.
+Task<> Supervisor::put_away_recorded(const BackendId& id) {
+    const bool is_recorded = co_await recorded_();
+    if (!is_recorded) co_return;
     at_step(Step::terminated_recorded);
-    co_await put_away_later(backend->record.id);
+    co_await put_away_later(id);
     at_step(Step::moved_to_history);
+}
+
+Task<> Supervisor::put_away_adopted(Ref backend) {
+    co_await put_away_recorded(backend->record.id);
 }
 
 // Every process of the backend is gone, or none was ever started.

@@ -26,6 +26,8 @@ class Supervisor final : public Backends {
     using OnEvent = std::function<void(const BackendEvent&)>;
     // The backend's main process has exited; its end is told as events, later.
     using OnExit = std::function<void(const BackendId&)>;
+    // Until all that was told is recorded. False: it can't be before the daemon stops.
+    using Recorded = std::function<Task<bool>()>;
 
     struct Settings {
         int shim_program;                       // a descriptor of the jamsock-shim binary
@@ -36,10 +38,10 @@ class Supervisor final : public Backends {
     };
     // `files`, `helper` and the descriptor must outlive this.
     Supervisor(asio::io_context& loop, const BackendFiles& files, HelperThread& helper,
-               Settings settings, OnEvent on_event, OnExit on_exit);
+               Settings settings, OnEvent on_event, OnExit on_exit, Recorded recorded);
     ~Supervisor() override;
 
-    Result<> check_room() const override;
+    Result<> check_room(std::size_t others) const override;
     Result<> can_limit(const ResourceLimits& limits) const override;
     void start(const BackendRecord& record, const StartSettings& settings) override;
     void terminate(const BackendId& id, const Termination& termination) override;
@@ -101,6 +103,8 @@ class Supervisor final : public Backends {
     Task<> conclude(const Ref& backend, const std::optional<ShimRecord>& record);
     void settle(const Ref& backend, const std::optional<ShimRecord>& record);
     void put_away(const BackendId& id) const;
+    Task<> put_away_recorded(const BackendId& id);
+    Task<> put_away_adopted(Ref backend);
     void report_lost(Supervised& backend);
     void change(Supervised& backend, StatusChange change);
 
@@ -125,6 +129,7 @@ class Supervisor final : public Backends {
     const Cgroups cgroups_ = Cgroups::of_this_process();
     OnEvent on_event_;
     OnExit on_exit_;
+    Recorded recorded_;
     std::unordered_map<BackendId, Ref> supervised_;
     std::size_t free_start_slots_;
     Event slot_freed_;

@@ -1,7 +1,6 @@
 #include "daemon/registry/registry.h"
 
 #include <fmt/format.h>
-#include <sodium.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,37 +10,16 @@
 #include "common/hints.h"
 #include "common/text.h"
 #include "common/timeouts.h"
-#include "daemon/backends/key_lock.h"
-#include "daemon/backends/mark.h"
 #include "daemon/backends/step.h"
 #include "daemon/log.h"
 #include "daemon/proxy/header_rules.h"
-#include "daemon/random_word.h"
+#include "daemon/registry/entry.h"
 
 namespace jamsock {
 
 namespace {
 
-constexpr std::size_t shortest_id = 5;
-constexpr std::size_t longest_id = 45;
-constexpr int tries_per_length = 3;
-constexpr std::size_t mark_bytes = 16;
-constexpr std::uint64_t serial_mask = (std::uint64_t{1} << 48) - 1;
 constexpr std::size_t told_log_lines = 20;
-constexpr int most_starts = 3;  // of a backend whose port is taken by somebody else
-
-std::uint64_t random_serial() {
-    std::uint64_t serial = 0;
-    ::randombytes_buf(&serial, sizeof serial);
-    return serial & serial_mask;
-}
-
-std::string random_mark() {
-    unsigned char bytes[mark_bytes];
-    ::randombytes_buf(bytes, sizeof bytes);
-    char hex[2 * mark_bytes + 1];
-    return ::sodium_bin2hex(hex, sizeof hex, bytes, sizeof bytes);
-}
 
 std::int64_t now_seconds() {
     return wall_milliseconds() / 1000;
@@ -49,33 +27,6 @@ std::int64_t now_seconds() {
 
 Store::IssuedToken issued(const BackendId& backend, const ConnectionToken& token) {
     return {backend, token.hash(), token.issue_time() + timeouts::token_life.count()};
-}
-
-// The environment that a backend of this record gets (CONTRACT, What a backend gets).
-EnvironmentMap backend_environment(const BackendRecord& record, const std::string& resource_key,
-                                   const ConnectRequest& request,
-                                   const ServiceDefinition& definition,
-                                   const EnvironmentMap& plain) {
-    EnvironmentMap environment = request.base_environment.value_or(
-        request.command ? EnvironmentMap{} : definition.base_environment);
-    if (environment.empty()) environment = plain;
-    for (const EnvironmentMap* variables : {&definition.env, &request.env}) {
-        for (const auto& [name, value] : *variables)
-            environment[name] = value;
-    }
-    environment["HOST"] = "127.0.0.1";
-    environment["PORT"] = std::to_string(record.port);
-    environment["SESSION_BACKEND_ID"] = record.id.str();
-    environment["SESSION_BACKEND_KEY"] = resource_key;
-    environment["SESSION_BACKEND_FENCING_TOKEN"] = std::to_string(record.fencing_token);
-    environment["JAMSOCKET_SERVICE"] = record.service.account() + "/" + record.service.service();
-    environment["JAMSOCK_MARK"] = record.mark;
-    return environment;
-}
-
-// In `mounts`: a name that somebody gives is none of those that keys have.
-std::string mount_directory(const Mount& mount, const std::string& lock_name) {
-    return mount.is_own() ? "keys/" + lock_name : "named/" + mount.path();
 }
 
 Error ended_before_ready(const BackendId& id, const StatusChange& end,
@@ -86,10 +37,6 @@ Error ended_before_ready(const BackendId& id, const StatusChange& end,
     return for_anybody({ErrorCode::backend_ended_before_ready,
                         fmt::format("The backend {} {} before it was ready.", id.str(), how),
                         fmt::format("jamsock status {}", id.str()), std::move(tail)});
-}
-
-std::int64_t milliseconds(std::chrono::seconds duration) {
-    return std::chrono::milliseconds(duration).count();
 }
 
 // A limit of 0 means the end of the last use; whoever was given a URL gets to use it.
@@ -146,49 +93,37 @@ std::string described(const Command& command) {
 
 }  // namespace
 
-struct Registry::Entry {
-    Entry(const BackendRecord& known, BootNow now)
-        : record(known), activity(std::make_shared<Activity>(now)) {}
-
-    const BackendRecord record;
-    ReadyMark ready;  // once it is
-    std::vector<StatusChange> statuses;
-    const std::shared_ptr<Activity> activity;
-    // Those that have expired stay: a connection that one opened may last as long as the backend.
-    std::shared_ptr<const RevokedTokens> revoked;
-    std::optional<Error> failure;        // why it never came up
-    bool lost_port = false;              // … and that is its port
-    int start_number = 1;                // above 1: in place of one that lost its port
-    std::optional<Deadline> started_at;  // if this daemon started it
-    // When an ending that was asked for is over, if all goes well.
-    std::optional<Deadline> end_by;
-    Event changed;
-
-    Status status() const { return statuses.back().status; }
-    // `enlarge` makes the new set of the one before.
-    template <class Enlarge>
-    void revoke(Enlarge enlarge) {
-        revoked =
-            std::make_shared<const RevokedTokens>(enlarge(revoked ? *revoked : RevokedTokens()));
-    }
-};
-
-Registry::Registry(Store& store, Services& services, Backends& backends, RouteSink routes,
-                   RegistrySettings settings)
+Registry::Registry(Store& store, StoreWriter& writer, Services& services, Backends& backends,
+                   RouteSink routes, RegistrySettings settings)
     : store_(store),
+      writer_(writer),
       services_(services),
       backends_(backends),
       routes_(std::move(routes)),
-      settings_(std::move(settings)) {
+      settings_(std::move(settings)),
+      unrecorded_(writer, [this] { recorded_->notify_all(); }) {
 }
 
 Registry::~Registry() = default;
+
+Task<> Registry::keep_recording() {
+    return unrecorded_.keep_recording();
+}
+
+Task<bool> Registry::recorded() {
+    return unrecorded_.recorded(never);
+}
+
+Task<> Registry::finish_recording() {
+    return unrecorded_.finish();
+}
 
 void Registry::stop() {
     stopping_ = true;
     for (auto& [id, entry] : by_id_)
         entry->changed.notify_all();
     recorded_->notify_all();
+    unrecorded_.stop();
 }
 
 Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
@@ -198,13 +133,15 @@ Task<Result<ConnectResponse>> Registry::connect(const ServiceName& service,
     for (int start_number = 1;; ++start_number) {
         auto held = co_await hold(service, request, ready_by, caller, start_number);
         if (!held) co_return counted(pass_on(held));
-        Entry& entry = *held->entry;
         // The URL's time begins when there is something to use it for.
-        if (!ready_by) co_return counted(grant(entry, held->spawned, request));
-        auto ready = co_await wait_until_ready(held->entry, *ready_by);
-        if (ready) co_return counted(grant(entry, held->spawned, request));
-        if (!may_start_again(entry, request)) co_return counted(pass_on(ready));
-        start_number = entry.start_number;
+        Result<> ready;
+        if (ready_by) ready = co_await wait_until_ready(held->entry, *ready_by);
+        if (ready) {
+            auto granted = co_await grant(held->entry, held->spawned, request);
+            co_return counted(std::move(granted));
+        }
+        if (!may_start_again(*held->entry, request)) co_return counted(pass_on(ready));
+        start_number = held->entry->start_number;
     }
 }
 
@@ -219,32 +156,6 @@ void Registry::count_refused(const Error& refusal) {
 
 bool Registry::may_start_again(const Entry& ended, const ConnectRequest& request) const {
     return ended.lost_port && ended.start_number < most_starts && request.spawn && !stopping_;
-}
-
-Task<Result<Registry::Held>> Registry::hold(const ServiceName& service,
-                                            const ConnectRequest& request,
-                                            std::optional<Patience> ready_by, Caller* caller,
-                                            int start_number) {
-    Ref entry = holder(service, request.key);
-    while (entry && is_ending(entry->status()) && request.spawn) {
-        const Deadline end_by =
-            entry->end_by.value_or(after(entry->record.limits.grace + timeouts::ending_margin));
-        const Patience limit(ready_by ? std::min(end_by, ready_by->until) : end_by, caller);
-        const bool ended = co_await wait_until_ended(entry, limit);
-        if (!ended) co_return tl::unexpected(still_ending(*entry));
-        entry = holder(service, request.key);
-    }
-    if (entry) {
-        auto same = check_same_program(*entry, service, request);
-        if (!same) co_return pass_on(same);
-        co_return Held{entry};
-    }
-    if (caller && caller->has_left()) {
-        co_return fail(ErrorCode::timed_out, "The client left before a backend was started.");
-    }
-    auto started = spawn(service, request, start_number);
-    if (!started) co_return pass_on(started);
-    co_return Held{*started, true};
 }
 
 Result<> Registry::check(const ConnectRequest& request) const {
@@ -309,120 +220,6 @@ Registry::Ref Registry::holder(const ServiceName& service, const std::optional<K
     return found == by_key_.end() ? nullptr : found->second;
 }
 
-Result<Registry::Ref> Registry::spawn(const ServiceName& service, const ConnectRequest& request,
-                                      int start_number) {
-    auto definition = services_.definition(service);
-    if (!definition) return pass_on(definition);
-    if (!request.spawn) {
-        return fail(ErrorCode::key_unheld_no_spawn_config,
-                    fmt::format("No backend holds the key {}.", in_quotes(request.key->str())),
-                    key_command("connect", service, *request.key));
-    }
-    if (auto possible = backends_.can_limit(request.resources); !possible) return pass_on(possible);
-    if (auto room = backends_.check_room(); !room) return pass_on(room);
-    const std::string resource_key = request.key ? request.key->str() : random_mark();
-    auto port = ports_.pick();
-    if (!port) {
-        return fail(ErrorCode::usage_limit, "No TCP port is free for another backend.",
-                    "jamsock list");
-    }
-    auto record = new_record(service, request, *definition, resource_key, *port);
-    if (!record) return pass_on(record);
-    auto entry = std::make_shared<Entry>(*record, settings_.now);
-    entry->start_number = start_number;
-    entry->started_at = std::chrono::steady_clock::now();
-    entry->statuses.push_back({.status = Status::scheduled, .time = record->created_at});
-    if (auto recorded = record_what_waits(); !recorded) return pass_on(recorded);
-    if (auto held = acquire(*record, entry->statuses.back()); !held) return pass_on(held);
-    at_step(Step::row_committed);
-    recorded_->notify_all();
-
-    add(entry);
-    log::info("backend {}: scheduled for the key {}, fencing token {}", record->id.str(),
-              record->key ? in_quotes(record->key->str()) : "none", record->fencing_token);
-    if (start_number > 1) {
-        log::info("backend {}: start {} of {}, as the port of the one before was taken",
-                  record->id.str(), start_number, most_starts);
-    }
-    backends_.start(*record, start_settings(*record, resource_key, request, *definition));
-    return entry;
-}
-
-// A holder that only the database knows of, by a row that makes no sense or that was never told of
-// its end, can't be waited for; whether it lives, the key's lock tells.
-Result<> Registry::acquire(const BackendRecord& record, const StatusChange& scheduled) {
-    auto acquired = store_.acquire_key(record, scheduled);
-    if (acquired || acquired.error().code != ErrorCode::conflict || !record.key) return acquired;
-    const auto recorded = store_.recorded_holder(record.service, *record.key);
-    const auto id = BackendId::parse(recorded.value_or(""));
-    if (!recorded || (id && by_id_.contains(*id))) return acquired;
-    log::error("backend {}: the key {} is held by the backend {} in the database alone; given up",
-               record.id.str(), in_quotes(record.key->str()), in_quotes(*recorded));
-    if (auto given_up = store_.give_up_holder(*recorded); !given_up) return given_up;
-    return store_.acquire_key(record, scheduled);
-}
-
-StartSettings Registry::start_settings(const BackendRecord& record, const std::string& resource_key,
-                                       const ConnectRequest& request,
-                                       const ServiceDefinition& definition) const {
-    StartSettings start{.environment = backend_environment(record, resource_key, request,
-                                                           definition, settings_.plain_environment),
-                        .resources = request.resources};
-    if (request.mount) {
-        start.mount = mount_directory(*request.mount, record.lock_name);
-        start.environment["JAMSOCK_MOUNT"] = settings_.mounts + "/" + *start.mount;
-    }
-    return start;
-}
-
-Result<BackendRecord> Registry::new_record(const ServiceName& service,
-                                           const ConnectRequest& request,
-                                           const ServiceDefinition& definition,
-                                           const std::string& resource_key, std::uint16_t port) {
-    const auto& command = request.command ? request.command : definition.command;
-    if (!command) {
-        return fail_openly(ErrorCode::spawn_failed,
-                           fmt::format("The service {} has no command to run; give it one with: {}",
-                                       in_quotes(service.str()), give_command(service)),
-                           give_command(service));
-    }
-    const std::string lock_name = key_lock::file_name(service, resource_key);
-    const std::int64_t now = wall_milliseconds();
-    auto seen_token = backends_.recorded_token(lock_name);
-    if (!seen_token) return pass_on(seen_token);
-    const std::int64_t highest_token =
-        std::max({store_.last_fencing_token(lock_name), *seen_token, now});
-    const LifeLimits limits(request.limits.over(definition.limits));
-    std::optional<std::int64_t> expires_at_boot;
-    if (limits.lifetime)
-        expires_at_boot = milliseconds_since_boot(settings_.now()) + milliseconds(*limits.lifetime);
-    return BackendRecord{.id = new_id(),
-                         .serial = random_serial(),
-                         .mac_key = MacKey::generate(),
-                         .service = service,
-                         .key = request.key,
-                         .lock_name = lock_name,
-                         .mark = mark_for(settings_.state_directory, random_mark()),
-                         .fencing_token = highest_token + 1,
-                         .created_at = now,
-                         .tag = request.tag,
-                         .command = *command,
-                         .port = port,
-                         .limits = limits,
-                         .readiness = definition.readiness,
-                         .allow_origins = definition.allow_origins.value_or(OriginRule::any),
-                         .expires_at_boot = expires_at_boot};
-}
-
-BackendId Registry::new_id() const {
-    for (std::size_t length = shortest_id;; length = std::min(length + 1, longest_id)) {
-        for (int tries = 0; tries < tries_per_length; ++tries) {
-            const BackendId id = BackendId::parse(random_word(length)).value();
-            if (!by_id_.contains(id) && !store_.find_backend(id)) return id;
-        }
-    }
-}
-
 void Registry::add(const Ref& entry) {
     const BackendRecord& record = entry->record;
     by_id_.emplace(record.id, entry);
@@ -430,7 +227,14 @@ void Registry::add(const Ref& entry) {
         by_key_.emplace(KeyName{record.service.account(), record.service.service(), *record.key},
                         entry);
     }
-    publish(*entry);
+}
+
+void Registry::remove(const Ref& entry) {
+    const BackendRecord& record = entry->record;
+    by_id_.erase(record.id);
+    if (record.key && holder(record.service, record.key) == entry) {
+        by_key_.erase({record.service.account(), record.service.service(), *record.key});
+    }
 }
 
 void Registry::publish(const Entry& entry) {
@@ -452,25 +256,27 @@ void Registry::publish(const Entry& entry) {
 }
 
 // A new connection token costs no write, unless it carries a user or auth data.
-Result<ConnectResponse> Registry::grant(Entry& entry, bool spawned, const ConnectRequest& request) {
-    const BackendRecord& record = entry.record;
+Task<Result<ConnectResponse>> Registry::grant(const Ref& entry, bool spawned,
+                                              const ConnectRequest& request) {
+    const BackendRecord& record = entry->record;
     const Identity identity{request.user, request.auth};
     const bool has_identity = identity.user || identity.auth;
     const std::int64_t now = now_seconds();
     const auto token = ConnectionToken::issue(record.mac_key, record.serial,
                                               static_cast<std::uint32_t>(now), has_identity);
     if (has_identity) {
-        auto remembered = store_.remember_identity(issued(record.id, token), identity, now);
-        if (!remembered) return pass_on(remembered);
+        const Store::IssuedToken named = issued(record.id, token);
+        auto remembered = co_await writer_.remember_identity(named, identity, now);
+        if (!remembered) co_return pass_on(remembered);
     }
-    entry.activity->touch();
+    entry->activity->touch();
     const std::string text = token.reveal();
     at_step(Step::connect_granted);
     const std::string& api = settings_.api_base;
-    return ConnectResponse{
+    co_return ConnectResponse{
         .backend_id = record.id,
         .spawned = spawned,
-        .status = entry.status(),
+        .status = entry->status(),
         .token = text,
         .url = settings_.url_base + text + "/",
         .secret_token = secret_token(record.mac_key, token),
@@ -524,7 +330,7 @@ KeyList Registry::keys(const KeyFilter& filter) const {
     KeyList list;
     for (const auto& [id, entry] : by_id_) {
         const BackendRecord& record = entry->record;
-        if (!matches(record, filter)) continue;
+        if (entry->is_acquiring || !matches(record, filter)) continue;
         if (filter.after && KeyCursor{record.key, id} <= *filter.after) continue;
         list.keys.push_back({.key = record.key,
                              .service = record.service,
@@ -555,6 +361,7 @@ Task<> Registry::add_usage(KeyList& list) const {
 RunningBackends Registry::running_backends() const {
     RunningBackends running;
     for (const auto& [id, entry] : by_id_) {
+        if (entry->is_acquiring) continue;
         const BackendRecord& record = entry->record;
         running.backends.push_back({.id = id,
                                     .service = record.service,
@@ -571,6 +378,9 @@ RunningBackends Registry::running_backends() const {
 Task<Result<EventList>> Registry::events_after(std::int64_t cursor, std::size_t most,
                                                Patience limit) {
     const auto recorded = recorded_;
+    // What has happened by now is in the store by then, unless that can't be.
+    const Deadline soon = after(timeouts::last_store_write);
+    if (!unrecorded_.is_blocked()) co_await unrecorded_.recorded(soon);
     bool may_come = std::chrono::steady_clock::now() < limit.until;
     for (;;) {
         auto list = store_.events_after(cursor, most);
@@ -614,7 +424,8 @@ Result<BackendInfo> Registry::backend(const BackendId& id) const {
                      .port = record.port,
                      .max_idle_seconds = record.limits.max_idle.count()};
     if (record.limits.lifetime) {
-        info.expires_at = record.created_at + milliseconds(*record.limits.lifetime);
+        info.expires_at =
+            record.created_at + std::chrono::milliseconds(*record.limits.lifetime).count();
     }
     if (!ended) {
         info.pid = backends_.pid(id);
@@ -724,8 +535,9 @@ std::vector<StatusChange> Registry::statuses_of(const BackendId& id) const {
 // Also what the store could not take yet.
 std::vector<StatusChange> Registry::statuses_of_ended(const BackendId& id) const {
     std::vector<StatusChange> statuses = store_.statuses(id);
-    for (const auto& [waiting, change] : unrecorded_) {
-        if (waiting == id) statuses.push_back(change);
+    for (const StatusChange& change : unrecorded_.of(id)) {
+        const bool is_there = !statuses.empty() && statuses.back().status >= change.status;
+        if (!is_there) statuses.push_back(change);
     }
     return statuses;
 }
@@ -764,6 +576,10 @@ void Registry::begin_ending(Entry& entry, const Termination& termination) {
     if (!entry.end_by || termination.kind == TerminationKind::hard) {
         entry.end_by = after(termination.grace + timeouts::ending_margin);
     }
+    if (entry.is_acquiring) {  // nothing is started yet that could end
+        entry.wanted_end = termination;
+        return;
+    }
     backends_.terminate(entry.record.id, termination);
 }
 
@@ -783,45 +599,50 @@ Result<TerminateBackendsResponse> Registry::terminate_backends(
     return TerminateBackendsResponse{.found = chosen.size(), .terminated = chosen.size()};
 }
 
-Result<RevokeResponse> Registry::revoke(const BackendId& id, const RevokeRequest& request) {
+Task<Result<RevokeResponse>> Registry::revoke(const BackendId& id, const RevokeRequest& request) {
     auto found = running(id);
-    if (!found) return pass_on(found);
-    Entry& entry = **found;
-    auto revoked = request.by == RevokeRequest::By::user ? revoke_user(entry, request.value)
-                                                         : revoke_token(entry, request.value);
-    if (!revoked) return pass_on(revoked);
-    publish(entry);
-    if (request.close) routes_.cut_revoked(entry.record.serial);
+    if (!found) co_return pass_on(found);
+    const Ref entry = *found;
+    Result<std::size_t> revoked = 0;
+    if (request.by == RevokeRequest::By::user) {
+        revoked = co_await revoke_user(entry, request.value);
+    } else {
+        revoked = co_await revoke_token(entry, request.value);
+    }
+    if (!revoked) co_return pass_on(revoked);
+    if (entry->status() != Status::terminated) publish(*entry);
+    if (request.close) routes_.cut_revoked(entry->record.serial);
     log::info("backend {}: {} connection tokens revoked{}", id.str(), *revoked,
               request.close ? ", their connections end" : "");
-    return RevokeResponse{*revoked};
+    co_return RevokeResponse{*revoked};
 }
 
-Result<std::size_t> Registry::revoke_user(Entry& entry, const std::string& user) {
+Task<Result<std::size_t>> Registry::revoke_user(const Ref& entry, const std::string& user) {
     const std::int64_t now = now_seconds();
-    auto hashes = store_.revoke_user(entry.record.id, user, now);
-    if (!hashes) return pass_on(hashes);
-    entry.revoke(
+    auto hashes = co_await writer_.revoke_user(entry->record.id, user, now);
+    if (!hashes) co_return pass_on(hashes);
+    entry->revoke(
         [&](const RevokedTokens& before) { return before.with(*hashes).with_expired(user, now); });
-    return hashes->size();
+    co_return hashes->size();
 }
 
-Result<std::size_t> Registry::revoke_token(Entry& entry, const std::string& text) {
-    const BackendRecord& record = entry.record;
+Task<Result<std::size_t>> Registry::revoke_token(const Ref& entry, const std::string& text) {
+    const BackendRecord& record = entry->record;
     const auto token = ConnectionToken::decode(text);
     if (!token || token->serial() != record.serial || !token->is_genuine(record.mac_key)) {
-        return fail(
+        co_return fail(
             ErrorCode::invalid_request,
             fmt::format("The token is none that was issued for the backend {}.", record.id.str()));
     }
     std::size_t count = 0;
     if (!token->is_expired(now_seconds())) {
-        auto revoked = store_.revoke(issued(record.id, *token));
-        if (!revoked) return pass_on(revoked);
+        const Store::IssuedToken named = issued(record.id, *token);
+        auto revoked = co_await writer_.revoke(named);
+        if (!revoked) co_return pass_on(revoked);
         count = *revoked;
     }
-    entry.revoke([&](const RevokedTokens& before) { return before.with({token->hash()}); });
-    return count;
+    entry->revoke([&](const RevokedTokens& before) { return before.with({token->hash()}); });
+    co_return count;
 }
 
 Result<> Registry::recall_revoked() {
@@ -865,11 +686,11 @@ Task<Result<>> Registry::delete_service(const ServiceName& name,
         const bool ended = co_await wait_until_ended(entry, limit);
         if (!ended) co_return tl::unexpected(still_ending(*entry));
     }
-    co_return deletion->finish();
+    co_return co_await deletion->finish();
 }
 
 void Registry::look_after() {
-    record_what_waits();
+    unrecorded_.try_again();
     end_idle();
 }
 
@@ -907,22 +728,28 @@ std::unordered_set<std::string> Registry::locks_in_use() const {
     return names;
 }
 
-StatusChange Registry::take_in(const BackendRecord& record, const std::optional<ReadyMark>& ready) {
+Task<StatusChange> Registry::take_in(const BackendRecord& record,
+                                     const std::optional<ReadyMark>& ready) {
     auto entry = std::make_shared<Entry>(record, settings_.now);
     entry->ready = ready.value_or(ReadyMark{});
     entry->statuses = store_.statuses(record.id);
     if (entry->statuses.empty()) {
         log::warn("backend {}: unknown to the database; taken from its directory", record.id.str());
         entry->statuses.push_back({.status = Status::scheduled, .time = record.created_at});
-        if (auto recorded = acquire(record, entry->statuses.back()); !recorded) {
+        const StatusChange scheduled = entry->statuses.back();
+        const auto recorded = co_await acquire(record, scheduled);
+        if (!recorded) {
             log::error("backend {}: {}", record.id.str(), with_cause(recorded.error()));
         }
         recorded_->notify_all();
         enter(*entry,
               {.status = ready ? Status::ready : Status::starting, .time = wall_milliseconds()});
     }
-    if (entry->status() != Status::terminated) add(entry);
-    return entry->statuses.back();
+    if (entry->status() != Status::terminated) {
+        add(entry);
+        publish(*entry);
+    }
+    co_return entry->statuses.back();
 }
 
 // No two at the same time, so that whoever sorts them by it keeps their order.
@@ -931,32 +758,7 @@ void Registry::enter(Entry& entry, StatusChange change) {
         change.time = std::max(change.time, entry.statuses.back().time + 1);
     }
     entry.statuses.push_back(change);
-    unrecorded_.emplace_back(entry.record.id, change);
-    record_what_waits();
-}
-
-// In order, so that no key is freed before it was held. Fails while one can't be recorded; what
-// contradicts the database, and so never can be, is given up.
-Result<> Registry::record_what_waits() {
-    while (!unrecorded_.empty()) {
-        const auto& [id, change] = unrecorded_.front();
-        auto recorded = record(id, change);
-        if (!recorded && recorded.error().code != ErrorCode::conflict) return recorded;
-        unrecorded_.pop_front();
-        recorded_->notify_all();
-    }
-    return {};
-}
-
-// Of an end that can't be recorded as it was, that it came: else the key would stay held.
-Result<> Registry::record(const BackendId& id, const StatusChange& change) {
-    auto recorded = store_.record_status(id, change);
-    if (recorded) return recorded;
-    log::error("backend {}: {} is not recorded: {}", id.str(), word(change.status),
-               with_cause(recorded.error()));
-    const bool can_be_bare = change.status == Status::terminated;
-    if (recorded.error().code != ErrorCode::conflict || !can_be_bare) return recorded;
-    return store_.record_status(id, {.status = change.status, .time = change.time});
+    unrecorded_.add(entry.record.id, change);
 }
 
 void Registry::on_exit(const BackendId& id) {
@@ -984,10 +786,7 @@ void Registry::on_event(const BackendEvent& event) {
     }
     if (event.change.status == Status::terminated) {
         routes_.remove(record.serial);
-        by_id_.erase(event.id);
-        if (record.key && holder(record.service, record.key) == entry) {
-            by_key_.erase({record.service.account(), record.service.service(), *record.key});
-        }
+        remove(entry);
     } else {
         publish(*entry);
     }

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -25,7 +24,9 @@
 #include "daemon/proxy/routes.h"
 #include "daemon/registry/key_cursor.h"
 #include "daemon/registry/services.h"
+#include "daemon/registry/unrecorded.h"
 #include "daemon/store/store.h"
+#include "daemon/store/store_writer.h"
 
 namespace jamsock {
 
@@ -55,9 +56,16 @@ struct KeyFilter {
 
 class Registry {
   public:
-    Registry(Store& store, Services& services, Backends& backends, RouteSink routes,
-             RegistrySettings settings);
+    // Reads by `store`, and writes by `writer`.
+    Registry(Store& store, StoreWriter& writer, Services& services, Backends& backends,
+             RouteSink routes, RegistrySettings settings);
     ~Registry();
+
+    // Records what happens; to be run from the beginning, until `finish_recording`.
+    Task<> keep_recording();
+    Task<> finish_recording();
+    // Until all that has happened by now is recorded. False: it can't be before the daemon stops.
+    Task<bool> recorded();
 
     // The arguments of a task stay alive until it has ended.
 
@@ -82,7 +90,7 @@ class Registry {
     // cursor. Waits for one until `limit`; then there may be none.
     Task<Result<EventList>> events_after(std::int64_t cursor, std::size_t most, Patience limit);
     // The cursor behind all that there is.
-    std::int64_t last_event() const { return store_.last_event(); }
+    std::int64_t last_event() const { return writer_.last_event(); }
 
     // The backends that a key has had, live and ended, the newest first: up to `most`.
     Result<KeyHistory> history(const ServiceName& service, const Key& key, std::size_t most) const;
@@ -124,7 +132,7 @@ class Registry {
     // Ends connection tokens of a backend that has not ended; with `close`, also the connections
     // that use them. One that has expired or was revoked before is fine. InvalidRequest for a token
     // that was not issued for this backend.
-    Result<RevokeResponse> revoke(const BackendId& id, const RevokeRequest& request);
+    Task<Result<RevokeResponse>> revoke(const BackendId& id, const RevokeRequest& request);
 
     // Removes a service or one of its environments from `services`. Conflict while backends of it
     // run; with `force` they are ended first, each with its own grace.
@@ -143,7 +151,7 @@ class Registry {
 
     // Takes in what recovery found, before anything else is asked (DESIGN, Recovery). `ready`
     // as the backend's directory has it. Gives the last status known of the backend.
-    StatusChange take_in(const BackendRecord& record, const std::optional<ReadyMark>& ready);
+    Task<StatusChange> take_in(const BackendRecord& record, const std::optional<ReadyMark>& ready);
     // After that: no token that was revoked is good again.
     Result<> recall_revoked();
     // The live backends that the store names.
@@ -186,7 +194,18 @@ class Registry {
     Task<Result<Held>> hold(const ServiceName& service, const ConnectRequest& request,
                             std::optional<Patience> ready_by, Caller* caller, int start_number);
     bool may_start_again(const Entry& ended, const ConnectRequest& request) const;
-    Result<Ref> spawn(const ServiceName& service, const ConnectRequest& request, int start_number);
+    Task<Result<Ref>> settled_holder(const ServiceName& service, const ConnectRequest& request,
+                                     std::optional<Patience> ready_by, Caller* caller);
+    Task<Result<>> wait_until_acquired(const Ref& entry, Caller* caller);
+    Task<Result<>> wait_until_free(const Ref& entry, std::optional<Patience> ready_by,
+                                   Caller* caller);
+    Task<Result<Ref>> spawn(const ServiceName& service, const ConnectRequest& request,
+                            int start_number);
+    Result<Ref> new_entry(const ServiceName& service, const ConnectRequest& request,
+                          const ServiceDefinition& definition, const std::string& resource_key);
+    Task<Result<>> acquire(const BackendRecord& record, const StatusChange& scheduled);
+    void refuse(const Ref& entry, const Error& why);
+    void begin(const Entry& entry, const StartSettings& settings);
     Result<BackendRecord> new_record(const ServiceName& service, const ConnectRequest& request,
                                      const ServiceDefinition& definition,
                                      const std::string& resource_key, std::uint16_t port);
@@ -194,15 +213,17 @@ class Registry {
                                  const ConnectRequest& request,
                                  const ServiceDefinition& definition) const;
     BackendId new_id() const;
-    Result<ConnectResponse> grant(Entry& entry, bool spawned, const ConnectRequest& request);
+    Task<Result<ConnectResponse>> grant(const Ref& entry, bool spawned,
+                                        const ConnectRequest& request);
     Task<Result<>> wait_until_ready(const Ref& entry, Patience limit);
     Error still_ending(const Entry& entry) const;
     Result<Ref> running(const BackendId& id) const;
-    Result<std::size_t> revoke_user(Entry& entry, const std::string& user);
-    Result<std::size_t> revoke_token(Entry& entry, const std::string& text);
+    Task<Result<std::size_t>> revoke_user(const Ref& entry, const std::string& user);
+    Task<Result<std::size_t>> revoke_token(const Ref& entry, const std::string& text);
     Task<bool> wait_until_ended(const Ref& entry, Patience limit);
     bool is_good(const BackendRecord& record, const ConnectionToken& token) const;
     void add(const Ref& entry);
+    void remove(const Ref& entry);
     void publish(const Entry& entry);
     void enter(Entry& entry, StatusChange change);
     void begin_ending(Entry& entry, const Termination& termination);
@@ -210,11 +231,9 @@ class Registry {
     void end_idle();
     std::vector<StatusChange> statuses_of_ended(const BackendId& id) const;
     std::vector<StatusChange> statuses_of(const BackendId& id) const;
-    Result<> record_what_waits();
-    Result<> record(const BackendId& id, const StatusChange& change);
-    Result<> acquire(const BackendRecord& record, const StatusChange& scheduled);
 
     Store& store_;
+    StoreWriter& writer_;
     Services& services_;
     Backends& backends_;
     RouteSink routes_;
@@ -222,10 +241,9 @@ class Registry {
     Ports ports_;
     std::unordered_map<BackendId, Ref> by_id_;
     std::map<KeyName, Ref> by_key_;
-    // What the store could not take (a full disk, a locked file); tried again before the next
-    // write.
-    std::deque<std::pair<BackendId, StatusChange>> unrecorded_;
+    std::size_t acquiring_ = 0;  // those whose rows are on their way to the store
     const std::shared_ptr<Event> recorded_ = std::make_shared<Event>();  // any status
+    Unrecorded unrecorded_;
     Counts counts_;
     bool stopping_ = false;
 };

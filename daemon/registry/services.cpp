@@ -34,9 +34,27 @@ Result<> check_variables(const EnvironmentMap& variables) {
     return {};
 }
 
-Services::Services(Store& store, std::vector<Store::ServiceRow> recorded, Command standard,
-                   CheckProgram check_program)
-    : store_(store), standard_(std::move(standard)), check_program_(std::move(check_program)) {
+// The change that is being made; the next one waits for its end.
+class Services::Turn {
+  public:
+    explicit Turn(Services& services) : services_(services) { services_.is_changing_ = true; }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn() {
+        services_.is_changing_ = false;
+        services_.changed_.notify_all();
+    }
+
+  private:
+    Services& services_;
+};
+
+Services::Services(Store& store, StoreWriter& writer, std::vector<Store::ServiceRow> recorded,
+                   Command standard, CheckProgram check_program)
+    : store_(store),
+      writer_(writer),
+      standard_(std::move(standard)),
+      check_program_(std::move(check_program)) {
     for (Store::ServiceRow& row : recorded)
         definitions_.emplace(row.name, Definition{row.created_at, std::move(row.definition)});
     ensure_standard();
@@ -87,10 +105,16 @@ Result<> Services::check_new(const ServiceName& name) const {
                 give_command(name));
 }
 
-Result<> Services::record(const ServiceName& name, Definition definition) {
-    auto recorded = store_.record_service({name, definition.created_at, definition.own});
-    if (recorded) definitions_.insert_or_assign(name, std::move(definition));
-    return recorded;
+Task<> Services::others_done() {
+    while (is_changing_)
+        co_await changed_.wait_until(never);
+}
+
+Task<Result<>> Services::record(const ServiceName& name, const Definition& definition) {
+    const Store::ServiceRow row{name, definition.created_at, definition.own};
+    const Result<> recorded = co_await writer_.record_service(row);
+    if (recorded) definitions_.insert_or_assign(name, definition);
+    co_return recorded;
 }
 
 // Looked at twice: others may change the services while a program is looked at.
@@ -98,8 +122,11 @@ Task<Result<>> Services::create(const ServiceName& name, const ServiceDefinition
     if (auto fresh = check_new(name); !fresh) co_return fresh;
     const auto sound = co_await check(definition);
     if (!sound) co_return sound;
+    co_await others_done();
+    const Turn turn(*this);
     if (auto fresh = check_new(name); !fresh) co_return fresh;
-    co_return record(name, {wall_milliseconds(), definition});
+    const Definition made{wall_milliseconds(), definition};
+    co_return co_await record(name, made);
 }
 
 Task<Result<>> Services::update(const ServiceName& name, const ServiceUpdateRequest& change) {
@@ -110,10 +137,12 @@ Task<Result<>> Services::update(const ServiceName& name, const ServiceUpdateRequ
     if (!change.command) given.command.reset();
     const auto sound = co_await check(given);
     if (!sound) co_return sound;
+    co_await others_done();
+    const Turn turn(*this);
     present = known(name);
     if (!present) co_return pass_on(present);
-    Definition updated{(*present)->created_at, change.applied_to((*present)->own)};
-    co_return record(name, std::move(updated));
+    const Definition updated{(*present)->created_at, change.applied_to((*present)->own)};
+    co_return co_await record(name, updated);
 }
 
 ServiceList Services::list() const {
@@ -177,12 +206,14 @@ Services::Deletion::~Deletion() {
     if (services_) services_->being_deleted_.erase(name_);
 }
 
-Result<> Services::Deletion::finish() {
-    auto removed = services_->store_.remove_service(name_);
-    if (!removed) return removed;
+Task<Result<>> Services::Deletion::finish() {
+    co_await services_->others_done();
+    const Turn turn(*services_);
+    const Result<> removed = co_await services_->writer_.remove_service(name_);
+    if (!removed) co_return removed;
     services_->forget(name_);
     services_->ensure_standard();
-    return {};
+    co_return Result<>();
 }
 
 }  // namespace jamsock

@@ -12,6 +12,7 @@
 #include "common/service_types.h"
 #include "daemon/asio.h"
 #include "daemon/store/store.h"
+#include "daemon/store/store_writer.h"
 
 namespace jamsock {
 
@@ -21,9 +22,9 @@ class Services {
     using CheckProgram = std::function<Task<Result<>>(const Command&)>;
 
     // `recorded` as the store has them. `standard` is the command of the default service, which is
-    // always there, until it is given another one. `store` must outlive this.
-    Services(Store& store, std::vector<Store::ServiceRow> recorded, Command standard,
-             CheckProgram check_program);
+    // always there, until it is given another one. `store` and `writer` must outlive this.
+    Services(Store& store, StoreWriter& writer, std::vector<Store::ServiceRow> recorded,
+             Command standard, CheckProgram check_program);
 
     // InvalidRequest if the name is taken, the program can't be run, or a variable is reserved;
     // ServiceNotFound for an environment of no service. Running backends stay as they are.
@@ -44,7 +45,7 @@ class Services {
         Deletion& operator=(Deletion&&) = delete;
         ~Deletion();
         // The default service gets back its first definition.
-        Result<> finish();
+        Task<Result<>> finish();
 
       private:
         friend class Services;
@@ -65,15 +66,20 @@ class Services {
     Result<const Definition*> known(const ServiceName& name) const;
     Task<Result<>> check(const ServiceDefinition& definition) const;
     Result<> check_new(const ServiceName& name) const;
-    Result<> record(const ServiceName& name, Definition definition);
+    class Turn;
+    Task<> others_done();
+    Task<Result<>> record(const ServiceName& name, const Definition& definition);
     void ensure_standard();
     void forget(const ServiceName& name);
 
     Store& store_;
+    StoreWriter& writer_;
     Command standard_;
     CheckProgram check_program_;
     std::map<ServiceName, Definition> definitions_;
     std::set<ServiceName> being_deleted_;
+    bool is_changing_ = false;  // a change is made of what was there before it
+    Event changed_;
 };
 
 // ReservedEnvVar if jamsock itself sets one of them.

@@ -191,4 +191,13 @@ Result<SQLite::Database> open_database(const std::string& path) try {
     }
 }
 
+Result<SQLite::Database> open_database_for_reading(const std::string& path) try {
+    SQLite::Database database(path, SQLite::OPEN_READWRITE, reading_timeout_milliseconds);
+    database.exec("PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;");
+    return database;
+} catch (const SQLite::Exception& failure) {
+    log::error("store: {} (SQLite code {})", failure.what(), failure.getExtendedErrorCode());
+    return refuse("can't be read", shell_line({"ls", "-l", path}));
+}
+
 }  // namespace jamsock

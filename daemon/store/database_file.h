@@ -13,9 +13,14 @@
 namespace jamsock {
 
 inline constexpr int busy_timeout_milliseconds = 5000;
+inline constexpr int reading_timeout_milliseconds = 20;
 
 // Opens or makes it, as Store::open says.
 Result<SQLite::Database> open_database(const std::string& path);
+
+// One more connection, which writes nothing and hardly waits: in WAL mode readers need no lock that
+// a writer has.
+Result<SQLite::Database> open_database_for_reading(const std::string& path);
 
 struct FileIdentity {
     dev_t device = 0;

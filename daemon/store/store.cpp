@@ -2,6 +2,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sqlite3.h>
 
 #include <chrono>
@@ -15,6 +16,13 @@
 namespace jamsock {
 
 using namespace rows;
+
+namespace {
+
+constexpr std::chrono::milliseconds usual_patience{busy_timeout_milliseconds};
+constexpr int pause_milliseconds = 2;
+
+}  // namespace
 
 struct Store::Connection {
     Connection(std::string location, SQLite::Database opened)
@@ -30,8 +38,21 @@ struct Store::Connection {
         return *slot;
     }
 
+    // Again and again while another program has the database locked: whether to try again.
+    static int wait_for_lock(void* connection, int tries) {
+        auto& self = *static_cast<Connection*>(connection);
+        const auto now = std::chrono::steady_clock::now();
+        if (tries == 0) self.locked_since = now;
+        const auto limit = self.patience ? self.patience() : self.locked_since + usual_patience;
+        if (now >= limit) return 0;
+        ::poll(nullptr, 0, pause_milliseconds);
+        return 1;
+    }
+
     std::string path;
     SQLite::Database database;
+    std::function<std::chrono::steady_clock::time_point()> patience;
+    std::chrono::steady_clock::time_point locked_since;
     std::optional<FileIdentity> opened_file;
     std::unique_ptr<SQLite::Statement> insert_backend, insert_status, insert_held_key,
         insert_fencing, select_fencing, select_identity;
@@ -167,10 +188,22 @@ Result<Store> Store::open(const std::string& path) {
     auto database = open_database(path);
     if (!database) return pass_on(database);
     auto connection = std::make_unique<Connection>(path, std::move(*database));
+    ::sqlite3_busy_handler(connection->database.getHandle(), &Connection::wait_for_lock,
+                           connection.get());
     auto last_event = greatest_seq(connection->database);
     if (!last_event) return pass_on(last_event);
     connection->last_event = *last_event;
     return Store(std::move(connection));
+}
+
+Result<Store> Store::open_for_reading(const std::string& path) {
+    auto database = open_database_for_reading(path);
+    if (!database) return pass_on(database);
+    return Store(std::make_unique<Connection>(path, std::move(*database)));
+}
+
+void Store::be_patient_until(std::function<std::chrono::steady_clock::time_point()> limit) {
+    connection_->patience = std::move(limit);
 }
 
 Result<> Store::acquire_key(const BackendRecord& backend, const StatusChange& scheduled) {

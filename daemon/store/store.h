@@ -1,9 +1,12 @@
 // What the daemon remembers, in one SQLite file (DESIGN, The store). The face is domain verbs; no
-// SQL and no SQLite type leaves this folder. Owned by the worker, called on its control thread;
-// a verb that succeeded is committed. A failure to write is `internal` and changes nothing.
+// SQL and no SQLite type leaves this folder. One connection, for one thread: the control thread
+// reads by one of its own, which never waits for a writer, and writes through a StoreWriter.
+// A verb that succeeded is committed. A failure to write changes nothing.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +28,12 @@ class Store {
     // Opens or makes the database file at `path` (":memory:" for tests). Refuses, and leaves
     // untouched, a file that is damaged, is no database of jamsock's, or is of a newer version.
     static Result<Store> open(const std::string& path);
+    // One more connection to a database that is open, for reading alone.
+    static Result<Store> open_for_reading(const std::string& path);
+
+    // Until when to wait while another program has the database locked; asked while it has. Five
+    // seconds for each verb if it isn't said.
+    void be_patient_until(std::function<std::chrono::steady_clock::time_point()> limit);
 
     Store(Store&&) noexcept;
     Store& operator=(Store&&) noexcept;

@@ -26,7 +26,9 @@ struct House {
     HelperThread helper;
     std::unordered_set<std::string> locks_in_use;
     std::int64_t time = now;
+    StoreWriter writer{store};
     Housekeeping housekeeping{store,
+                              writer,
                               files,
                               helper,
                               {.history_life = std::chrono::days(30),

@@ -19,7 +19,7 @@ using Json = nlohmann::json;
 namespace {
 
 struct NoBackends final : Backends {
-    Result<> check_room() const override { return {}; }
+    Result<> check_room(std::size_t) const override { return {}; }
     Result<> can_limit(const ResourceLimits&) const override { return {}; }
     void start(const BackendRecord&, const StartSettings&) override {}
     void terminate(const BackendId&, const Termination&) override {}
@@ -41,10 +41,12 @@ constexpr const char* api_token = "local.012345678901234567890123456789012345678
 struct Served {
     Store store = Store::open(":memory:").value();
     NoBackends backends;
-    Services services{store, {}, {{"/demo"}, "/"}, [](const Command&) -> Task<Result<>> {
+    StoreWriter writer{store};
+    Services services{store, writer, {}, {{"/demo"}, "/"}, [](const Command&) -> Task<Result<>> {
                           co_return Result<>();
                       }};
     Registry registry{store,
+                      writer,
                       services,
                       backends,
                       {[](auto) {}, [](auto) {}, [](auto) {}},
@@ -71,6 +73,7 @@ struct Served {
     Response ask(const Request& request) {
         std::optional<Response> response;
         asio::io_context loop;
+        asio::co_spawn(loop, registry.keep_recording(), asio::detached);
         asio::co_spawn(
             loop,
             [&]() -> Task<> {

@@ -121,6 +121,9 @@ TEST_CASE("figures stand under their names and labels") {
     metrics.spawn_to_ready.add(std::chrono::milliseconds(25));
     metrics.spawn_to_ready.add(std::chrono::seconds(50));
     metrics.started_at = 1763978400.25;
+    metrics.longest_pause = 2.5;
+    metrics.longest_recent_pause = 0.25;
+    metrics.lost_log_lines = 4;
     const auto families = parsed(metrics_text(metrics));
     const auto value = [&](const std::string& family, const std::string& label = "") {
         const Sample* const sample = families.at(family).find(family, label);
@@ -133,6 +136,9 @@ TEST_CASE("figures stand under their names and labels") {
     CHECK(value("jamsock_connects_total", "outcome=\"held\"") == 5);
     CHECK(value("jamsock_keys_held") == 7);
     CHECK(value("jamsock_build_info", "version=\"1.2.3\"") == 1);
+    CHECK(value("jamsock_control_longest_pause_seconds", "since=\"start\"") == 2.5);
+    CHECK(value("jamsock_control_longest_pause_seconds", "since=\"minute\"") == 0.25);
+    CHECK(value("jamsock_log_lines_lost_total") == 4);
     CHECK(value("process_open_fds") == 30);
     CHECK(value("process_start_time_seconds") == 1763978400.25);
     const Family& starts = families.at("jamsock_spawn_to_ready_seconds");

@@ -30,7 +30,7 @@ struct FakeBackends final : Backends {
     std::optional<Error> cant_limit;
     std::vector<StartSettings> settings;
 
-    Result<> check_room() const override {
+    Result<> check_room(std::size_t) const override {
         if (has_room) return {};
         return fail(ErrorCode::usage_limit, "Too many.", "jamsock list");
     }
@@ -79,10 +79,12 @@ struct World {
     std::vector<std::shared_ptr<const Route>> published;
     std::vector<std::uint64_t> removed;
     std::vector<std::pair<std::uint64_t, std::size_t>> cut;  // how many were published before
+    StoreWriter writer{store};
     Services services{
-        store, {}, demo, [](const Command&) -> Task<Result<>> { co_return Result<>(); }};
+        store, writer, {}, demo, [](const Command&) -> Task<Result<>> { co_return Result<>(); }};
     Registry registry{
         store,
+        writer,
         services,
         backends,
         {[this](auto route) { published.push_back(std::move(route)); },
@@ -90,6 +92,8 @@ struct World {
          [this](std::uint64_t serial) { cut.emplace_back(serial, published.size()); }},
         {"http://127.0.0.1:9090/", "http://127.0.0.1:8080", "/state/mounts", &now}};
     asio::io_context loop;
+
+    World() { asio::co_spawn(loop, registry.keep_recording(), asio::detached); }
 
     Result<> create_service(const ServiceName& name, const ServiceDefinition& definition) {
         return test::result_of(loop, services.create(name, definition));
@@ -139,6 +143,15 @@ struct World {
             begin_connect(std::move(request), false, ServiceName::parse(service).value());
         REQUIRE(answer->has_value());
         return **answer;
+    }
+
+    Result<RevokeResponse> revoke(const BackendId& id, const RevokeRequest& request) {
+        return test::result_of(loop, registry.revoke(id, request));
+    }
+    StatusChange take_in(const BackendRecord& record, const std::optional<ReadyMark>& ready) {
+        const StatusChange last = test::result_of(loop, registry.take_in(record, ready));
+        settle();
+        return last;
     }
 
     // The answer is empty while it waits.
@@ -842,12 +855,12 @@ TEST_CASE(
     const auto one = world.connect(for_key("doc")).value();
     const auto other = world.connect(for_key("doc")).value();
     CHECK_FALSE(world.published.back()->revoked);
-    CHECK(world.registry.revoke(one.backend_id, of_token(one))->revoked == 1);
+    CHECK(world.revoke(one.backend_id, of_token(one))->revoked == 1);
     CHECK(is_revoked(world, one));
     CHECK_FALSE(is_revoked(world, other));
     CHECK(world.store.revoked(0).value().at(one.backend_id) == std::vector{token_in(one).hash()});
-    CHECK(world.registry.revoke(one.backend_id, of_token(one))->revoked == 0);
-    CHECK(world.registry.revoke(one.backend_id, of_token(other))->revoked == 1);
+    CHECK(world.revoke(one.backend_id, of_token(one))->revoked == 0);
+    CHECK(world.revoke(one.backend_id, of_token(other))->revoked == 1);
     world.happens(one.backend_id, {.status = Status::ready});
     CHECK(is_revoked(world, one));
     CHECK(is_revoked(world, other));
@@ -862,15 +875,15 @@ TEST_CASE("a user's tokens for one backend are revoked, and later ones are good"
     const auto bobs = world.connect(for_user("bob")).value();
     const auto elsewhere = world.connect(for_user("ann", "other")).value();
     const RevokeRequest ann{RevokeRequest::By::user, "ann"};
-    CHECK(world.registry.revoke(first.backend_id, ann)->revoked == 2);
+    CHECK(world.revoke(first.backend_id, ann)->revoked == 2);
     CHECK(world.published.back()->id == first.backend_id);
     CHECK(is_revoked(world, first));
     CHECK(is_revoked(world, second));
     CHECK_FALSE(is_revoked(world, bobs));
     CHECK_FALSE(is_revoked(world, world.connect(for_user("ann")).value()));
-    CHECK(world.registry.revoke(first.backend_id, ann)->revoked == 1);
-    CHECK(world.registry.revoke(elsewhere.backend_id, ann)->revoked == 1);
-    CHECK(world.registry.revoke(first.backend_id, {RevokeRequest::By::user, "eve"})->revoked == 0);
+    CHECK(world.revoke(first.backend_id, ann)->revoked == 1);
+    CHECK(world.revoke(elsewhere.backend_id, ann)->revoked == 1);
+    CHECK(world.revoke(first.backend_id, {RevokeRequest::By::user, "eve"})->revoked == 0);
 }
 
 TEST_CASE(
@@ -878,13 +891,13 @@ TEST_CASE(
     World world;
     const auto backend = world.connect(for_user("ann")).value();
     const std::uint64_t serial = world.published.back()->serial;
-    CHECK(world.registry.revoke(backend.backend_id, of_token(backend))->revoked == 1);
+    CHECK(world.revoke(backend.backend_id, of_token(backend))->revoked == 1);
     CHECK(world.cut.empty());
     RevokeRequest closing = of_token(backend);
     closing.close = true;
-    CHECK(world.registry.revoke(backend.backend_id, closing)->revoked == 0);
+    CHECK(world.revoke(backend.backend_id, closing)->revoked == 0);
     closing = {RevokeRequest::By::user, "ann", true};
-    CHECK(world.registry.revoke(backend.backend_id, closing)->revoked == 0);
+    CHECK(world.revoke(backend.backend_id, closing)->revoked == 0);
     CHECK(world.cut ==
           std::vector{std::pair{serial, std::size_t{3}}, std::pair{serial, std::size_t{4}}});
 }
@@ -896,13 +909,13 @@ TEST_CASE("a token that has expired is revoked for the connections that it opene
     const auto long_ago = static_cast<std::uint32_t>(wall_milliseconds() / 1000 - 3600);
     const auto old = ConnectionToken::issue(record.mac_key, record.serial, long_ago, true);
     const RevokeRequest request{RevokeRequest::By::token, old.reveal()};
-    CHECK(world.registry.revoke(backend.backend_id, request)->revoked == 0);
+    CHECK(world.revoke(backend.backend_id, request)->revoked == 0);
     CHECK(world.published.back()->revoked->contains(old));
     CHECK(world.store.revoked(0).value().empty());
 
     const auto older = ConnectionToken::issue(record.mac_key, record.serial, long_ago - 5, true);
     CHECK_FALSE(world.published.back()->revoked->contains(older, "ann"));
-    REQUIRE(world.registry.revoke(backend.backend_id, {RevokeRequest::By::user, "ann"}));
+    REQUIRE(world.revoke(backend.backend_id, {RevokeRequest::By::user, "ann"}));
     CHECK(world.published.back()->revoked->contains(older, "ann"));
     CHECK_FALSE(world.published.back()->revoked->contains(older, "bob"));
 }
@@ -914,7 +927,7 @@ TEST_CASE("what can't be revoked is refused, and changes no route") {
     const std::size_t published = world.published.size();
     const auto refused = [&](const BackendId& id, RevokeRequest request) {
         request.close = true;
-        const auto answer = world.registry.revoke(id, request);
+        const auto answer = world.revoke(id, request);
         REQUIRE_FALSE(answer);
         return answer.error();
     };
@@ -941,17 +954,17 @@ TEST_CASE("a daemon that starts anew knows what was revoked before it serves") {
     const auto revoked = world.connect(for_user("ann")).value();
     const auto good = world.connect(for_key("doc")).value();
     const auto ended = world.connect(for_key("ended")).value();
-    REQUIRE(world.registry.revoke(ended.backend_id, of_token(ended)));
+    REQUIRE(world.revoke(ended.backend_id, of_token(ended)));
     world.happens(ended.backend_id, {.status = Status::terminated});
-    REQUIRE(world.registry.revoke(revoked.backend_id, {RevokeRequest::By::user, "ann"}));
+    REQUIRE(world.revoke(revoked.backend_id, {RevokeRequest::By::user, "ann"}));
     std::vector<std::shared_ptr<const Route>> published;
     Registry next(
-        world.store, world.services, world.backends,
+        world.store, world.writer, world.services, world.backends,
         {[&](auto route) { published.push_back(std::move(route)); }, [](auto) {}, [](auto) {}},
         {"http://x/"});
     const auto live = next.recorded_live().value();
     for (const BackendRecord& record : live)
-        next.take_in(record, std::nullopt);
+        test::result_of(world.loop, next.take_in(record, std::nullopt));
     REQUIRE(next.recall_revoked());
     REQUIRE(published.back()->revoked);
     CHECK(published.back()->id == revoked.backend_id);
@@ -965,7 +978,7 @@ TEST_CASE("recovery takes a backend that the database forgot, and keeps its key 
     const BackendRecord record = before.backends.started[0].record;
 
     World after_loss;
-    const StatusChange last = after_loss.registry.take_in(record, ReadyMark{});
+    const StatusChange last = after_loss.take_in(record, ReadyMark{});
     CHECK(last.status == Status::ready);
     const auto found = after_loss.connect(look_up("doc")).value();
     CHECK(found.backend_id == backend.backend_id);
@@ -987,7 +1000,7 @@ TEST_CASE("a route says where its backend listens, from ready on and after recov
 
     for (const bool is_ipv6 : {true, false}) {
         World next;
-        next.registry.take_in(world.backends.started[0].record, ReadyMark{.is_ipv6 = is_ipv6});
+        next.take_in(world.backends.started[0].record, ReadyMark{.is_ipv6 = is_ipv6});
         CHECK(next.published.back()->is_ipv6 == is_ipv6);
     }
 }
@@ -1001,7 +1014,7 @@ TEST_CASE("a route says which socket its backend listens with, from ready on and
                              .ready = {.listener = listener}});
     CHECK(world.published.back()->listener == listener);
     World next;
-    next.registry.take_in(world.backends.started[0].record, ReadyMark{.listener = listener});
+    next.take_in(world.backends.started[0].record, ReadyMark{.listener = listener});
     CHECK(next.published.back()->listener == listener);
 }
 
@@ -1022,11 +1035,12 @@ TEST_CASE("recovery goes on from what the database says") {
     World world;
     const auto backend = world.connect(for_key("doc")).value();
     world.happens(backend.backend_id, {.status = Status::waiting});
-    Registry next(world.store, world.services, world.backends,
+    Registry next(world.store, world.writer, world.services, world.backends,
                   {[](auto) {}, [](auto) {}, [](auto) {}}, {"http://x/"});
     const auto live = next.recorded_live().value();
     for (const BackendRecord& record : live) {
-        CHECK(next.take_in(record, std::nullopt).status == Status::waiting);
+        const StatusChange last = test::result_of(world.loop, next.take_in(record, std::nullopt));
+        CHECK(last.status == Status::waiting);
     }
     CHECK(next.live_count() == 1);
 }
@@ -1245,7 +1259,7 @@ TEST_CASE("a daemon that starts anew gives an adopted backend its whole idle tim
     const BackendRecord record = world.backends.started[0].record;
     pass(3600s);
     World next;
-    next.registry.take_in(record, ReadyMark{});
+    next.take_in(record, ReadyMark{});
     pass(299s);
     next.registry.look_after();
     CHECK(next.backends.terminated.empty());
@@ -1273,7 +1287,7 @@ TEST_CASE("a status that contradicts the database keeps no other from being reco
     BackendRecord older = world.backends.started[0].record;
     older.id = BackendId::parse("older").value();
     older.serial += 1;
-    world.registry.take_in(older, std::nullopt);  // its key is another's, so it gets no row
+    world.take_in(older, std::nullopt);  // its key is another's, so it gets no row
 
     world.happens(holder.backend_id, {.status = Status::ready});
     CHECK(world.store.statuses(holder.backend_id).back().status == Status::ready);
@@ -1296,11 +1310,11 @@ TEST_CASE("a key whose holder nothing but a row that makes no sense knows of is 
     const auto lost = world.connect(for_key("doc")).value();
     const auto held = world.connect(for_key("held")).value();
     world.execute("UPDATE backend SET mac_key = zeroblob(32), service = '/' WHERE key = 'doc'");
-    Registry next(world.store, world.services, world.backends,
+    Registry next(world.store, world.writer, world.services, world.backends,
                   {[](auto) {}, [](auto) {}, [](auto) {}}, {"http://x/"});
     const auto live = next.recorded_live().value();
     for (const BackendRecord& record : live)
-        next.take_in(record, std::nullopt);
+        test::result_of(world.loop, next.take_in(record, std::nullopt));
     const auto connect = [&](const char* key) {
         std::optional<Result<ConnectResponse>> answer;
         const ConnectRequest request = for_key(key);
@@ -1502,9 +1516,9 @@ TEST_CASE("a token gives the URL of its own backend, as long as it is good") {
     for (const std::string& bad : {std::string(), std::string("x"), plain.token + "A", forged})
         CHECK(refused(id, bad) == ErrorCode::backend_not_found);
 
-    REQUIRE(world.registry.revoke(id, {RevokeRequest::By::user, "ann", false}));
+    REQUIRE(world.revoke(id, {RevokeRequest::By::user, "ann", false}));
     CHECK(refused(id, of_ann.token) == ErrorCode::backend_gone);
-    REQUIRE(world.registry.revoke(id, {RevokeRequest::By::token, plain.token, false}));
+    REQUIRE(world.revoke(id, {RevokeRequest::By::token, plain.token, false}));
     CHECK(refused(id, plain.token) == ErrorCode::backend_gone);
     const auto old = ConnectionToken::issue(world.backends.started[0].record.mac_key,
                                             world.backends.started[0].record.serial, 1000, false);

@@ -17,12 +17,13 @@ ServiceName named(const char* text) {
 
 struct World {
     Store store = Store::open(":memory:").value();
+    StoreWriter writer{store};
     bool programs_run = true;
     Services services = fresh();
 
     // As after a restart of the daemon.
     Services fresh() {
-        return Services(store, store.services().value(), demo,
+        return Services(store, writer, store.services().value(), demo,
                         [this](const Command&) -> Task<Result<>> {
                             if (programs_run) co_return Result<>();
                             co_return fail(ErrorCode::invalid_request, "No such program.");
@@ -45,7 +46,10 @@ TEST_CASE("the default service is always there and runs the demo until it is cha
     CHECK(world.create(named("default"), {.command = node}).error().code == ErrorCode::conflict);
     REQUIRE(world.update(named("default"), {.command = node}));
     CHECK(world.services.definition(named("default"))->command == node);
-    REQUIRE(world.services.begin_deletion(named("default"))->finish());
+    {
+        auto deletion = world.services.begin_deletion(named("default"));
+        REQUIRE(test::result_of(deletion->finish()));
+    }
     CHECK(world.services.definition(named("default"))->command == demo);
 }
 
