@@ -26,6 +26,7 @@
 #include "daemon/backends/program_check.h"
 #include "daemon/backends/step.h"
 #include "daemon/backends/supervisor.h"
+#include "daemon/born_children.h"
 #include "daemon/configuration.h"
 #include "daemon/descriptor_share.h"
 #include "daemon/expendable_threads.h"
@@ -187,7 +188,7 @@ Worker::Worker(WorkerInputs inputs, UniqueFd directory, const Configuration& con
       supervisor_(
           loop_, files_, helper_,
           {inputs_.shim_program.get(), raise_descriptor_limit(),
-           [this] { return state_watch_.keeps_lock(); }},
+           [this] { return state_watch_.keeps_lock(); }, born_children()},
           [this](const BackendEvent& event) { registry_.on_event(event); },
           [this](const BackendId& id) { registry_.on_exit(id); },
           [this] { return registry_.recorded(); }),

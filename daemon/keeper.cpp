@@ -22,6 +22,7 @@
 #include "common/text.h"
 #include "common/timeouts.h"
 #include "common/unique_fd.h"
+#include "daemon/born_children.h"
 #include "daemon/configuration.h"
 #include "daemon/loopback_address.h"
 #include "daemon/shim/keeper.h"
@@ -355,6 +356,7 @@ Result<int> keep(DaemonOptions options) {
     if (!settings && !options.taken_over) {
         return refuse(settings.error().message, settings.error().hint);
     }
+    if (!options.taken_over) remember_born_children();
     Result<Holdings> holdings =
         options.taken_over ? take_over() : acquire(directory->get(), options);
     if (!holdings) return pass_on(holdings);

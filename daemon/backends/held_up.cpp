@@ -64,4 +64,10 @@ std::string note_on_left_processes(const std::vector<NamedProcess>& left) {
                        left.size() == 1 ? "s" : "");
 }
 
+std::string note_on_unproven_processes(const std::vector<NamedProcess>& unproven) {
+    return fmt::format(
+        "{} may belong to it, can't be proven not to, and keep{} the key; to free it, run '{}'",
+        named(unproven), unproven.size() == 1 ? "s" : "", kill_command(unproven));
+}
+
 }  // namespace jamsock

@@ -23,4 +23,8 @@ std::string note_on_stopped_shim(pid_t shim);
 // For a backend that is being killed: what of it is left.
 std::string note_on_left_processes(const std::vector<NamedProcess>& left);
 
+// For a backend of which these may be left: they can't be proven to be another's, and aren't
+// killed.
+std::string note_on_unproven_processes(const std::vector<NamedProcess>& unproven);
+
 }  // namespace jamsock

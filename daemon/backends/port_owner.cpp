@@ -70,7 +70,7 @@ ListeningSockets open_sockets(pid_t pid, const ListeningSockets& sockets) {
     namespace fs = std::filesystem;
     ListeningSockets open;
     std::error_code gone;
-    for (fs::directory_iterator at(fmt::format("/proc/{}/fd", pid), gone), end; !gone && at != end;
+    for (fs::directory_iterator at(process_directory(pid) + "/fd", gone), end; !gone && at != end;
          at.increment(gone)) {
         std::error_code closed;
         const std::string target = fs::read_symlink(at->path(), closed).string();

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "common/timeouts.h"
+#include "daemon/backends/burial.h"
 #include "daemon/backends/held_up.h"
 #include "daemon/backends/loss_backoff.h"
 #include "daemon/backends/not_ready.h"
@@ -37,18 +38,6 @@ std::optional<ProcessExit> exit_in(const ShimRecord& record) {
     return ProcessExit{record.main_exited->code, record.main_exited->signal};
 }
 
-// Of a backend with this shim, if that lives, or that is being killed.
-std::optional<std::string> note_on(const std::optional<Process>& shim,
-                                   const std::optional<SurvivorQuery>& being_killed) {
-    if (shim && shim->is_stopped()) return note_on_stopped_shim(shim->pid);
-    if (!being_killed) return std::nullopt;
-    std::vector<Process> left =
-        shim ? descendants(all_processes(), shim->pid) : find_survivors(*being_killed).processes;
-    std::erase_if(left, [](const Process& process) { return process.is_zombie(); });
-    if (left.empty()) return std::nullopt;
-    return note_on_left_processes(topmost(left));
-}
-
 std::optional<std::string> message_of(const std::optional<Error>& failure) {
     if (!failure) return std::nullopt;
     return failure->message;
@@ -73,6 +62,8 @@ struct Supervisor::Supervised {
     ReadinessWatch readiness;
     pid_t shim = 0;
     std::uint64_t shim_start_time = 0;
+    std::uint64_t earliest_start = 0;      // 0: not yet known
+    std::uint64_t cgroup = 0;              // its shim's; 0: not known
     std::optional<Process> main;           // only pid and start time are filled in
     Ref last_holder;                       // of its key, until it is proven gone
     StatusChange last;                     // what was last reported
@@ -91,6 +82,13 @@ struct Supervisor::Supervised {
         shim = pid;
         const auto process = read_process(pid);
         shim_start_time = process ? process->start_time : 0;
+        if (process) earliest_start = shim_start_time;
+        if (process) cgroup = cgroup_hash(pid);
+    }
+    void remember_traces(const std::optional<ShimRecord>& found) {
+        if (found && !main) main = main_in(*found);
+        if (found && cgroup == 0) cgroup = found->cgroup;
+        if (earliest_start == 0) earliest_start = jamsock::earliest_start(found, record.created_at);
     }
     // The shim, if it lives.
     std::optional<Process> shim_process() const {
@@ -579,7 +577,7 @@ Supervisor::Found Supervisor::take_in(BackendFiles::Found found) {
     // Known before anything is searched for: a shim that doesn't answer is no survivor.
     backend->remember_shim(living_shim(found.shim));
     backend->told_to_go = true;
-    if (found.shim) backend->main = main_in(*found.shim);
+    backend->remember_traces(found.shim);
     at_step(Step::record_seen);
     auto reached = ShimChannel::connect(loop_.get_executor(), backend->directory.get());
     backend->channel = std::move(reached.channel);
@@ -618,6 +616,7 @@ void Supervisor::adopt(const BackendRecord& record, const StatusChange& last) {
         backend = std::make_shared<Supervised>(record);
         backend->told_to_go = true;
         backend->found_dead = end_of(record).value_or(ShimRecord{});
+        backend->remember_traces(backend->found_dead);
     }
     backend->last = last;
     backend->was_ready = last.status >= Status::ready;
@@ -644,11 +643,20 @@ Task<> Supervisor::follow_adopted(Ref backend) {
 }
 
 SurvivorQuery Supervisor::survivors_of(const Supervised& backend) const {
-    SurvivorQuery query{.keeper = ::getppid(), .worker = ::getpid(), .mark = backend.record.mark};
+    SurvivorQuery query{.keeper = ::getppid(),
+                        .worker = ::getpid(),
+                        .innocents = settings_.innocents,
+                        .uid = ::geteuid(),
+                        .mark = backend.record.mark,
+                        .started = backend.earliest_start};
     for (const auto& [id, other] : supervised_) {
         if (other.get() != &backend && other->shim != 0) query.shims.push_back(other->shim);
     }
     query.main = backend.main;
+    // One with a cgroup of its own isn't in its shim's.
+    const std::string own_cgroup = cgroups_.of(backend.record.id);
+    if (own_cgroup.empty() || ::access(own_cgroup.c_str(), F_OK) != 0)
+        query.cgroup = backend.cgroup;
     query.lock = key_lock::inode(files_.locks(), backend.record.lock_name);
     return query;
 }
@@ -663,11 +671,12 @@ void Supervisor::report_lost(Supervised& backend) {
 Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& record) {
     const BackendRecord& dead = backend->record;
     backend->shim = 0;
-    if (record && !backend->main) backend->main = main_in(*record);
+    backend->remember_traces(record);
     report_lost(*backend);
     at_step(Step::loss_recorded);
     std::chrono::nanoseconds pause = timeouts::survivor_scan_pause;
     std::vector<Process> last_survivors;
+    std::vector<Process> last_unproven;
     bool told = false;
     bool was_empty = false;  // a look at /proc is no snapshot: what moves can be missed once
     bool is_empty = false;
@@ -677,14 +686,19 @@ Task<> Supervisor::bury(const Ref& backend, const std::optional<ShimRecord>& rec
         const bool is_held = key_lock::is_held(files_.locks(), dead.lock_name);
         const SurvivorQuery query = survivors_of(*backend);
         cgroup::kill(cgroups_.of(dead.id));
-        const auto [survivors, is_whole] = co_await kill(query);
+        const Survivors survivors = co_await kill(query);
         at_step(Step::survivors_killed);
-        for (const Process& survivor : survivors)
+        for (const Process& survivor : survivors.processes)
             log::warn("backend {}: killing {}, which its shim left", dead.id.str(), survivor.pid);
-        const bool is_moving = is_any_new(survivors, last_survivors);
-        last_survivors = survivors;
-        is_empty = is_whole && !shim_lives && !is_held && survivors.empty();
-        if (is_held && survivors.empty() && pause == longest_burial_pause && !told) {
+        if (is_any_new(survivors.unproven, last_unproven)) {
+            log::warn("backend {}: {}", dead.id.str(),
+                      note_on_unproven_processes(topmost(survivors.unproven)));
+        }
+        const bool is_moving = is_any_new(survivors.processes, last_survivors);
+        last_survivors = survivors.processes;
+        last_unproven = survivors.unproven;
+        is_empty = survivors.is_none() && !shim_lives && !is_held;
+        if (is_held && survivors.is_none() && pause == longest_burial_pause && !told) {
             log::warn("backend {}: its key's lock is held by a process that can't be found",
                       dead.id.str());
             told = true;

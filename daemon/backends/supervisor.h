@@ -35,6 +35,7 @@ class Supervisor final : public Backends {
         // Whether no other daemon can have the state directory: one that came in our place has the
         // shims as well, and no key is given beside it.
         std::function<bool()> keeps_directory;
+        std::vector<Process> innocents = {};    // the keeper's children of before (SurvivorQuery)
     };
     // `files`, `helper` and the descriptor must outlive this.
     Supervisor(asio::io_context& loop, const BackendFiles& files, HelperThread& helper,

@@ -1,64 +1,78 @@
 #include "daemon/backends/survivors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <array>
+#include <chrono>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <unordered_map>
+#include <functional>
+#include <string>
+#include <string_view>
 #include <unordered_set>
+
+#include "common/unique_fd.h"
+
+// glibc before 2.37 declares these without C linkage for C++.
+extern "C" {
+#include <sys/pidfd.h>
+}
 
 namespace jamsock {
 
 namespace {
 
-using Pids = std::unordered_set<pid_t>;
+constexpr std::chrono::milliseconds longest_chase{50};
 
-// Every process of `all` that is in `roots` or below one of them.
-Pids with_descendants(const std::vector<Process>& all, const Pids& roots) {
-    std::unordered_map<pid_t, std::vector<pid_t>> children;
-    for (const Process& process : all)
-        children[process.parent].push_back(process.pid);
-    Pids found;
-    std::vector<pid_t> left(roots.begin(), roots.end());
-    while (!left.empty()) {
-        const pid_t pid = left.back();
-        left.pop_back();
-        if (!found.insert(pid).second) continue;
-        const auto below = children.find(pid);
-        if (below != children.end())
-            left.insert(left.end(), below->second.begin(), below->second.end());
-    }
-    return found;
-}
-
-// A session's number may be given again once the session is empty: then its leader is another.
-bool is_of_session(const Process& process, const std::vector<Process>& all,
-                   const std::optional<Process>& leader) {
-    if (!leader || process.session != leader->pid) return false;
-    if (process.start_time < leader->start_time) return false;
-    const auto holder = std::ranges::find(all, leader->pid, &Process::pid);
-    return holder == all.end() || holder->start_time == leader->start_time;
-}
-
-// Looks into processes, and remembers whether it could look into all of them.
+// Looks into processes, and remembers whether it could look at all.
 class Sight {
   public:
-    bool is_whole() const { return is_whole_; }
+    explicit Sight(const SurvivorQuery& query) : query_(query) {}
 
-    bool has_locked(pid_t pid, const key_lock::Inode& inode) {
+    bool is_blind() const { return is_blind_; }
+
+    LookedAt look_into(const Process& process) {
+        LookedAt looked{.process = process, .uid = uid_of(process.pid)};
+        const std::string directory = process_directory(process.pid);
+        is_hidden_ = false;
+        if (holds_lock(directory) || has_mark(directory)) {
+            looked.evidence = Evidence::marked;
+        } else if (has_ended(process, directory)) {
+            looked.evidence = Evidence::gone;
+        } else if (is_hidden_) {
+            looked.evidence = Evidence::hidden;
+            looked.cgroup = cgroup_hash(process.pid);
+        }
+        return looked;
+    }
+
+    bool is_marked(pid_t pid) {
+        const std::string directory = fmt::format("/proc/{}", pid);
+        return has_mark(directory) || holds_lock(directory);
+    }
+
+  private:
+    // The owner of /proc/<pid> is the process's user even if it may not be looked into.
+    uid_t uid_of(pid_t pid) const {
+        struct stat status {};
+        const bool is_there = ::stat(fmt::format("/proc/{}", pid).c_str(), &status) == 0;
+        return is_there ? status.st_uid : query_.uid;
+    }
+
+    bool holds_lock(const std::string& directory) {
         namespace fs = std::filesystem;
+        if (!query_.lock) return false;
         std::error_code failed;
-        for (fs::directory_iterator at(fmt::format("/proc/{}/fd", pid), failed), end;
-             !failed && at != end; at.increment(failed)) {
+        for (fs::directory_iterator at(directory + "/fd", failed), end; !failed && at != end;
+             at.increment(failed)) {
             struct stat status {};
-            if (::stat(at->path().c_str(), &status) == 0 && status.st_dev == inode.device &&
-                status.st_ino == inode.number && carries_lock(pid, at->path().filename())) {
+            if (::stat(at->path().c_str(), &status) == 0 && status.st_dev == query_.lock->device &&
+                status.st_ino == query_.lock->number &&
+                carries_lock(directory, at->path().filename())) {
                 return true;
             }
         }
@@ -66,68 +80,138 @@ class Sight {
         return false;
     }
 
-    bool has_mark(pid_t pid, const std::string& mark) {
-        return content_of(fmt::format("/proc/{}/environ", pid)).find("JAMSOCK_MARK=" + mark) !=
-               std::string::npos;
-    }
-
-  private:
     // Whether the descriptor carries a flock (proc(5), fdinfo): somebody who only reads the lock's
     // file is no survivor.
-    bool carries_lock(pid_t pid, const std::string& descriptor) {
-        return content_of(fmt::format("/proc/{}/fdinfo/{}", pid, descriptor)).find("FLOCK") !=
-               std::string::npos;
+    bool carries_lock(const std::string& directory, const std::string& descriptor) {
+        return content_of(directory + "/fdinfo/" + descriptor).find("FLOCK") != std::string::npos;
+    }
+
+    bool has_mark(const std::string& directory) {
+        return !query_.mark.empty() &&
+               content_of(directory + "/environ").find("JAMSOCK_MARK=" + query_.mark) !=
+                   std::string::npos;
+    }
+
+    // A process gives its memory and its descriptors back before it shows as ended: empty ones are
+    // no sign of innocence. A kernel thread has none, and doesn't end.
+    bool has_ended(const Process& process, const std::string& directory) {
+        const auto now = read_process(process.pid);
+        note(now ? 0 : errno);
+        if (!now || now->start_time != process.start_time || now->is_zombie()) return true;
+        const bool is_whole_process = directory == fmt::format("/proc/{}", process.pid);
+        return is_whole_process ? now->is_exiting : process_directory(process.pid) != directory;
     }
 
     std::string content_of(const std::string& path) {
-        errno = 0;
-        std::ifstream file(path, std::ios::binary);
-        if (!file) note(errno);
-        return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+        const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        std::string content;
+        std::array<char, 4096> piece;
+        ssize_t length = file ? 1 : -1;
+        while (length > 0) {
+            length = ::read(file.get(), piece.data(), piece.size());
+            if (length > 0) content.append(piece.data(), static_cast<std::size_t>(length));
+        }
+        note(length < 0 ? errno : 0);
+        return content;
     }
 
-    void note(int error) { is_whole_ = is_whole_ && !is_blindness(error); }
+    void note(int error) {
+        if (is_blindness(error)) is_blind_ = true;
+        if (error == EACCES || error == EPERM) is_hidden_ = true;
+    }
 
-    bool is_whole_ = true;
+    const SurvivorQuery& query_;
+    bool is_blind_ = false;
+    bool is_hidden_ = false;  // the one that is looked into
 };
+
+Survivors sort_out(const std::vector<LookedAt>& all, const Known& known,
+                   const SurvivorQuery& query) {
+    Survivors survivors{.is_whole = true};
+    const std::vector<Whose> verdicts = judge(all, known, query);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const Process& process = all[i].process;
+        if (process.is_zombie() || verdicts[i] == Whose::another) continue;
+        if (verdicts[i] == Whose::backend) {
+            survivors.processes.push_back(process);
+        } else if (all[i].evidence == Evidence::gone) {
+            survivors.is_whole = false;
+        } else {
+            survivors.unproven.push_back(process);
+        }
+    }
+    return survivors;
+}
+
+// What parents, sessions and start times say by themselves.
+Survivors find_at_a_glance(const ProcessLook& look, const SurvivorQuery& query) {
+    std::vector<LookedAt> all;
+    for (const Process& process : look.processes)
+        all.push_back({.process = process, .uid = query.uid});
+    Survivors survivors = sort_out(all, known_among(look.processes, query), query);
+    survivors.is_whole = look.is_whole;
+    return survivors;
+}
+
+// `on_marked` is called for each process with the backend's mark or lock as soon as it is found.
+Survivors look_closely(Known known, const SurvivorQuery& query,
+                       const std::function<void(const Process&)>& on_marked) {
+    Sight sight(query);
+    std::unordered_set<pid_t> seen_again;
+    std::vector<LookedAt> all;
+    const bool is_whole = look_at_processes([&](const Process& process) {
+                              const auto before = known.find(process.pid);
+                              const bool is_known =
+                                  before != known.end() && before->second == process.start_time;
+                              if (is_known || seen_again.contains(process.parent)) {
+                                  seen_again.insert(process.pid);
+                                  known[process.pid] = process.start_time;
+                                  all.push_back({.process = process, .uid = query.uid});
+                                  return;
+                              }
+                              all.push_back(process.is_zombie() ? LookedAt{.process = process}
+                                                                : sight.look_into(process));
+                              if (all.back().evidence == Evidence::marked) on_marked(process);
+                          }).is_whole;
+    Survivors survivors = sort_out(all, known, query);
+    survivors.is_whole = survivors.is_whole && is_whole && !sight.is_blind();
+    return survivors;
+}
+
+// What forks and ends, on and on, has forked again before a look at all processes gets to it. Its
+// newest process is met as it begins, and can be killed before it forks.
+void chase_newest(const SurvivorQuery& query) {
+    Sight sight(query);
+    pid_t last = 0;
+    const auto end = std::chrono::steady_clock::now() + longest_chase;
+    while (std::chrono::steady_clock::now() < end) {
+        const pid_t pid = newest_pid();
+        if (pid == 0) return;
+        if (pid == last) continue;
+        const UniqueFd process(::pidfd_open(pid, 0));
+        if (!process) continue;  // it has its number, but isn't there yet
+        last = pid;
+        // Whoever gets the signal had that number all the while.
+        if (sight.is_marked(pid)) ::pidfd_send_signal(process.get(), SIGKILL, nullptr, 0);
+    }
+}
 
 }  // namespace
 
 Survivors find_survivors(const SurvivorQuery& query) {
-    const auto [all, is_whole] = look_at_processes();
-
-    Pids known_roots(query.shims.begin(), query.shims.end());
-    if (query.worker != 0) known_roots.insert(query.worker);
-    const Pids known = with_descendants(all, known_roots);
-
-    Sight sight;
-    Pids roots;
-    for (const Process& process : all) {
-        if (known.contains(process.pid) || process.pid == query.keeper) continue;
-        const bool below_keeper = query.keeper != 0 && process.parent == query.keeper;
-        if (below_keeper || is_of_session(process, all, query.main) ||
-            (query.lock && sight.has_locked(process.pid, *query.lock)) ||
-            (!query.mark.empty() && sight.has_mark(process.pid, query.mark))) {
-            roots.insert(process.pid);
-        }
-    }
-
-    const Pids found = with_descendants(all, roots);
-    Survivors survivors{.is_whole = is_whole && sight.is_whole()};
-    std::ranges::copy_if(all, std::back_inserter(survivors.processes), [&](const Process& process) {
-        return found.contains(process.pid) && !known.contains(process.pid) && !process.is_zombie();
-    });
-    return survivors;
+    const ProcessLook first = look_at_processes();
+    return look_closely(known_among(first.processes, query), query, [](const Process&) {});
 }
 
 Survivors kill_survivors(const SurvivorQuery& query) {
-    SurvivorQuery quick = query;
-    quick.lock.reset();
-    quick.mark.clear();
-    Survivors survivors = find_survivors(quick);
-    if (survivors.processes.empty()) survivors = find_survivors(query);
+    const auto kill = [](const Process& process) { signal_process(process, SIGKILL); };
+    const ProcessLook first = look_at_processes();
+    Survivors survivors = find_at_a_glance(first, query);
+    if (survivors.processes.empty())
+        survivors = look_closely(known_among(first.processes, query), query, kill);
     for (const Process& survivor : survivors.processes)
-        signal_process(survivor, SIGKILL);
+        kill(survivor);
+    if (!survivors.is_whole || !survivors.processes.empty()) chase_newest(query);
     return survivors;
 }
 

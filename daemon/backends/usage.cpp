@@ -34,7 +34,12 @@ std::optional<std::uint64_t> number_in(std::string_view text) {
 std::optional<Usage> usage_of(pid_t pid) {
     static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
     static const auto ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
-    return parse_usage(content_of(fmt::format("/proc/{}/stat", pid)), page, ticks);
+    auto usage = parse_usage(content_of(fmt::format("/proc/{}/stat", pid)), page, ticks);
+    if (!usage || usage->memory != 0) return usage;
+    // The memory of one whose first thread has ended is shown by another thread.
+    const auto shown = parse_usage(content_of(process_directory(pid) + "/stat"), page, ticks);
+    if (shown) usage->memory = shown->memory;
+    return usage;
 }
 
 std::uint64_t available_memory(const std::string& cgroup) {

@@ -143,12 +143,13 @@ std::optional<RecordWriter> RecordWriter::create(int backend_directory_fd) {
     return RecordWriter(std::move(file), backend_directory_fd);
 }
 
-bool RecordWriter::begun(const std::string& boot_id, pid_t shim_pid,
-                         std::uint64_t shim_start_time) {
+bool RecordWriter::begun(const std::string& boot_id, pid_t shim_pid, std::uint64_t shim_start_time,
+                         std::uint64_t cgroup) {
     Message stage("begun");
     stage.add("boot_id", boot_id)
         .add("shim_pid", static_cast<std::int64_t>(shim_pid))
-        .add("shim_start", static_cast<std::int64_t>(shim_start_time));
+        .add("shim_start", static_cast<std::int64_t>(shim_start_time))
+        .add("cgroup", static_cast<std::int64_t>(cgroup));
     return write_stage(file_.get(), Stage::begun, stage);
 }
 
@@ -198,7 +199,8 @@ std::optional<ShimRecord> read_record(int backend_directory_fd) {
 
     ShimRecord record{.boot_id = std::string(begun->text("boot_id").value_or("")),
                       .shim_pid = static_cast<pid_t>(number(*begun, "shim_pid")),
-                      .shim_start_time = static_cast<std::uint64_t>(number(*begun, "shim_start"))};
+                      .shim_start_time = static_cast<std::uint64_t>(number(*begun, "shim_start")),
+                      .cgroup = static_cast<std::uint64_t>(number(*begun, "cgroup"))};
     if (auto stage = read_stage(file.get(), Stage::started)) record.started = read_started(*stage);
     if (auto stage = read_stage(file.get(), Stage::hard_ending)) {
         record.ending = read_ending("hard", *stage);

@@ -22,6 +22,7 @@ struct ShimRecord {
     std::string boot_id;
     pid_t shim_pid = 0;
     std::uint64_t shim_start_time = 0;
+    std::uint64_t cgroup = 0;  // the shim's, as cgroup_hash has it; 0: not known
 
     struct Started {
         pid_t pid = 0;
@@ -56,7 +57,8 @@ class RecordWriter {
     // Makes the file; nothing if it exists or can't be written (errno says why).
     static std::optional<RecordWriter> create(int backend_directory_fd);
 
-    bool begun(const std::string& boot_id, pid_t shim_pid, std::uint64_t shim_start_time);
+    bool begun(const std::string& boot_id, pid_t shim_pid, std::uint64_t shim_start_time,
+               std::uint64_t cgroup);
     bool started(const ShimRecord::Started& started);
     bool ending(const ShimRecord::Ending& ending);
     bool main_exited(const ShimRecord::MainExited& exited);

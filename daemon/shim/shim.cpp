@@ -95,7 +95,8 @@ class Start {
         record_ = RecordWriter::create(backend_directory_.get());
         if (!record_) return failed("make record", errno);
         if (const auto self = read_process(::getpid())) start_time_ = self->start_time;
-        if (record_->begun(current_boot_id(), ::getpid(), start_time_)) return true;
+        if (record_->begun(current_boot_id(), ::getpid(), start_time_, cgroup_hash(::getpid())))
+            return true;
         return failed("write record", errno);
     }
 

@@ -140,7 +140,7 @@ TEST_CASE("what was lost of the output is told, live or ended") {
     const UniqueFd directory = files.create(record).value();
     CHECK(files.dropped_log_bytes(record.id) == 0);
     auto writer = RecordWriter::create(directory.get()).value();
-    writer.begun("boot", 1, 1);
+    writer.begun("boot", 1, 1, 0);
     writer.log_dropped(17);
     CHECK(files.dropped_log_bytes(record.id) == 17);
     files.move_to_history(record.id);

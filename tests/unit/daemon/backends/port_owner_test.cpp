@@ -13,9 +13,11 @@
 
 #include "common/unique_fd.h"
 #include "tests/support/eventually.h"
+#include "tests/support/headless.h"
 #include "tests/support/raw_socket.h"
 
 using namespace jamsock;
+using namespace jamsock::test;
 
 namespace {
 
@@ -84,6 +86,15 @@ UniqueFd listen_on(in_addr_t address, std::uint16_t& port) {
 }
 
 }  // namespace
+
+TEST_CASE("a server whose first thread has ended owns its port") {
+    std::uint16_t port = 0;
+    UniqueFd listener = listen_on(INADDR_LOOPBACK, port);
+    const Headless server;
+    listener.reset();
+    CHECK(port_place(port, ::getpid()).owner == PortOwner::tree);
+    CHECK(names(report_on_port(port, ::getpid()), {"127.0.0.1", port}));
+}
 
 TEST_CASE("the owner of a listening port is told: the tree, somebody else, or nobody") {
     for (const in_addr_t address : {INADDR_LOOPBACK, INADDR_ANY}) {

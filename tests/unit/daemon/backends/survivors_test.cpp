@@ -3,17 +3,21 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 
 #include "daemon/backends/port_owner.h"
 #include "daemon/shim/lock_holder.h"
 #include "tests/support/eventually.h"
+#include "tests/support/headless.h"
 #include "tests/support/no_descriptors.h"
 #include "tests/support/temporary_directory.h"
 
@@ -44,9 +48,12 @@ class Waiting {
     pid_t pid_;
 };
 
+bool is_any_of(const std::vector<Process>& processes, pid_t pid) {
+    return std::ranges::find(processes, pid, &Process::pid) != processes.end();
+}
+
 bool finds(const SurvivorQuery& query, pid_t pid) {
-    const auto found = find_survivors(query).processes;
-    return std::ranges::find(found, pid, &Process::pid) != found.end();
+    return is_any_of(find_survivors(query).processes, pid);
 }
 
 }  // namespace
@@ -94,6 +101,91 @@ TEST_CASE("a process with the backend's mark in its environment is a survivor") 
     REQUIRE(eventually([&] { return finds({.mark = "abc123"}, marked.pid()); }));
     CHECK_FALSE(finds({.mark = "abc124"}, marked.pid()));
     CHECK_FALSE(finds({}, marked.pid()));
+}
+
+TEST_CASE("a process whose first thread has ended is found by its lock and by its mark") {
+    const TemporaryDirectory directory;
+    const UniqueFd file(::openat(directory.fd(), "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    ::flock(file.get(), LOCK_EX);
+    const Headless holder;
+    CHECK(finds({.lock = key_lock::inode(directory.fd(), "lock")}, holder.pid()));
+    ::setenv("JAMSOCK_MARK", "headless", 1);  // of programs that are exec'ed, not of this one
+    const Waiting marked([] {
+        ::execl("/proc/self/exe", "unit_tests", "--no-skip",
+                "-tc=lives on without its first thread", nullptr);
+    });
+    ::unsetenv("JAMSOCK_MARK");
+    REQUIRE(eventually([&] { return read_process(marked.pid())->state == 'Z'; }));
+    CHECK(finds({.mark = "headless"}, marked.pid()));
+}
+
+TEST_CASE("lives on without its first thread" * doctest::skip()) {
+    Headless::live_on();
+}
+
+TEST_CASE("a marked process is killed as soon as it is found, however short its successors live") {
+    const Waiting storm([] {
+        ::execle("/proc/self/exe", "unit_tests", "--no-skip", "-tc=forks and ends for 60 seconds",
+                 nullptr, std::array<const char*, 2>{"JAMSOCK_MARK=storm123", nullptr}.data());
+    });
+    const SurvivorQuery query{
+        .uid = ::geteuid(), .mark = "storm123", .started = read_process(storm.pid())->start_time};
+    const auto is_stormy = [&] { return !find_survivors(query).is_none(); };
+    REQUIRE(eventually([&] { return !find_survivors(query).processes.empty(); }));
+    int missed = 0;
+    for (int look = 0; look < 50; ++look)
+        missed += is_stormy() ? 0 : 1;
+    CHECK(missed == 0);
+    int empty = 0;
+    CHECK(eventually([&] {
+        empty = kill_survivors(query).is_none() ? empty + 1 : 0;
+        return empty == 2;
+    }));
+    CHECK_FALSE(is_stormy());
+}
+
+TEST_CASE("forks and ends for 60 seconds" * doctest::skip()) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    ::signal(SIGCHLD, SIG_IGN);
+    while (std::chrono::steady_clock::now() < end) {
+        if (::fork() != 0) ::_exit(0);
+        ::setsid();
+        ::usleep(500);
+    }
+    ::_exit(0);
+}
+
+TEST_CASE("what its own user may not look into may be the backend's, if it started after it") {
+    if (::geteuid() != 0) return;
+    constexpr uid_t nobody = 65534;
+    std::array<int, 2> report{};
+    REQUIRE(::pipe(report.data()) == 0);
+    const Waiting hidden([] {
+        if (::setuid(nobody) != 0) ::_exit(1);
+        ::setsid();
+        ::prctl(PR_SET_DUMPABLE, 0);
+        ::prctl(PR_SET_NAME, "hidden");
+    });
+    REQUIRE(eventually([&] { return NamedProcess::of(hidden.pid()).command == "hidden"; }));
+    const std::uint64_t start = read_process(hidden.pid())->start_time;
+    const Waiting looker([&] {
+        const bool is_user = ::setuid(nobody) == 0;
+        SurvivorQuery query{.uid = nobody, .mark = "any", .started = start};
+        const auto is_unproven = [&] {
+            return is_any_of(find_survivors(query).unproven, hidden.pid());
+        };
+        const bool before = is_unproven();
+        query.started = start + 1;
+        const std::array<bool, 3> seen{is_user, before, is_unproven()};
+        ::_exit(::write(report[1], seen.data(), sizeof seen) < 0);
+    });
+    std::array<bool, 3> seen{};
+    REQUIRE(::read(report[0], seen.data(), sizeof seen) == sizeof seen);
+    CHECK(seen == std::array<bool, 3>{true, true, false});
+    for (const int end : report)
+        ::close(end);
+    const SurvivorQuery as_root{.uid = nobody, .mark = "any", .started = start};
+    CHECK(find_survivors(as_root).unproven.empty());  // root may look into all
 }
 
 TEST_CASE("a lock file says which token it has seen, and whether anybody holds it") {

@@ -7,13 +7,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <string>
-
 #include <utility>
 
 #include "common/unique_fd.h"
+#include "tests/support/headless.h"
 
 using namespace jamsock;
+using namespace jamsock::test;
 
 namespace {
 
@@ -109,6 +111,33 @@ TEST_CASE("a real process with a nasty name is read and listed") {
     REQUIRE(listed != all.end());
     CHECK(listed->start_time == process->start_time);
     CHECK(std::ranges::count(descendants(all, ::getpid()), sleeper.pid(), &Process::pid) == 1);
+}
+
+TEST_CASE("one whose first thread has ended runs as long as another thread does") {
+    const std::string running =
+        "77 (sh) Z 5 76 75 0 -1 4194564 1 0 0 0 0 0 0 0 20 0 2 0 123456 0 0 1 0 0 0\n";
+    const auto process = parse_process_stat(running);
+    REQUIRE(process);
+    CHECK_FALSE(process->is_zombie());
+    CHECK(process->is_exiting);
+    CHECK(parse_process_stat(stat_with_name("sh"))->threads == 1);
+    CHECK_FALSE(parse_process_stat(stat_with_name("sh"))->is_exiting);
+    CHECK(made(2, 1, 'Z').is_zombie());
+    CHECK(made(2, 1, 'X').is_zombie());
+}
+
+TEST_CASE("descriptors and environment of a process without its first thread are found") {
+    const Headless headless;
+    const auto process = read_process(headless.pid());
+    REQUIRE(process);
+    CHECK(process->state == 'Z');
+    CHECK_FALSE(process->is_zombie());
+    const std::string directory = process_directory(headless.pid());
+    CHECK(directory.find("/task/") != std::string::npos);
+    std::ifstream environment(directory + "/environ");
+    CHECK(environment.get() != std::ifstream::traits_type::eof());
+    CHECK(signal_process(*process, SIGKILL));
+    CHECK(process_directory(::getpid()) == "/proc/" + std::to_string(::getpid()));
 }
 
 TEST_CASE("descendants are all below the root, without it and its siblings") {

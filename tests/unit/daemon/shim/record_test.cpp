@@ -47,7 +47,7 @@ TEST_CASE("a directory without a record, or with one that never began, reads as 
 
 TEST_CASE("a record gives back each stage as it was written") {
     Fixture fixture;
-    CHECK(fixture.writer->begun("boot-1", 42, 99));
+    CHECK(fixture.writer->begun("boot-1", 42, 99, 7));
     ShimRecord record = fixture.read();
     CHECK(record.boot_id == "boot-1");
     CHECK(record.shim_pid == 42);
@@ -88,7 +88,7 @@ TEST_CASE("a record gives back each stage as it was written") {
 
 TEST_CASE("a hard ending replaces a soft one, and a torn hard one leaves it") {
     Fixture fixture;
-    fixture.writer->begun("boot", 1, 1);
+    fixture.writer->begun("boot", 1, 1, 0);
     fixture.writer->ending({"soft", "swept"});
     fixture.writer->ending({"hard", "external"});
     CHECK(fixture.read().ending->kind == "hard");
@@ -100,7 +100,7 @@ TEST_CASE("a hard ending replaces a soft one, and a torn hard one leaves it") {
 
 TEST_CASE("a torn stage reads as absent and spoils no other") {
     Fixture fixture;
-    fixture.writer->begun("boot", 1, 1);
+    fixture.writer->begun("boot", 1, 1, 0);
     fixture.writer->started({2, 2});
     fixture.writer->main_exited({.code = 0});
     fixture.writer->tree_empty();
@@ -120,7 +120,7 @@ TEST_CASE("a torn stage reads as absent and spoils no other") {
 
 TEST_CASE("a stage copied to another's place is no stage") {
     Fixture fixture;
-    fixture.writer->begun("boot", 1, 1);
+    fixture.writer->begun("boot", 1, 1, 0);
     fixture.writer->ending({"soft", "external"});
     std::string bytes = test::content_of(fixture.file);
     bytes.replace(3 * stage_size, stage_size, bytes, 2 * stage_size, stage_size);
@@ -144,7 +144,7 @@ TEST_CASE("a second record for the same backend is refused") {
 
 TEST_CASE("a cut-off record reads as the stages it has") {
     Fixture fixture;
-    fixture.writer->begun("boot", 1, 1);
+    fixture.writer->begun("boot", 1, 1, 0);
     fixture.writer->tree_empty();
     std::filesystem::resize_file(fixture.file, 5 * stage_size + 100);
     CHECK(fixture.read().shim_pid == 1);
