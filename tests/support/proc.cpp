@@ -6,18 +6,31 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/support/process.h"
+
 namespace jamsock::test {
 
 namespace {
 
 namespace fs = std::filesystem;
 
-// The NUL-separated words of a /proc file.
-std::vector<std::string> words_in(pid_t pid, const char* file) {
-    std::ifstream stream(fmt::format("/proc/{}/{}", pid, file), std::ios::binary);
+std::vector<std::string> words_in(const fs::path& file) {
+    std::ifstream stream(file, std::ios::binary);
     std::vector<std::string> words;
     for (std::string word; std::getline(stream, word, '\0');)
         words.push_back(word);
+    return words;
+}
+
+// The NUL-separated words of a /proc file. Where the first thread has ended, another shows them.
+std::vector<std::string> words_in(pid_t pid, const char* file) {
+    const fs::path directory = fmt::format("/proc/{}", pid);
+    std::vector<std::string> words = words_in(directory / file);
+    std::error_code gone;
+    for (fs::directory_iterator at(directory / "task", gone), end;
+         words.empty() && !gone && at != end; at.increment(gone)) {
+        words = words_in(at->path() / file);
+    }
     return words;
 }
 
@@ -29,7 +42,7 @@ template <class Condition>
 std::vector<pid_t> running(Condition condition) {
     std::vector<pid_t> pids;
     for (const Process& process : all_processes()) {
-        if (!process.is_zombie() && condition(process.pid)) pids.push_back(process.pid);
+        if (is_running(process.pid) && condition(process.pid)) pids.push_back(process.pid);
     }
     return pids;
 }

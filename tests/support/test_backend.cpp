@@ -22,6 +22,11 @@
 //                            environment, and below it one more like it; NAME is an argument of
 //                            both
 //   --fork-successors NAME   … like a hermit, that forks a successor every 2 ms and ends, for 30 s
+//   --end-main-thread        its main thread ends while the others serve
+//   --fork-headless NAME     … in a session of its own, without descriptors, that keeps environment
+//                            and NAME, ignores TERM, and whose main thread has ended
+//   --fork-undumpable NAME   … that nobody without rights may look into (PR_SET_DUMPABLE)
+//   --fork-storm NAME        … that forks a successor every 2 ms and ends, for 60 s
 //   --resource PATH --journal PATH
 //       It and an escaped child hold locks of their own on PATH: on one open of it together, and
 //       each on PATH.<role>. Each appends "start <fencing token> <pid> <role>" to the journal,
@@ -54,6 +59,11 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/elusive.h"
+#include "tests/support/journal.h"
+
+using namespace jamsock::test;
+
 namespace {
 
 constexpr const char* escaped_argument = "--be-escaped";  // TOKEN RESOURCE JOURNAL READY-DESCRIPTOR
@@ -63,11 +73,6 @@ constexpr std::chrono::seconds successors_life{30};           // of all of them
 constexpr long successor_life = 2;
 constexpr std::size_t piece = 64 * 1024;
 constexpr std::size_t largest_head = 64 * 1024;
-
-[[noreturn]] void die(const char* what) {
-    ::perror(what);
-    ::_exit(70);
-}
 
 std::string variable(const char* name, const char* otherwise) {
     const char* value = ::getenv(name);
@@ -81,16 +86,6 @@ void sleep_for(long milliseconds) {
 [[noreturn]] void sleep_for_ever() {
     for (;;)
         ::pause();
-}
-
-bool write_all(int fd, std::string_view bytes) {
-    while (!bytes.empty()) {
-        const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return false;
-        bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return true;
 }
 
 struct Options {
@@ -109,6 +104,8 @@ struct Options {
     bool fork_escaped = false;
     std::string hermit;
     std::string successors;
+    std::vector<Elusive> elusive;
+    bool end_main_thread = false;
     std::string resource;
     std::string journal;
 };
@@ -152,6 +149,10 @@ Options parse(int argc, char** argv) {
             options.hermit = value();
         } else if (option == "--fork-successors") {
             options.successors = value();
+        } else if (const auto kind = elusive_kind(option)) {
+            options.elusive.push_back({*kind, value()});
+        } else if (option == "--end-main-thread") {
+            options.end_main_thread = true;
         } else if (option == "--resource") {
             options.resource = value();
         } else if (option == "--journal") {
@@ -166,42 +167,6 @@ Options parse(int argc, char** argv) {
 
 // --- The resource and its journal
 // -------------------------------------------------------------------
-
-class Journal {
-  public:
-    Journal(std::string path, std::string token, std::string role)
-        : path_(std::move(path)), token_(std::move(token)), role_(std::move(role)) {}
-
-    // One write with O_APPEND: lines of several processes don't mix.
-    void write(const char* event) const {
-        const std::string line = std::string(event) + ' ' + token_ + ' ' +
-                                 std::to_string(::getpid()) + ' ' + role_ + '\n';
-        const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-        if (fd < 0 || !write_all(fd, line)) die("journal");
-        ::close(fd);
-    }
-
-    // The descriptor stays open without close-on-exec: the lock lasts as long as the process and
-    // whatever inherits it.
-    void lock(const std::string& file) const {
-        const int fd = ::open(file.c_str(), O_RDWR | O_CREAT, 0600);
-        if (fd < 0) die("resource");
-        if (::flock(fd, LOCK_EX | LOCK_NB) != 0) write("OVERLAP");
-    }
-
-    // The lock of one process alone: its children don't inherit it past an exec.
-    void lock_own(const std::string& resource) const {
-        const std::string file = resource + '.' + role_;
-        const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (fd < 0) die("resource");
-        if (::flock(fd, LOCK_EX | LOCK_NB) != 0) write("OVERLAP");
-    }
-
-  private:
-    std::string path_;
-    std::string token_;
-    std::string role_;
-};
 
 // SIGTERM, in a thread, so that the journal can be written. Call before any other thread starts.
 void on_term(std::optional<Journal> journal) {
@@ -219,30 +184,6 @@ void on_term(std::optional<Journal> journal) {
 
 // --- Children
 // ---------------------------------------------------------------------------------------
-
-// Runs `body` in a process that is no child of this one and leads a session of its own. Returns
-// when `body` closed the descriptor that it is given (or ended).
-template <class Body>
-void fork_twice(Body body) {
-    std::array<int, 2> ready{};
-    if (::pipe(ready.data()) != 0) die("pipe");
-    const pid_t middle = ::fork();
-    if (middle < 0) die("fork");
-    if (middle == 0) {
-        ::close(ready[0]);
-        ::setsid();
-        if (::fork() != 0) ::_exit(0);
-        ::setsid();
-        body(ready[1]);
-        ::_exit(0);
-    }
-    ::close(ready[1]);
-    ::waitpid(middle, nullptr, 0);
-    char byte;
-    while (::read(ready[0], &byte, 1) > 0)
-        continue;
-    ::close(ready[0]);
-}
 
 void fork_daemon() {
     fork_twice([](int) {
@@ -666,6 +607,8 @@ void prepare(const Options& options) {
     if (options.fork_daemon) fork_daemon();
     if (!options.hermit.empty()) fork_nameless(hermit_argument, options.hermit);
     if (!options.successors.empty()) fork_nameless(successor_argument, options.successors);
+    for (const Elusive& elusive : options.elusive)
+        fork_elusive(elusive, options.resource, options.journal);
     if (options.fork_escaped || !options.resource.empty()) fork_escaped(options, token);
     if (options.ignore_term) {
         ::signal(SIGTERM, SIG_IGN);
@@ -681,6 +624,7 @@ int main(int argc, char** argv) {
     if (argc == 6 && std::string_view(argv[1]) == escaped_argument) be_escaped(argv + 2);
     if (argc == 3 && std::string_view(argv[1]) == hermit_argument) be_hermit();
     if (argc == 3 && std::string_view(argv[1]) == successor_argument) be_successor();
+    if (is_elusive(argc, argv)) be_elusive(argv);
     static const Options options = parse(argc, argv);
     prepare(options);
     flood(options.flood);
@@ -691,5 +635,9 @@ int main(int argc, char** argv) {
     const std::string address = options.address.value_or(variable("HOST", "127.0.0.1"));
     const int listener = options.listen_fd ? passed_listener() : listener_on(address, port);
     if (options.mute) sleep_for_ever();
+    if (options.end_main_thread) {
+        std::thread([listener] { serve(listener, options); }).detach();
+        ::pthread_exit(nullptr);
+    }
     serve(listener, options);
 }
