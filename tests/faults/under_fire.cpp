@@ -82,7 +82,7 @@ class Range {
     void client();
     void do_what_notes_say();
     void kill_something();
-    void kill(pid_t pid, const char* what);
+    bool kill(pid_t pid, const char* what);
 
     Home& home_;
     std::mt19937 random_;
@@ -137,37 +137,50 @@ std::jthread Range::person() {
     });
 }
 
-void Range::kill(pid_t pid, const char* what) {
+bool Range::kill(pid_t pid, const char* what) {
     const auto process = read_process(pid);
-    if (process && !process->is_zombie() && signal_process(*process, SIGKILL)) ++kills_[what];
+    const bool is_killed = process && !process->is_zombie() && signal_process(*process, SIGKILL);
+    if (is_killed) ++kills_[what];
+    return is_killed;
 }
 
+// Looks only for what it will kill: a look at all processes takes long beside those that replace
+// themselves.
 void Range::kill_something() {
-    const auto keepers = keepers_of(home_.path());
-    const auto workers = workers_of(home_.path());
-    const auto all_shims = shims_of(home_.path());
-    const auto shim = all_shims.empty() ? Process{} : all_shims[random_() % all_shims.size()];
+    const auto kill_first = [this](const std::vector<pid_t>& pids, const char* what) {
+        if (!pids.empty()) kill(pids[0], what);
+    };
+    const auto any_shim = [this] {
+        const auto all = shims_of(home_.path());
+        return all.empty() ? Process{} : all[random_() % all.size()];
+    };
     switch (random_() % 6) {
         case 0:
-            if (!keepers.empty()) kill(keepers[0], "keeper");
+            kill_first(keepers_of(home_.path()), "keeper");
             break;
         case 1:
+            kill_first(workers_of(home_.path()), "worker");
+            break;
         case 2:
-            if (!workers.empty()) kill(workers[0], "worker");
+            if (const Process shim = any_shim(); shim.pid) kill(shim.pid, "shim");
             break;
         case 3:
-            if (shim.pid) kill(shim.pid, "shim");
+        case 4:
+            if (const Process shim = any_shim(); shim.pid) {
+                auto tree = descendants(all_processes(), shim.pid);
+                std::ranges::shuffle(tree, random_);
+                // One that replaces itself is gone before it is killed.
+                std::ranges::any_of(
+                    tree, [&](const Process& member) { return kill(member.pid, "backend"); });
+            }
             break;
-        case 4: {
-            const auto all = all_processes();
-            const auto tree = shim.pid ? descendants(all, shim.pid) : std::vector<Process>{};
-            if (!tree.empty()) kill(tree[random_() % tree.size()].pid, "backend");
+        default: {  // in one breath: the case that only the inherited lock covers
+            const auto keepers = keepers_of(home_.path());
+            const Process shim = any_shim();
+            kill_first(keepers, "keeper");
+            if (shim.pid) kill(shim.pid, "shim");
             break;
         }
-        default:  // keeper and shim in one breath: the case that only the inherited lock covers
-            if (!keepers.empty()) kill(keepers[0], "keeper");
-            if (shim.pid) kill(shim.pid, "shim");
-            break;
     }
 }
 
