@@ -60,7 +60,8 @@ std::optional<BackendRecord> unaccounted_holder(const BackendFiles& files,
                          .mac_key = MacKey::generate(),
                          .lock_name = lock_name,
                          .mark = claim.mark,
-                         .fencing_token = claim.token};
+                         .fencing_token = claim.token,
+                         .created_at = claim.token};  // its time, unless the clock was set back
     if (known_end(files, holder)) return std::nullopt;
     const auto living = files.read(*id);
     const bool has_just_ended = living && *living && (*living)->record.mark == claim.mark &&

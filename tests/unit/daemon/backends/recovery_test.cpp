@@ -35,7 +35,7 @@ struct State {
               bool has_ended = false) const {
         const UniqueFd directory = files.create(backend).value();
         auto writer = RecordWriter::create(directory.get());
-        REQUIRE(writer->begun(boot_id, ::getpid(), 1));
+        REQUIRE(writer->begun(boot_id, ::getpid(), 1, 0));
         if (has_ended) REQUIRE(writer->tree_empty());
     }
     void claim(const LockClaim& claim) const {
