@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "cli/deadline.h"
+#include "common/json_escapes.h"
 #include "common/runtime_paths.h"
 #include "common/text.h"
 #include "common/timeouts.h"
@@ -291,7 +292,7 @@ Result<ApiAnswer<T>> DaemonClient::call_for(std::string_view method, const std::
     auto json = call(method, target, std::move(body), deadline);
     if (!json) return pass_on(json);
     auto value = T::from_json(*json);
-    if (value) return ApiAnswer<T>{std::move(*value), std::move(*json)};
+    if (value) return ApiAnswer<T>{std::move(*value), with_controls_escaped(*std::move(json))};
     return fail(ErrorCode::internal,
                 fmt::format("The daemon's answer can't be understood. {}", value.error().message),
                 "jamsock daemon restart");

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "common/clock.h"
+#include "common/json_escapes.h"
 #include "common/text.h"
 
 namespace jamsock::json {
@@ -116,7 +117,7 @@ void bad_field(std::string_view field, std::string_view wanted) {
 }
 
 std::string dump(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return with_controls_escaped(json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 const Json* find(const Json& object, const char* field) {

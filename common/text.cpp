@@ -7,18 +7,11 @@
 #include <charconv>
 #include <iterator>
 
+#include "common/control_characters.h"
+
 namespace jamsock {
 
 namespace {
-
-bool is_bidirectional_control(char32_t c) {
-    return c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) ||
-           (c >= 0x2066 && c <= 0x2069);
-}
-
-bool is_control(char32_t c) {
-    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x2028 || c == 0x2029;
-}
 
 void append_escaped(std::string& out, char32_t c, std::string_view as_written) {
     const auto code = static_cast<unsigned>(c);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/json_escapes.h"
 #include "common/text.h"
 
 namespace jamsock::demo {
@@ -19,7 +20,7 @@ constexpr std::ptrdiff_t longest_name = 40;        // characters
 constexpr std::uint64_t largest_offset = 1 << 30;  // far beyond any text, far below an overflow
 
 std::string event(std::string_view name, const json& data) {
-    return fmt::format("event: {}\ndata: {}\n\n", name, data.dump());
+    return fmt::format("event: {}\ndata: {}\n\n", name, with_controls_escaped(data.dump()));
 }
 
 bool is_offset(const json& value) {
