@@ -65,7 +65,8 @@ constexpr std::array topics{
         .text =
             "In $JAMSOCK_HOME, else in $XDG_STATE_HOME/jamsock, else in ~/.local/state/jamsock:\n"
             "  jamsockd.sock  The daemon's socket, for this user alone.\n"
-            "  jamsockd.log  The daemon's log; 'jamsock daemon logs' prints its end.\n"
+            "  jamsockd.log  The daemon's log; 'jamsock daemon logs' prints its end. At 10 MB it\n"
+            "    becomes jamsockd.log.1.\n"
             "  jamsock.db  What it remembers: backends, keys, services.\n"
             "  api-token  The secret of the API over TCP.\n"
             "  api-port, proxy-port  The ports in use.\n"

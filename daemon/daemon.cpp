@@ -344,6 +344,7 @@ Task<> Worker::keep_house() {
         if (std::chrono::steady_clock::now() < next_idle_look) continue;
         next_idle_look = after(timeouts::idle_look);
         registry_.look_after();
+        log::tell_refusals();
     }
 }
 
@@ -389,6 +390,7 @@ Task<> Worker::checkpoint() {
 
 // Backends go on without us: their shims carry them.
 Task<> Worker::stop() {
+    log::tell_refusals(/*at_the_end=*/true);
     log::info("stopping; {} backends go on", registry_.live_count());
     for (const auto& server : servers_)
         server->begin_stop();

@@ -26,6 +26,7 @@
 #include "daemon/configuration.h"
 #include "daemon/loopback_address.h"
 #include "daemon/shim/keeper.h"
+#include "daemon/shim/log_file.h"
 #include "daemon/tcp_sockets.h"
 
 namespace jamsock {
@@ -33,7 +34,6 @@ namespace jamsock {
 namespace {
 
 constexpr int neighbouring_ports = 100;
-constexpr off_t largest_log = 10 * 1024 * 1024;
 
 // A port of ours: where it is remembered, and who wants it.
 struct PortUse {
@@ -56,16 +56,11 @@ void note(const std::string& text) {
 }
 
 Result<> log_to_file(int directory) {
-    struct stat status {};
-    if (::fstatat(directory, state_file::log, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-        status.st_size > largest_log) {
-        ::renameat(directory, state_file::log, directory, "jamsockd.log.1");
-    }
-    const UniqueFd log(::openat(directory, state_file::log,
-                                O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!log || ::dup2(log.get(), STDERR_FILENO) < 0) {
+    const LogFile log(directory, STDERR_FILENO);
+    if (!log.follow()) {
         return refuse(fmt::format("The log can't be opened: {}.", ::strerror(errno)));
     }
+    log.make_room(0);
     return {};
 }
 
@@ -382,6 +377,7 @@ Result<int> keep(DaemonOptions options) {
     plan.api_tcp = holdings->api_tcp.get();
     plan.api_tcp_ipv6 = holdings->api_tcp_ipv6.get();
     plan.ready = options.ready_fd;
+    if (options.log_to_file) plan.log_directory = directory->get();
     plan.worker_argv = arguments(options, "--worker");
     plan.restart_argv = arguments(options, "--take-over");
     const int code = run_keeper(plan);

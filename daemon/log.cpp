@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "daemon/log_queue.h"
+#include "daemon/refusal_tally.h"
 
 namespace jamsock::log {
 
@@ -16,6 +17,9 @@ namespace {
 // On standard error.
 class QueueSink final : public spdlog::sinks::base_sink<std::mutex> {
   public:
+    explicit QueueSink(int log_directory)
+        : queue_(STDERR_FILENO, LogFile(log_directory, STDERR_FILENO)) {}
+
     std::uint64_t lost_lines() const { return queue_.lost_lines(); }
 
   private:
@@ -26,15 +30,20 @@ class QueueSink final : public spdlog::sinks::base_sink<std::mutex> {
     }
     void flush_() override {}
 
-    LogQueue queue_{STDERR_FILENO};
+    LogQueue queue_;
 };
 
 std::weak_ptr<const QueueSink> sink_in_use;
 
+struct Refusals {
+    std::mutex mutex;
+    RefusalTally tally;
+} refusals;
+
 }  // namespace
 
-void start(const char* program) {
-    const auto sink = std::make_shared<QueueSink>();
+void start(const char* program, int log_directory) {
+    const auto sink = std::make_shared<QueueSink>(log_directory);
     sink_in_use = sink;
     spdlog::set_default_logger(std::make_shared<spdlog::logger>("jamsock", sink));
     spdlog::set_pattern(fmt::format("%Y-%m-%dT%H:%M:%S.%eZ {}[%P] %l: %v", program),
@@ -44,6 +53,18 @@ void start(const char* program) {
 std::uint64_t lost_lines() {
     const auto sink = sink_in_use.lock();
     return sink ? sink->lost_lines() : 0;
+}
+
+bool takes_refusal(const std::string& kind, std::size_t most_lines) {
+    const std::lock_guard lock(refusals.mutex);
+    return refusals.tally.takes_line(kind, most_lines);
+}
+
+void tell_refusals(bool at_the_end) {
+    const std::lock_guard lock(refusals.mutex);
+    const auto sums = at_the_end ? refusals.tally.take_all_sums() : refusals.tally.take_sums();
+    for (const auto& [kind, count] : sums)
+        info("{} more requests failed: {}", count, kind);
 }
 
 }  // namespace jamsock::log

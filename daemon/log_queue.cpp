@@ -11,11 +11,21 @@
 #include <thread>
 #include <utility>
 
+#include "common/text.h"
 #include "common/timeouts.h"
 
 namespace jamsock {
 
 namespace {
+
+constexpr std::string_view cut_mark = "…\n";
+
+// Up to `size` bytes of a longer text, in whole characters.
+std::string_view beginning(std::string_view text, std::size_t size) {
+    while (size > 0 && is_continuation(text[size]))
+        --size;
+    return text.substr(0, size);
+}
 
 // A descriptor that somebody else made non-blocking is waited for all the same.
 void write_all(int fd, std::string_view bytes) {
@@ -45,7 +55,7 @@ struct LogQueue::Shared {
 
     bool is_idle() const { return waiting.empty() && !is_writing; }
 
-    void run(int fd) {
+    void run(int fd, const LogFile& file) {
         std::unique_lock lock(mutex);
         for (;;) {
             changed.wait(lock, [this] { return !waiting.empty() || is_over; });
@@ -53,6 +63,7 @@ struct LogQueue::Shared {
             const std::string bytes = std::exchange(waiting, {}) + word_of_loss();
             is_writing = true;
             lock.unlock();
+            file.make_room(bytes.size());
             write_all(fd, bytes);
             lock.lock();
             is_writing = false;
@@ -68,8 +79,8 @@ struct LogQueue::Shared {
     }
 };
 
-LogQueue::LogQueue(int fd) : shared_(std::make_shared<Shared>()) {
-    std::thread([shared = shared_, fd] { shared->run(fd); }).detach();
+LogQueue::LogQueue(int fd, LogFile file) : shared_(std::make_shared<Shared>()) {
+    std::thread([shared = shared_, fd, file] { shared->run(fd, file); }).detach();
 }
 
 LogQueue::~LogQueue() {
@@ -80,12 +91,15 @@ LogQueue::~LogQueue() {
 }
 
 void LogQueue::add(std::string_view line) {
+    const bool is_cut = line.size() > longest_line;
+    const std::string_view end = is_cut ? cut_mark : std::string_view();
+    if (is_cut) line = beginning(line, longest_line - end.size());
     const std::lock_guard lock(shared_->mutex);
-    if (shared_->waiting.size() + line.size() > most_bytes) {
+    if (shared_->waiting.size() + line.size() + end.size() > most_bytes) {
         ++shared_->lost;
         return;
     }
-    shared_->waiting += line;
+    shared_->waiting.append(line).append(end);
     shared_->changed.notify_all();
 }
 

@@ -52,8 +52,17 @@ Result<> serve(WorkerInputs inputs, UniqueFd& ready) try {
                 fmt::format("The daemon can't start: {}.", failure.what()), "ulimit -n");
 }
 
+// Beyond the numbers that the keeper may have passed something at. -1: the log is no file of ours.
+UniqueFd directory_of_log(const DaemonOptions& options) {
+    if (!options.log_to_file) return UniqueFd();
+    const UniqueFd directory(
+        ::open(options.state_directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return UniqueFd(::fcntl(directory.get(), F_DUPFD_CLOEXEC, worker_fd::ready + 1));
+}
+
 int worker_main(const DaemonOptions& options) {
-    log::start("worker");
+    // The thread that writes the log may outlive us.
+    log::start("worker", directory_of_log(options).release());
     UniqueFd ready = inherited(worker_fd::ready);
     UniqueFd proxy_socket_ipv6 = inherited(worker_fd::proxy_socket_ipv6);
     UniqueFd api_tcp = inherited(worker_fd::api_tcp);

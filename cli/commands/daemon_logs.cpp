@@ -37,7 +37,9 @@ void follow(LineReader reader, int directory_fd, Terminal& terminal) {
     while (terminal.pause(follow_pause)) {
         terminal.out << reader.read_lines(/*end_of_file=*/false);
         UniqueFd now = open_log(directory_fd);
-        if (now && !reader.is_at(now.get())) reader = LineReader(std::move(now), 0);
+        if (!now || reader.is_at(now.get())) continue;
+        terminal.out << reader.read_lines(/*end_of_file=*/true);  // what came before it was moved
+        reader = LineReader(std::move(now), 0);
     }
 }
 

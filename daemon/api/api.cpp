@@ -23,12 +23,22 @@ constexpr long long most_at_once = 1000;      // in one piece of a list
 constexpr std::size_t usual_history = 100;    // backends; each costs a look at the database
 constexpr long long longest_event_wait = 60;  // seconds
 
+bool takes_line(const Error& error, Peer peer) {
+    const std::string_view name = info(error.code).name;
+    if (peer == Peer::same_user) {
+        return log::takes_refusal(std::string(name), log::most_refusals_of_users);
+    }
+    return log::takes_refusal(fmt::format("{} over TCP", name), log::most_refusals_of_strangers);
+}
+
 // Over TCP `error` is told as others than this user may know it.
 Response failure(const Error& error, Peer peer, int http_status) {
     const std::string id = new_request_id();
     const bool is_ours = error.code == ErrorCode::internal;
-    log::log(is_ours ? log::level::err : log::level::info, "request {} failed: {}", id,
-             told_in_log(error));
+    if (takes_line(error, peer)) {
+        log::log(is_ours ? log::level::err : log::level::info, "request {} failed: {}", id,
+                 told_in_log(error));
+    }
     return {
         .status = http_status,
         .body = error_json(peer == Peer::anyone ? told_to_others(error) : error, id, http_status)};

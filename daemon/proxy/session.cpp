@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -633,7 +634,9 @@ bool Session::turn_away(const Refusal& refusal) {
     asker.keep_alive = asker.keep_alive && !ends_connection(refusal) &&
                        exchange_->request_body.is_done() && !loop_.is_stopping();
     const OwnResponse response = response_to(refusal, asker);
-    if (exchange_ && pass_ && refusal.status > 501) {
+    if (exchange_ && pass_ && refusal.status > 501 &&
+        log::takes_refusal(fmt::format("{} of the proxy", refusal.status),
+                           log::most_refusals_of_users)) {
         log::info("backend {}: request {} failed: {}", pass_->entry->route->id.str(),
                   response.request_id, refusal.sentence);
     }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "common/timeouts.h"
 #include "common/unique_fd.h"
 #include "daemon/shim/descriptors.h"
+#include "daemon/shim/log_file.h"
 
 namespace jamsock {
 
@@ -120,6 +122,7 @@ class Keeper {
     explicit Keeper(const KeeperPlan& plan)
         : plan_(plan),
           inheritance_(plan),
+          log_(plan.log_directory, STDERR_FILENO),
           ready_(plan.ready < 0 ? -1 : ::fcntl(plan.ready, F_DUPFD_CLOEXEC, first_beyond_worker)),
           worker_argv_(pointers_to(plan.worker_argv)) {
         if (plan.ready >= 0) ::close(plan.ready);
@@ -135,7 +138,7 @@ class Keeper {
 
     int run() {
         if (!signals_) {  // deaf, it could never be ended
-            ::fprintf(stderr, "keeper: the limit on open files is too low\n");
+            note("the limit on open files is too low");
             return EXIT_FAILURE;
         }
         start_worker();
@@ -153,6 +156,21 @@ class Keeper {
 
   private:
     static constexpr Milliseconds no_limit = -1;
+
+    // A line of the log.
+    [[gnu::format(printf, 2, 3)]] void note(const char* format, ...) const {
+        char text[1024];
+        va_list values;
+        va_start(values, format);
+        ::vsnprintf(text, sizeof text, format, values);
+        va_end(values);
+        if (worker_ == 0) {
+            log_.make_room(sizeof text);
+        } else {
+            log_.follow();
+        }
+        ::fprintf(stderr, "keeper: %s\n", text);
+    }
 
     void wait_for_signal(Milliseconds until) {
         const Milliseconds left = std::max(0LL, until - boottime_milliseconds());
@@ -194,8 +212,7 @@ class Keeper {
         const int number = exited ? WEXITSTATUS(status) : WTERMSIG(status);
         if (stopping_) return;
         if (exited && (number == worker_exit::stopped || number == worker_exit::refused)) {
-            ::fprintf(stderr, "keeper: worker %d ended with code %d; so does the keeper\n", pid,
-                      number);
+            note("worker %d ended with code %d; so does the keeper", pid, number);
             exit_code_ = number;
             return;
         }
@@ -211,7 +228,7 @@ class Keeper {
         start_at_ = now + backoff_;
         char when[32] = "";
         if (backoff_ > 0) ::snprintf(when, sizeof when, " in %lld ms", backoff_);
-        ::fprintf(stderr, "keeper: %s; starting it again%s\n", what, when);
+        note("%s; starting it again%s", what, when);
         backoff_ = backoff_ == 0 ? first_backoff : std::min(2 * backoff_, last_backoff);
     }
 
@@ -248,7 +265,7 @@ class Keeper {
             handle_signals();
         }
         if (worker_ != 0) {
-            ::fprintf(stderr, "keeper: worker %d does not stop; killing it\n", worker_);
+            note("worker %d does not stop; killing it", worker_);
             ::kill(worker_, SIGKILL);
             ::waitpid(worker_, nullptr, 0);
             worker_ = 0;
@@ -259,18 +276,18 @@ class Keeper {
     void restart() {
         restart_asked_ = false;
         const std::string& program = plan_.restart_argv.front();
-        ::fprintf(stderr, "keeper: restarting as %s\n", program.c_str());
+        note("restarting as %s", program.c_str());
         stop_worker();
         if (exit_code_) return;  // told to stop meanwhile
         if (is_hangup_ignored_) ::signal(SIGHUP, SIG_IGN);
         inheritance_.exec(plan_.restart_argv);
-        ::fprintf(stderr, "keeper: can't run %s: %s; starting the old worker again\n",
-                  program.c_str(), ::strerror(errno));
+        note("can't run %s: %s; starting the old worker again", program.c_str(), ::strerror(errno));
         start_worker();
     }
 
     const KeeperPlan& plan_;
     const Inheritance inheritance_;
+    const LogFile log_;
     UniqueFd ready_;
     std::vector<char*> worker_argv_;  // built here: nothing may allocate between fork and exec
     UniqueFd signals_;

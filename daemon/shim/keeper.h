@@ -38,7 +38,8 @@ struct KeeperPlan {
     int proxy_socket_ipv6 = -1;
     int api_tcp = -1;
     int api_tcp_ipv6 = -1;
-    int ready = -1;  // for the first worker only; taken over and closed by the keeper
+    int log_directory = -1;  // has the file behind stderr (LogFile); -1: it is no file of ours
+    int ready = -1;          // for the first worker only; taken over and closed by the keeper
 
     std::vector<std::string> worker_argv;
     std::vector<std::string> restart_argv;  // restart_argv[0]: the jamsockd to exec on SIGHUP

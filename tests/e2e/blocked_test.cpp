@@ -53,6 +53,7 @@ class UnreadDaemon {
         std::array<int, 2> ends{};
         REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
         unread_ = UniqueFd(ends[0]);
+        ::fcntl(unread_.get(), F_SETPIPE_SZ, 4096);
         const UniqueFd error(ends[1]);
         pid_ = ::fork();
         if (pid_ == 0) {
@@ -82,7 +83,7 @@ class UnreadDaemon {
     UniqueFd unread_;
 };
 
-// Each is a line of the log.
+// Many of them are a line of the log.
 void ask_for_nothing(const Home& home, int times) {
     for (int i = 0; i < times; ++i) {
         const auto client = home.client();
