@@ -23,6 +23,8 @@ constexpr std::array topics{
             "  6  The key or the service is in another use: by another command, tag or\n"
             "     environment, by running backends, or by one that is still ending.\n"
             "  69  There is no daemon to ask, or it can't be started or reached.\n"
+            "  74  The disk of the state directory is full.\n"
+            "  75  The daemon's database is locked by another program: try again later.\n"
             "  77  Not allowed.\n"
             "  124  The time limit has passed.\n"
             "\n"

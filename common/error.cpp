@@ -30,6 +30,12 @@ constexpr std::array table{
                   "The backend ended before it was ready."},
     ErrorCodeInfo{ErrorCode::unsupported, "Unsupported", 501, 1},
     ErrorCodeInfo{ErrorCode::shutting_down, "ShuttingDown", 503, 69},
+    ErrorCodeInfo{.code = ErrorCode::store_busy,
+                  .name = "StoreBusy",
+                  .http_status = 503,
+                  .exit_code = 75,
+                  .retry_after = 1},
+    ErrorCodeInfo{ErrorCode::storage_full, "StorageFull", 507, 74},
     ErrorCodeInfo{ErrorCode::internal, "Internal", 500, 1,
                   "The daemon could not do what was asked."},
     ErrorCodeInfo{ErrorCode::backend_gone, "BackendGone", 410, 4},
@@ -128,6 +134,8 @@ std::string_view http_reason(int http_status) {
             return "Gateway Timeout";
         case 505:
             return "HTTP Version Not Supported";
+        case 507:
+            return "Insufficient Storage";
         default:
             return "";
     }

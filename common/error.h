@@ -30,6 +30,8 @@ enum class ErrorCode {
     backend_ended_before_ready,
     unsupported,
     shutting_down,
+    store_busy,    // somebody else has the database locked: the same call works later
+    storage_full,  // the disk of the state directory, or its quota
     internal,
     // Only the proxy says these, to whoever opened a backend's URL.
     backend_gone,
@@ -51,6 +53,7 @@ struct ErrorCodeInfo {
     // What others than this user are told of an error that has no words for them: its own may name
     // this machine's files. Empty: its own, which speak of what was asked.
     std::string_view told_to_others = {};
+    int retry_after = 0;  // seconds, as the HTTP header says it; 0: it isn't said
 };
 
 const ErrorCodeInfo& info(ErrorCode code);

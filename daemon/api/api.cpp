@@ -39,9 +39,13 @@ Response failure(const Error& error, Peer peer, int http_status) {
         log::log(is_ours ? log::level::err : log::level::info, "request {} failed: {}", id,
                  told_in_log(error));
     }
-    return {
+    Response response{
         .status = http_status,
         .body = error_json(peer == Peer::anyone ? told_to_others(error) : error, id, http_status)};
+    if (const int seconds = info(error.code).retry_after; seconds > 0) {
+        response.headers.emplace_back("Retry-After", std::to_string(seconds));
+    }
+    return response;
 }
 
 Response failure(const Error& error, Peer peer) {

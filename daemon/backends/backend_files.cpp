@@ -50,7 +50,7 @@ void touch(int directory, const char* name) {
 }
 
 const char* hint_for(int error) {
-    return error == ENOSPC ? "df -h" : "jamsock daemon logs";
+    return error == ENOSPC || error == EDQUOT ? "df -h" : "jamsock daemon logs";
 }
 
 // Not synced: it is for this boot alone, as its backend is, and a start doesn't wait for the disk.

@@ -27,7 +27,9 @@ Error start_failure(const std::string& what, int cause, const std::string& where
     const char* hint = is_exhaustion(cause)  ? "jamsock list"
                        : is_full_disk(cause) ? "df -h"
                                              : "jamsock daemon logs";
-    const ErrorCode code = is_exhaustion(cause) ? ErrorCode::usage_limit : ErrorCode::spawn_failed;
+    const ErrorCode code = is_exhaustion(cause)  ? ErrorCode::usage_limit
+                           : is_full_disk(cause) ? ErrorCode::storage_full
+                                                 : ErrorCode::spawn_failed;
     if (where.empty()) return for_anybody({code, sentence, hint, {}});
     return for_others({code, fmt::format("{}: {}: {}.", what, where, ::strerror(cause)), hint, {}},
                       sentence, hint);

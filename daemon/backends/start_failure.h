@@ -12,7 +12,8 @@
 
 namespace jamsock {
 
-// UsageLimit where the machine has run out of descriptors, processes or memory, else SpawnFailed.
+// UsageLimit where the machine has run out of descriptors, processes or memory, StorageFull where
+// the disk or a quota is full, else SpawnFailed.
 // `what` was to be done ("The backend's directory can't be made"), `cause` is the call's errno;
 // `where` is for this user alone.
 Error start_failure(const std::string& what, int cause, const std::string& where = {});

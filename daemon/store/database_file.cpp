@@ -152,6 +152,10 @@ bool is_full_disk(const SQLite::Exception& failure) {
            failure.getExtendedErrorCode() == SQLITE_IOERR_SHMSIZE;
 }
 
+bool is_busy(const SQLite::Exception& failure) {
+    return failure.getErrorCode() == SQLITE_BUSY || failure.getErrorCode() == SQLITE_LOCKED;
+}
+
 std::string show_free_space(const std::string& path) {
     return shell_line({"df", "-h", path});
 }

@@ -34,6 +34,8 @@ std::optional<FileIdentity> file_identity(const std::string& path);
 bool was_moved(SQLite::Database& database);
 
 bool is_full_disk(const SQLite::Exception& failure);
+// Whether another program, or another connection, has it locked.
+bool is_busy(const SQLite::Exception& failure);
 // The command that shows how full its disk is.
 std::string show_free_space(const std::string& path);
 

@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "common/clock.h"
+#include "common/text.h"
 #include "daemon/log.h"
 #include "daemon/shim/lock_claim.h"
 #include "daemon/store/database_file.h"
@@ -86,7 +87,15 @@ Error full_disk(const std::string& path) {
     const std::string sentence =
         "The disk of the state directory is full, so nothing new can be recorded; running "
         "backends go on.";
-    return for_others({ErrorCode::internal, sentence, show_free_space(path), {}}, sentence);
+    return for_others({ErrorCode::storage_full, sentence, show_free_space(path), {}}, sentence);
+}
+
+Error busy(const std::string& path) {
+    const std::string sentence =
+        "Another program has the daemon's database locked, so nothing new can be recorded; running "
+        "backends go on.";
+    return for_others({ErrorCode::store_busy, sentence, shell_line({"fuser", "-v", path}), {}},
+                      sentence);
 }
 
 class WriteTimer {
@@ -130,6 +139,7 @@ Error error_of(const SQLite::Exception& failure, const std::string& path) {
                 {}};
     }
     if (is_full_disk(failure)) return full_disk(path);
+    if (is_busy(failure)) return busy(path);
     return for_anybody({ErrorCode::internal,
                         "The daemon's database could not be written.",
                         "jamsock daemon logs",

@@ -67,6 +67,7 @@ void check_directory_refused(const Home& home, const std::string& directory, con
 // Who asks over TCP is told of the full disk, and not where it is.
 void check_told_over_tcp(const Home& home) {
     const Answer refused = home.post_tcp("/v2/service/local/default/connect", R"({"key":"k"})");
+    CHECK(refused.status == 507);
     const Error error = error_from_json(refused.body, refused.status);
     CHECK(error.message.find("disk of the state directory is full") != std::string::npos);
     CHECK(error.hint.empty());
@@ -637,7 +638,7 @@ TEST_CASE(
             const bool later = refused.err.find("No space left on device") != std::string::npos;
             CHECK((by_database || later));
             CHECK(refused.err.find("Try: df -h") != std::string::npos);
-            CHECK(refused.exit_code == (by_database ? 1 : 5));
+            CHECK(refused.exit_code == 74);
             refused_by_database += by_database;
             if (left == 0) check_told_over_tcp(home);
             CHECK(eventually([&] { return count_in(home.path() + "/backends") == 1; }));
@@ -681,6 +682,24 @@ TEST_CASE(
     kill_daemon(home);
     home.output_of({"list"});
     CHECK(home.keys().size() == 2);
+}
+
+TEST_CASE("while another program has the database locked, new keys are told to come later") {
+    const Bystander bystander;
+    const Home& home = bystander.home;
+    const std::string database = home.path() + "/jamsock.db";
+    SQLite::Database other(database, SQLite::OPEN_READWRITE);
+    other.exec("BEGIN IMMEDIATE");
+    const auto answer = home.client()->Post("/v2/service/local/default/connect",
+                                            R"({"key":"new","wait":false})", "application/json");
+    REQUIRE(answer);
+    CHECK(answer->status == 503);
+    CHECK(answer->get_header_value("Retry-After") == "1");
+    CHECK(error_from_json(answer->body, 503).code == ErrorCode::store_busy);
+    check_refused(home.jamsock({"connect", "--key", "new"}), 75, {"has the daemon's database locked"},
+                  "fuser -v " + database);
+    other.exec("ROLLBACK");
+    home.output_of({"connect", "--key", "new"});
 }
 
 TEST_CASE("a daemon isn't started on a full disk, and is once there is space") {

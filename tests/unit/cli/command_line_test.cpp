@@ -111,6 +111,8 @@ TEST_CASE("the daemon's refusals decide the exit code") {
                                                        {ErrorCode::backend_ended_before_ready, 5},
                                                        {ErrorCode::key_held, 6},
                                                        {ErrorCode::shutting_down, 69},
+                                                       {ErrorCode::storage_full, 74},
+                                                       {ErrorCode::store_busy, 75},
                                                        {ErrorCode::forbidden, 77},
                                                        {ErrorCode::usage_limit, 1}};
     std::vector<std::string> script;

@@ -17,7 +17,7 @@ TEST_CASE("the table of errors is the contract's") {
           Row{"BackendNotRunning", 409, 3}, Row{"KeyHeld", 409, 6}, Row{"Conflict", 409, 6},
           Row{"PayloadTooLarge", 413, 1}, Row{"UsageLimit", 429, 1}, Row{"SpawnFailed", 500, 5},
           Row{"BackendEndedBeforeReady", 502, 5}, Row{"Unsupported", 501, 1},
-          Row{"ShuttingDown", 503, 69}}) {
+          Row{"ShuttingDown", 503, 69}, Row{"StoreBusy", 503, 75}, Row{"StorageFull", 507, 74}}) {
         const ErrorCodeInfo& found = info(error_code_from_name(row.name));
         CHECK(found.name == row.name);
         CHECK(found.http_status == row.http_status);

@@ -12,7 +12,8 @@ TEST_CASE("what the machine has run out of is a usage limit, anything else a fai
         CHECK(error.hint == "jamsock list");
     }
     const Error full = start_failure("The directory can't be made", ENOSPC);
-    CHECK(full.code == ErrorCode::spawn_failed);
+    CHECK(full.code == ErrorCode::storage_full);
+    CHECK(start_failure("The directory can't be made", EDQUOT).code == ErrorCode::storage_full);
     CHECK(full.message == "The directory can't be made: No space left on device.");
     CHECK(full.hint == "df -h");
     CHECK(start_failure("It can't be read", EACCES).hint == "jamsock daemon logs");

@@ -87,6 +87,21 @@ std::vector<StatusEvent> all_events(const Store& store) {
 
 }  // namespace
 
+TEST_CASE("a database that another one has locked is busy, and takes the same write later") {
+    const Directory directory;
+    Store store = Store::open(directory.database()).value();
+    SQLite::Database other(directory.database(), SQLite::OPEN_READWRITE);
+    other.exec("BEGIN IMMEDIATE");
+    const auto refused = store.acquire_key(record("b1", "k"), scheduled);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::store_busy);
+    CHECK(refused.error().hint == "fuser -v " + directory.database());
+    CHECK(told_to_others(refused.error()).message == refused.error().message);
+    CHECK(told_to_others(refused.error()).hint.empty());
+    other.exec("ROLLBACK");
+    CHECK(store.acquire_key(record("b1", "k"), scheduled));
+}
+
 TEST_CASE("what can't be written is told with its cause, which is for the log alone") {
     const Directory directory;
     Store store = Store::open(directory.database()).value();
