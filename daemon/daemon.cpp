@@ -239,7 +239,10 @@ void Worker::add_server(UniqueFd listening, Peer peer) {
 ServerOptions Worker::server_options(Peer peer) const {
     const std::size_t limit = descriptor_limit();
     ServerOptions options{
-        .refuse = &Api::refuse,
+        .refuse =
+            [peer](int status, std::string sentence) {
+                return Api::refuse(peer, status, std::move(sentence));
+            },
         .peer = peer,
         .turns_away = [this](const Request& head) { return api_.turns_away(head); },
         .on_exception = [this](const Request& request,

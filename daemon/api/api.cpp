@@ -335,9 +335,9 @@ Api::Api(Registry& registry, Services& services, std::function<VersionInfo()> ve
       router_(table()) {
 }
 
-Response Api::refuse(int http_status, std::string sentence) {
+Response Api::refuse(Peer peer, int http_status, std::string sentence) {
     const Error error = for_anybody({code_of(http_status), std::move(sentence), {}, {}});
-    Response response = failure(error, Peer::anyone, http_status);
+    Response response = failure(error, peer, http_status);
     name_version(response);
     return response;
 }

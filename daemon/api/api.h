@@ -49,7 +49,7 @@ class Api {
     std::optional<Response> turns_away(const Request& head) const;
 
     // The answer to what never became a request: a malformed head, a body that is too large.
-    static Response refuse(int http_status, std::string sentence);
+    static Response refuse(Peer peer, int http_status, std::string sentence);
 
     // For the log: "GET /v2/backend/{id}". The path itself may hold a token.
     std::string endpoint_of(const Request& request) const;

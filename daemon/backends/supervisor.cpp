@@ -202,7 +202,8 @@ Task<> Supervisor::start_and_follow(Ref backend, StartSettings settings) {
 }
 
 Task<Result<>> Supervisor::launch(const Ref& backend, const StartSettings& settings) {
-    co_await bury_last_holder(backend);
+    Result<> is_buried = co_await bury_last_holder(backend);
+    if (!is_buried) co_return is_buried;
     const StartSlot slot = co_await StartSlot::take(*this);
     const auto is_unwanted = [this, &backend] { return backend->end || stopping_; };
     Result<> locked;
@@ -223,16 +224,31 @@ Task<Result<>> Supervisor::launch(const Ref& backend, const StartSettings& setti
     co_return Result<>();
 }
 
-// Of whom nothing but the key's lock file tells: no directory, or none that names its end.
-Task<> Supervisor::bury_last_holder(const Ref& backend) {
+// Of whom nothing but the key's lock file tells: no directory, or none that names its end. As long
+// as its lock is held it may serve somebody, and is named in place of being killed.
+Task<Result<>> Supervisor::bury_last_holder(const Ref& backend) {
     const std::optional<BackendRecord> last = co_await find_last_holder(backend);
-    if (!last || stopping_ || supervised_.contains(last->id)) co_return;
+    if (!last || stopping_ || supervised_.contains(last->id)) co_return Result<>();
+    const Deadline give_up = after(timeouts::lock_retry);
+    const auto is_held = [this, &last] {
+        return key_lock::is_held(files_.locks(), last->lock_name);
+    };
+    while (!stopping_ && is_held() && std::chrono::steady_clock::now() < give_up) {
+        const Deadline next_look = after(timeouts::survivor_scan_pause);
+        co_await stopped_.wait_until(next_look);
+    }
+    const std::string holder = last->id.str();
+    if (is_held()) {
+        Error error = co_await explain_held_lock(backend, holder);
+        co_return tl::unexpected(std::move(error));
+    }
     log::warn("backend {}: nothing tells of the end of the backend {}, which held the key last",
-              backend->record.id.str(), last->id.str());
+              backend->record.id.str(), holder);
     backend->last_holder = std::make_shared<Supervised>(*last);
     const std::optional<ShimRecord> none;
     co_await bury(backend->last_holder, none);
     backend->last_holder.reset();
+    co_return Result<>();
 }
 
 // What a backend finds when it starts.
@@ -277,9 +293,14 @@ Task<Error> Supervisor::explain_unlocked(const Ref& backend, const std::optional
     }
     if (answer->verb() == "stale") co_return stale_token(answer->number("token").value_or(0));
     if (answer->verb() != "busy") co_return failed_call(*answer);
+    const std::string holder(answer->text("holder").value_or(""));
+    Error error = co_await explain_held_lock(backend, holder);
+    co_return error;
+}
+
+Task<Error> Supervisor::explain_held_lock(const Ref& backend, const std::string& holder) {
     const SurvivorQuery query{.lock = key_lock::inode(files_.locks(), backend->record.lock_name)};
     const std::vector<Process> holders = co_await search(query);
-    const std::string holder(answer->text("holder").value_or(""));
     co_return explain_busy_lock(holder, files_.has_ended(holder), topmost(holders));
 }
 

@@ -78,13 +78,14 @@ class Supervisor final : public Backends {
     void spawn(Task<> task);
     Task<> start_and_follow(Ref backend, StartSettings settings);
     Task<Result<>> launch(const Ref& backend, const StartSettings& settings);
-    Task<> bury_last_holder(const Ref& backend);
+    Task<Result<>> bury_last_holder(const Ref& backend);
     Task<Result<>> prepare(const Ref& backend, const StartSettings& settings);
     Task<Result<>> spawn_and_lock(const Ref& backend, const StartSettings& settings);
     Task<> follow_adopted(Ref backend);
     Task<> follow(const Ref& backend);
     Task<> heed_all(const Ref& backend);
     Task<Error> explain_unlocked(const Ref& backend, const std::optional<Message>& answer);
+    Task<Error> explain_held_lock(const Ref& backend, const std::string& holder);
     Task<bool> reach_shim(const Ref& backend);
     void heed(const Ref& backend, const Message& message);
     void heed_hello(const Ref& backend, const Message& hello);

@@ -197,14 +197,14 @@ TEST_CASE("what is wrong with a call is told by code and status") {
 TEST_CASE("what never became a request is told by the reason of its own status") {
     for (const int status : {400, 413, 431, 500, 501, 503, 505}) {
         CAPTURE(status);
-        const Response response = Api::refuse(status, "No.");
+        const Response response = Api::refuse(Peer::anyone, status, "No.");
         CHECK(response.status == status);
         const Json error = Json::parse(response.body)["error"];
         CHECK(error["status"] == http_reason(status));
         CHECK_FALSE(http_reason(status).empty());
         CHECK(error["message"] == "No.");
     }
-    CHECK(Json::parse(Api::refuse(431, "No.").body)["error"]["code"] == "InvalidRequest");
+    CHECK(Json::parse(Api::refuse(Peer::anyone, 431, "No.").body)["error"]["code"] == "InvalidRequest");
 }
 
 TEST_CASE("a wrong method is told the right ones") {
@@ -787,8 +787,8 @@ TEST_CASE(
 }
 
 TEST_CASE("what never became a request is told why") {
-    CHECK(error_from_json(Api::refuse(500, "A bug.").body, 500).message == "A bug.");
-    CHECK(error_from_json(Api::refuse(503, "Too late.").body, 503).message == "Too late.");
+    CHECK(error_from_json(Api::refuse(Peer::anyone, 500, "A bug.").body, 500).message == "A bug.");
+    CHECK(error_from_json(Api::refuse(Peer::anyone, 503, "Too late.").body, 503).message == "Too late.");
 }
 
 TEST_CASE("a bug is told of in the log, with the request's id, and to nobody else") {
