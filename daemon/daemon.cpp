@@ -161,6 +161,11 @@ class Worker {
     MetricsStreams metrics_;
     Api api_;
     std::shared_ptr<ConnectionCount> api_connections_ = std::make_shared<ConnectionCount>();
+    TcpInquiry inquiry_;
+    std::shared_ptr<StrangerRow> strangers_ = std::make_shared<StrangerRow>(
+        StrangerRow::Rules{.places = most_api_strangers(descriptor_limit()),
+                         .own_user = ::geteuid(),
+                         .user_of = [this](int fd) { return peer_user(inquiry_, fd); }});
     std::vector<std::unique_ptr<Server>> servers_;
     Housekeeping housekeeping_;
     std::optional<StateWatch::Look> seen_;  // of the state directory, and said
@@ -254,6 +259,8 @@ ServerOptions Worker::server_options(Peer peer) const {
         options.accept_filter = &is_same_user;
         options.most_connections = most_api_connections(limit);
     } else {
+        options.is_known = [this](const Request& head) { return api_.is_known(head); };
+        options.strangers = strangers_;
         options.is_gone = [](int fd) { return peer_state(fd) == PeerState::gone; };
     }
     return options;

@@ -41,6 +41,11 @@ std::size_t most_with_tcp_client(std::size_t limit) {
     return most_api_connections(limit) - not_for_streams(limit) / 2;
 }
 
+std::size_t most_api_strangers(std::size_t limit) {
+    constexpr std::size_t enough = 256;
+    return std::clamp<std::size_t>(most_with_tcp_client(limit) / 4, 2, enough);
+}
+
 std::size_t most_streams(std::size_t limit) {
     return most_api_connections(limit) - not_for_streams(limit);
 }

@@ -23,6 +23,9 @@ std::size_t most_api_connections(std::size_t limit);
 // While it has so many of these, nobody is let in over TCP: strangers leave this user a way in, by
 // the Unix socket. Pure.
 std::size_t most_with_tcp_client(std::size_t limit);
+// How many strangers the API has room for over TCP, that is clients of other users who have shown
+// no token: a quarter of what may come there, and few. Pure.
+std::size_t most_api_strangers(std::size_t limit);
 // How many of them may be streams of events, which last: half, or all but as many as other callers
 // ever need at a time. Pure.
 std::size_t most_streams(std::size_t limit);

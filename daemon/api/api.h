@@ -57,6 +57,7 @@ class Api {
     // The answer to a request whose handler threw; the log has its id with `what` was thrown.
     Response met_bug(const Request& request, const std::string& what) const;
 
+    bool is_known(const Request& head) const { return access_.shows_token(head); }
     std::size_t open_streams() const { return *streams_open_; }
     const std::vector<Endpoint>& endpoints() const { return router_.endpoints(); }
 

@@ -37,6 +37,11 @@ bool TcpAccess::is_ours(std::string_view given) const {
            ::sodium_memcmp(given.data(), token.data(), token.size()) == 0;
 }
 
+bool TcpAccess::shows_token(const Request& request) const {
+    const std::string_view given = bearer_token(request);
+    return given != dev_token && is_ours(given);
+}
+
 std::optional<Error> TcpAccess::refuses(const Request& request, Access access) const {
     const std::string* host = request.header("host");
     if (!host || !is_own_host(*host, hosts)) {

@@ -19,6 +19,9 @@ struct TcpAccess {
     // needs no token; a Host that is not this machine's came of DNS rebinding.
     std::optional<Error> refuses(const Request& request, Access access) const;
 
+    // Whether the request shows the API's token itself.
+    bool shows_token(const Request& request) const;
+
   private:
     bool is_ours(std::string_view given) const;
 };

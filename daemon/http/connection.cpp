@@ -11,6 +11,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/buffers_suffix.hpp>
 #include <cerrno>
+#include <utility>
 
 #include "common/timeouts.h"
 
@@ -38,6 +39,11 @@ void skip_empty_lines(InputBuffer& input) {
 }
 
 }  // namespace
+
+void InputBuffer::add(std::string_view bytes) {
+    bytes.copy(static_cast<char*>(buffer_.prepare(bytes.size()).data()), bytes.size());
+    buffer_.commit(bytes.size());
+}
 
 Connection::Connection(StreamSocket socket)
     : socket_(std::move(socket)), timer_(socket_.get_executor()) {
@@ -68,9 +74,10 @@ void Connection::on_timer() {
 }
 
 Task<std::optional<tl::expected<RequestHead, HeadFault>>> Connection::read_head() {
-    set_deadline(after(timeouts::keep_alive));
+    const bool is_first = !std::exchange(had_head_, true);
+    set_deadline(after(is_first ? timeouts::slow_head : timeouts::keep_alive));
     std::size_t seen = 0;
-    bool has_begun = false;
+    bool has_begun = is_first;
     while (true) {
         if (seen == 0) skip_empty_lines(input_);
         const std::string_view text = input_.text();
@@ -92,10 +99,20 @@ Task<std::optional<tl::expected<RequestHead, HeadFault>>> Connection::read_head(
 }
 
 Task<bool> Connection::read_more() {
-    error_code failed;
-    const std::size_t size = co_await socket_.async_read_some(input_.room(), catching(failed));
-    input_.commit(size);
-    co_return !failed;
+    static thread_local std::array<char, InputBuffer::piece> bytes;  // of all connections
+    for (;;) {
+        if (!socket_.is_open()) co_return false;
+        const ssize_t size =
+            ::recv(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+        if (size > 0) {
+            input_.add({bytes.data(), static_cast<std::size_t>(size)});
+            co_return true;
+        }
+        if (size == 0 || (errno != EAGAIN && errno != EINTR)) co_return false;
+        error_code failed;
+        co_await socket_.async_wait(StreamSocket::wait_read, catching(failed));
+        if (failed) co_return false;
+    }
 }
 
 // What the socket takes at once, as it does most answers, costs no turn of the loop.

@@ -28,8 +28,7 @@ class InputBuffer {
     std::string_view text() const {
         return {static_cast<const char*>(buffer_.data().data()), buffer_.size()};
     }
-    asio::mutable_buffer room() { return buffer_.prepare(piece); }
-    void commit(std::size_t size) { buffer_.commit(size); }
+    void add(std::string_view bytes);
     void consume(std::size_t size) { buffer_.consume(size); }
     // Everything, with its memory.
     void release() {
@@ -52,11 +51,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // Closes the connection at that time, which ends whatever waits for it. `never` takes it back.
     void set_deadline(Deadline deadline);
 
-    // The next request's head, whose views are into the input: the caller consumes it. Nothing: the
-    // client is gone, or was idle or slow for too long.
+    // The next request's head; the first one has a deadline from the beginning on. Its views
+    // are into the input: the caller consumes it. Nothing: the client is gone, or was idle or slow
+    // for too long.
     Task<std::optional<tl::expected<RequestHead, HeadFault>>> read_head();
 
-    // Reads once, to the end of the input. False: no more will come.
+    // Reads once, to the end of the input. False: no more will come. Who sends nothing costs no
+    // buffer.
     Task<bool> read_more();
     // False: the client is gone.
     Task<bool> write(std::span<const asio::const_buffer> pieces);
@@ -76,6 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     asio::steady_timer timer_;
     Deadline deadline_ = never;
     Deadline armed_until_ = never;
+    bool had_head_ = false;
 };
 
 // Accepts for as long as `listening` is open. Before each one it awaits `room`: who connects

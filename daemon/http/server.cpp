@@ -9,6 +9,7 @@
 #include <array>
 #include <exception>
 #include <list>
+#include <utility>
 
 #include "common/error.h"
 #include "common/timeouts.h"
@@ -32,6 +33,7 @@ struct Client {
     bool is_idle = true;    // between two requests
     bool is_asked = false;  // the service is asked, which may wait
     Caller caller = {};
+    std::uint64_t stranger = 0;  // its number in the row of strangers; 0: it needs no place there
 };
 
 Request to_request(const RequestHead& head, Peer peer) {
@@ -104,6 +106,8 @@ struct Server::State : std::enable_shared_from_this<State> {
     bool is_full() const { return options.connections->open >= options.most_connections; }
     Task<> wait_for_room();
     void add(std::shared_ptr<Connection> connection);
+    void admit(Client& newcomer);
+    void let_know(Client& client, const Request& head) const;
     Task<> serve(Client& client);
     Task<bool> answer_next(Client& client);
     Task<BodyEnd> take_body(Connection& connection, const RequestHead& head, Request& request);
@@ -145,6 +149,7 @@ class Server::State::Departure {
     Departure(const Departure&) = delete;
     Departure& operator=(const Departure&) = delete;
     ~Departure() {
+        if (client_->stranger != 0) state_.options.strangers->leave(client_->stranger);
         state_.clients.erase(client_);
         --state_.options.connections->open;
         state_.options.connections->left.notify_all();
@@ -181,6 +186,7 @@ void Server::State::add(std::shared_ptr<Connection> connection) {
     if (clients.size() >= prepared_for) prepare_for_more();
     ++options.connections->open;
     const auto client = clients.insert(clients.end(), Client{std::move(connection)});
+    if (options.strangers) admit(*client);
     const auto serve_until_end = [](std::shared_ptr<State> state,
                                     std::list<Client>::iterator served) -> Task<> {
         const Departure departure(*state, served);
@@ -188,6 +194,20 @@ void Server::State::add(std::shared_ptr<Connection> connection) {
     };
     asio::co_spawn(listening.get_executor(), serve_until_end(shared_from_this(), client),
                    asio::detached);
+}
+
+// Whatever one that is put out waits for ends.
+void Server::State::admit(Client& newcomer) {
+    const int socket = newcomer.connection->socket().native_handle();
+    newcomer.stranger = options.strangers->enter(socket, [&newcomer] {
+        newcomer.connection->close();
+        if (newcomer.is_asked) newcomer.caller.leave();
+    });
+}
+
+void Server::State::let_know(Client& client, const Request& head) const {
+    if (client.stranger == 0 || !options.is_known(head)) return;
+    options.strangers->leave(std::exchange(client.stranger, 0));
 }
 
 Task<> Server::State::serve(Client& client) {
@@ -215,6 +235,7 @@ Task<bool> Server::State::answer_next(Client& client) {
     bool may_send_more = false;
     const bool is_http_1_0 = head.is_http_1_0;
     Request request = to_request(head, options.peer);
+    let_know(client, request);
     if (const auto refused = refusal_of(head, request)) {
         co_await turn_away(connection, *refused, answers_head);
         co_return false;

@@ -14,6 +14,7 @@
 #include "common/unique_fd.h"
 #include "daemon/asio.h"
 #include "daemon/http/message.h"
+#include "daemon/http/stranger_row.h"
 
 namespace jamsock {
 
@@ -48,6 +49,10 @@ struct ServerOptions {
     std::function<std::size_t(const Request& so_far)> missing_bytes = {};
     // Who connects while there are so many waits, and none stays after its answer.
     std::size_t most_connections = std::numeric_limits<std::size_t>::max();
+    // Who has shown what of `is_known` needs no stranger's place. Of the others, as of whoever has
+    // sent no request yet, there are no more than `strangers` has places for. Empty: all are known.
+    std::function<bool(const Request& head)> is_known = {};
+    std::shared_ptr<StrangerRow> strangers = {};
     // Shared by the servers whose connections count together.
     std::shared_ptr<ConnectionCount> connections = std::make_shared<ConnectionCount>();
 };
