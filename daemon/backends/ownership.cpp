@@ -96,15 +96,22 @@ class Judgement {
         const auto [verdict, is_new] = kin_.emplace(one.process.pid, Whose::unknown);
         if (!is_new) return verdict->second;  // also where a look that is no snapshot has a circle
         Whose whose = Whose::unknown;
-        const auto leader = by_pid_.find(one.process.session);
-        const auto parent = by_pid_.find(one.process.parent);
-        if (leader != by_pid_.end() && leader->first != one.process.pid) {
-            whose = of(*leader->second);
-        } else if (parent != by_pid_.end() && parent->first != 1 &&
-                   parent->second->process.start_time >= query_.started) {
-            whose = of(*parent->second);
+        const LookedAt* leader = living(one.process.session);
+        const LookedAt* parent = living(one.process.parent);
+        if (leader && leader != &one) {
+            whose = of(*leader);
+        } else if (parent && parent->process.pid != 1 &&
+                   parent->process.start_time >= query_.started) {
+            whose = of(*parent);
         }
         return kin_[one.process.pid] = whose;
+    }
+
+    // One that has ended says nothing of its kin.
+    const LookedAt* living(pid_t pid) const {
+        const auto found = by_pid_.find(pid);
+        return found == by_pid_.end() || found->second->process.is_zombie() ? nullptr
+                                                                            : found->second;
     }
 
     using Group = std::unordered_map<pid_t, std::vector<const LookedAt*>>;

@@ -83,11 +83,10 @@ struct Supervisor::Supervised {
         const auto process = read_process(pid);
         shim_start_time = process ? process->start_time : 0;
         if (process) earliest_start = shim_start_time;
-        if (process) cgroup = cgroup_hash(pid);
     }
     void remember_traces(const std::optional<ShimRecord>& found) {
         if (found && !main) main = main_in(*found);
-        if (found && cgroup == 0) cgroup = found->cgroup;
+        if (found) cgroup = found->cgroup;  // a shim that ends shows another
         if (earliest_start == 0) earliest_start = jamsock::earliest_start(found, record.created_at);
     }
     // The shim, if it lives.

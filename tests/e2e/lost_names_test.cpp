@@ -103,7 +103,12 @@ TEST_CASE("a daemon whose state directory is removed ends, and its backends with
     const Scene scene;
     const auto workers = workers_of(scene.home.path());
     REQUIRE(workers.size() == 1);
-    fs::remove_all(scene.home.path());
+    // The daemon may write a file meanwhile.
+    REQUIRE(eventually([&] {
+        std::error_code failed;
+        fs::remove_all(scene.home.path(), failed);
+        return !fs::exists(scene.home.path());
+    }));
     CHECK(eventually([&] { return !is_running(scene.keeper) && !is_running(workers.front()); }));
     CHECK(eventually([&] { return !is_running(scene.backend.pid.value()); }));
     fs::create_directory(scene.home.path());

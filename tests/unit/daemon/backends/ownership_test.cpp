@@ -151,6 +151,13 @@ TEST_CASE("the child of another's process that started after the backend is anot
     }
 }
 
+TEST_CASE("a parent or a leader that has ended says nothing") {
+    LookedAt ended = one(79, init, 79, 650, Evidence::clean);
+    ended.process.state = 'Z';
+    CHECK(verdict_on(80, {ended, one(80, 79, 80, 700, Evidence::hidden)}) == Whose::unknown);
+    CHECK(verdict_on(80, {ended, one(80, init, 79, 700, Evidence::hidden)}) == Whose::unknown);
+}
+
 TEST_CASE("zombies are nobody's, and a circle of parents ends") {
     LookedAt ended = one(80, init, 80, 700, Evidence::gone);
     ended.process.state = 'Z';
