@@ -41,11 +41,15 @@ class Sight {
         is_hidden_ = false;
         if (holds_lock(directory) || has_mark(directory)) {
             looked.evidence = Evidence::marked;
-        } else if (has_ended(process, directory)) {
+            return looked;
+        }
+        // Before the look whether it has ended: one that ends shows another.
+        if (is_hidden_) looked.cgroup = cgroup_hash(process.pid);
+        if (has_ended(process, directory)) {
             looked.evidence = Evidence::gone;
+            looked.cgroup = 0;
         } else if (is_hidden_) {
             looked.evidence = Evidence::hidden;
-            looked.cgroup = cgroup_hash(process.pid);
         }
         return looked;
     }
